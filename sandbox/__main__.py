@@ -1,0 +1,106 @@
+"""Start the sandbox: ``python -m sandbox [--port 0] [--data DIR] [--empty]``.
+
+Prints ``export NEXLA_API_URL=…`` and ``export NEXLA_SERVICE_KEY=…`` lines, then ``ready``, and serves until it is
+told to stop (SIGINT or SIGTERM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from sandbox import code, credentials, flows, limits, metrics, nexsets, people, sinks, sources, tokens
+from sandbox.app import App
+from sandbox.engine import Engine
+from sandbox.faults import Protocol
+from sandbox.seed import DEMO, EMPTY, plant_demo, plant_people
+from sandbox.world import World
+
+HOST = "127.0.0.1"
+MODULES = (tokens, limits, credentials, sources, nexsets, code, sinks, flows, metrics, people)  # each adds its routes
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local Nexla for rehearsals and tests.")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
+    parser.add_argument("--host", default=HOST, help="must be a loopback address (default 127.0.0.1)")
+    parser.add_argument("--data", type=Path, help="folder for state and data (default: a new temporary one)")
+    parser.add_argument("--empty", action="store_true", help="start without the demo flows")
+    parser.add_argument("--parent", type=int, help="stop when the process with this id is gone")
+    return parser
+
+
+def build_world(data: Path, key: str, *, empty: bool) -> World:
+    """A world with its engine; a data folder that holds state already is taken as it is."""
+    world = World(data)
+    engine = Engine(world)
+    if not world.store.all("users"):
+        plant_people(world, key)
+        world.seeds[EMPTY] = world.store.snapshot()
+        plant_demo(world)
+        world.seeds[DEMO] = world.store.snapshot()
+        world.store_seed = EMPTY if empty else DEMO
+        world.store.restore(world.seeds[world.store_seed])
+    else:
+        world.seeds = {EMPTY: world.store.snapshot(), DEMO: world.store.snapshot()}
+    engine.start()
+    return world
+
+
+def _watch(parent: int, server: uvicorn.Server) -> None:
+    while os.getppid() == parent or _alive(parent):
+        threading.Event().wait(0.5)
+    server.should_exit = True
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, key: str, url: str) -> None:
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.01)
+    print(f"export NEXLA_API_URL={url}\nexport NEXLA_SERVICE_KEY={key}\nready", flush=True)
+    await task
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    if not args.host.startswith("127.") and args.host != "localhost":
+        print("the sandbox is for rehearsal: it binds to loopback addresses only", file=sys.stderr)
+        return 2
+    data = args.data or Path(tempfile.mkdtemp(prefix="nexla-sandbox-"))
+    listener = socket.create_server((args.host, args.port))
+    url = f"http://{args.host}:{listener.getsockname()[1]}/nexla-api"
+    world = build_world(data, f"sandbox-{secrets.token_urlsafe(24)}", empty=args.empty)
+    world.url = url
+    config = uvicorn.Config(
+        App(world), http=Protocol, log_level="error", server_header=False, date_header=True, ws="none", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    if args.parent:
+        threading.Thread(target=_watch, args=(args.parent, server), daemon=True).start()
+    print(f"# nexla sandbox, data in {data}", file=sys.stderr)
+    asyncio.run(_serve(server, listener, world.store.all("users")[0]["service_key"], url))
+    world.engine.stop()
+    world.engine.join(5)
+    world.store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

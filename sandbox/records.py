@@ -1,0 +1,205 @@
+"""What a run leaves behind: batches, discovered nexsets, samples, schemas, metrics, logs and quarantine."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from sandbox import transforming
+from sandbox.connectors import Reading
+from sandbox.store import Doc
+from sandbox.transforming import TransformError
+from sandbox.world import World
+
+SAMPLES_KEPT = 20
+TYPES = {"data_sources": "SOURCE", "data_sets": "DATASET", "data_sinks": "SINK"}
+API_TYPES = {label: name for name, label in TYPES.items()}
+JSON_TYPES: dict[type, str] = {bool: "boolean", int: "number", float: "number", str: "string", list: "array"}
+
+
+def log(world: World, doc: Doc, label: str, run_id: int, text: str, *, severity: str, kind: str = "LOG") -> None:
+    """One line of the flow's log; ``label`` is SOURCE, DATASET or SINK."""
+    entry = {
+        "timestamp": int(world.clock.now() * 1000),
+        "resource_id": doc["id"],
+        "resource_type": label,
+        "log": text,
+        "log_type": kind,
+        "severity": severity,
+        "run_id": run_id,
+        "origin_node_id": doc["origin_node_id"],
+    }
+    world.store.put("logs", entry)
+
+
+def count(
+    world: World,
+    resource_type: str,
+    number: int,
+    run_id: int,
+    records: int,
+    size: int,
+    *,
+    errors: int = 0,
+    data_set_id: int | None = None,
+) -> None:
+    """Add to the metrics row of a resource, run and nexset."""
+    key = {
+        "resource_type": resource_type,
+        "resource_id": number,
+        "run_id": run_id,
+        "data_set_id": data_set_id or (number if resource_type == "data_sets" else 0),
+    }
+    rows = world.store.where("metrics", **key)
+    row = rows[0] if rows else {**key, "records": 0, "size": 0, "errors": 0}
+    row["records"] += records
+    row["size"] += size
+    row["errors"] += errors
+    row["last_written"] = int(world.clock.now() * 1000)
+    world.store.put("metrics", row)
+
+
+def finish(
+    world: World,
+    doc: Doc,
+    label: str,
+    run_id: int,
+    batch: Path,
+    good: int,
+    bad: int,
+    *,
+    data_set_id: int | None = None,
+) -> None:
+    """Metrics and the SUMMARY log line of one batch."""
+    size = batch.stat().st_size if good and batch.exists() else 0
+    count(world, API_TYPES[label], doc["id"], run_id, good, size, errors=bad, data_set_id=data_set_id)
+    text = f"Processed records={good}, errors={bad}, size={size}"
+    log(world, doc, label, run_id, text, severity="ERROR" if bad else "INFO", kind="SUMMARY")
+
+
+def quarantine(world: World, doc: Doc, label: str, run_id: int, bad: list[Doc]) -> None:
+    """Keep bad records in a file and say so in the log."""
+    if not bad:
+        return
+    file = world.folder("quarantine") / f"{label.lower()}-{doc['id']}-{run_id}.jsonl"
+    with file.open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in bad)
+    world.store.put("quarantine", {"resource_id": doc["id"], "label": label, "run_id": run_id, "file": str(file)})
+    first = bad[0]["error"]
+    log(world, doc, label, run_id, f"{len(bad)} records in quarantine, first: {first}", severity="ERROR")
+
+
+def add_batch(world: World, nexset: Doc, run_id: int, file: Path, records: int) -> None:
+    """Append a batch to a nexset."""
+    doc = {"data_set_id": nexset["id"], "run_id": run_id, "file": str(file), "records": records}
+    world.store.put("batches", doc)
+
+
+def store_reading(world: World, source: Doc, run_id: int, reading: Reading) -> None:
+    """File what a source read under the nexset of that shape, which is created when it is new."""
+    if reading.columns:
+        nexset = _nexset_for(world, source, reading)
+        _refresh_samples(world, source, nexset, run_id, reading.path)
+        add_batch(world, nexset, run_id, reading.path, reading.records)
+        finish(world, nexset, "DATASET", run_id, reading.path, reading.records, 0)
+        number = nexset["id"]
+    else:
+        number = 0
+    quarantine(world, source, "SOURCE", run_id, reading.rejects)
+    bad = len(reading.rejects)
+    finish(world, source, "SOURCE", run_id, reading.path, reading.records, bad, data_set_id=number)
+    world.store.put("sources", source)
+
+
+def _nexset_for(world: World, source: Doc, reading: Reading) -> Doc:
+    detected = world.store.where("nexsets", data_source_id=source["id"])
+    for nexset in detected:
+        if set(nexset["columns"]) == set(reading.columns):
+            return nexset
+    number = world.store.new_id("nodes")
+    nexset = {
+        "name": f"{source['name']}, Schema #{len(detected) + 1}",
+        "description": None,
+        "status": source["status"],
+        "owner_id": source["owner_id"],
+        "org_id": source["org_id"],
+        "data_source_id": source["id"],
+        "parent_data_set_id": None,
+        "columns": list(reading.columns),
+        "samples": [],
+        "tags": [],
+        "flow_node_id": number,
+        "parent_node_id": source["flow_node_id"],
+        "origin_node_id": source["origin_node_id"],
+    }
+    world.store.put("nodes", {"id": number})
+    return world.store.put("nexsets", world.stamp(nexset, new=True))
+
+
+def _refresh_samples(world: World, source: Doc, nexset: Doc, run_id: int, file: Path) -> None:
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines):
+            if number >= SAMPLES_KEPT:
+                break
+            metadata = {
+                "sourceType": source["source_type"],
+                "ingestTime": int(world.clock.now() * 1000),
+                "sourceOffset": number,
+                "resourceType": "SOURCE",
+                "resourceId": source["id"],
+                "runId": run_id,
+            }
+            nexset["samples"].insert(0, {"rawMessage": json.loads(line), "nexlaMetaData": metadata})
+    nexset["samples"] = nexset["samples"][:SAMPLES_KEPT]
+    nexset["source_schema"] = schema_of([sample["rawMessage"] for sample in nexset["samples"]])
+    nexset["output_schema"] = nexset["source_schema"]
+    world.store.put("nexsets", nexset)
+    refresh_children(world, nexset)
+
+
+def refresh_children(world: World, nexset: Doc) -> None:
+    """Recompute samples and schema of everything derived from a nexset."""
+    for child in world.store.where("nexsets", parent_data_set_id=nexset["id"]):
+        refresh_derived(world, child)
+
+
+def refresh_derived(world: World, nexset: Doc) -> None:
+    """Run the parent's samples through the nexset's transform; a transform that cannot run changes nothing."""
+    parent = world.store.get("nexsets", nexset["parent_data_set_id"])
+    container = world.store.get("code", nexset.get("code_container_id"))
+    inputs = parent["samples"] if parent else []
+    try:
+        outcomes = transforming.apply(container, [sample["rawMessage"] for sample in inputs])
+    except TransformError:
+        return
+    pairs = [
+        {"input": sample, "rawMessage": record, "nexlaMetaData": sample["nexlaMetaData"]}
+        for sample, (record, error) in zip(inputs, outcomes, strict=True)
+        if error is None and isinstance(record, dict)
+    ]
+    nexset["samples"] = pairs
+    nexset["output_schema"] = schema_of([pair["rawMessage"] for pair in pairs])
+    world.store.put("nexsets", nexset)
+    refresh_children(world, nexset)
+
+
+def schema_of(records: list[Any]) -> Doc:
+    """A JSON Schema that describes the records."""
+    body = _object_schema([record for record in records if isinstance(record, dict)])
+    return {"$schema": "http://json-schema.org/draft-04/schema#", "$schema-id": zlib.crc32(json.dumps(body).encode()), **body}
+
+
+def _object_schema(records: list[Doc]) -> Doc:
+    names = dict.fromkeys(key for record in records for key in record)
+    properties: Doc = {}
+    for name in names:
+        values = [record[name] for record in records if record.get(name) is not None]
+        nested = [value for value in values if isinstance(value, dict)]
+        kinds = sorted({JSON_TYPES.get(type(value), "object") for value in values})
+        if nested and len(nested) == len(values):
+            properties[name] = _object_schema(nested)
+        else:
+            properties[name] = {"type": kinds[0] if len(kinds) == 1 else kinds or "null"}
+    return {"type": "object", "properties": properties}

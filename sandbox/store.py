@@ -1,0 +1,82 @@
+"""All state of the sandbox: documents by kind and id, held in memory and written through to SQLite."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+Doc = dict[str, Any]
+Snapshot = dict[str, dict[int, Doc]]
+
+FIRST_FREE_ID = 5001  # below it lies room for the demo's fixed ids
+
+
+class Store:
+    """A small document store. Callers hold the world's lock; a document that was changed must be put again."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS doc (kind TEXT, id INTEGER, body TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+        )
+        self._kinds: Snapshot = {}
+        self._next: dict[str, int] = {}
+        for kind, number, body in self._db.execute("SELECT kind, id, body FROM doc ORDER BY kind, id"):
+            self._kinds.setdefault(kind, {})[number] = json.loads(body)
+
+    def new_id(self, kind: str) -> int:
+        """The next free id of a kind; ids are never used again within one life of the process."""
+        highest = max(self._kinds.get(kind, {}), default=0)
+        self._next[kind] = max(self._next.get(kind, FIRST_FREE_ID - 1), highest) + 1
+        return self._next[kind]
+
+    def put(self, kind: str, doc: Doc) -> Doc:
+        """Store a document under its ``id`` (a new one when it has none) and return it."""
+        if "id" not in doc:
+            doc["id"] = self.new_id(kind)
+        self._kinds.setdefault(kind, {})[doc["id"]] = doc
+        self._db.execute("INSERT OR REPLACE INTO doc VALUES (?, ?, ?)", (kind, doc["id"], json.dumps(doc)))
+        return doc
+
+    def get(self, kind: str, number: int | None) -> Doc | None:
+        """The document itself, not a copy; None when there is none."""
+        return self._kinds.get(kind, {}).get(number) if number is not None else None
+
+    def all(self, kind: str) -> list[Doc]:
+        """Every document of a kind, lowest id first."""
+        rows = self._kinds.get(kind, {})
+        return [rows[number] for number in sorted(rows)]
+
+    def where(self, kind: str, **equal: Any) -> list[Doc]:
+        """The documents whose named fields have the given values."""
+        return [doc for doc in self.all(kind) if all(doc.get(key) == value for key, value in equal.items())]
+
+    def delete(self, kind: str, number: int) -> None:
+        self._kinds.get(kind, {}).pop(number, None)
+        self._db.execute("DELETE FROM doc WHERE kind = ? AND id = ?", (kind, number))
+
+    def commit(self) -> None:
+        self._db.commit()
+
+    def snapshot(self) -> Snapshot:
+        """A deep copy of everything."""
+        return copy.deepcopy(self._kinds)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Replace everything by a snapshot."""
+        self._kinds = copy.deepcopy(snapshot)
+        self._db.execute("DELETE FROM doc")
+        self._db.executemany(
+            "INSERT INTO doc VALUES (?, ?, ?)",
+            [(kind, number, json.dumps(doc)) for kind, rows in self._kinds.items() for number, doc in rows.items()],
+        )
+        self._db.commit()
+
+    def close(self) -> None:
+        self._db.commit()
+        self._db.close()

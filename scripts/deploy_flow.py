@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "nexla-sdk>=1.0.8,<2",
+#   "python-dateutil>=2.9",
+#   "requests>=2.32",
+#   "tenacity>=9",
+#   "rich>=13",
+#   "jsonschema>=4.23",
+#   "jolt-py>=2",
+#   "python-dotenv>=1",
+# ]
+# ///
+"""Deploy a flow from a config file: plan, apply, verify; roll back on failure; resume after a kill; tear down."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers import cli
+from helpers.errors import usage
+from helpers.output import Result
+
+if TYPE_CHECKING:
+    from helpers.changes import Run, Step
+    from helpers.flow_config import FlowConfig
+
+COMMAND = "deploy_flow"
+SCHEMA = Path(__file__).resolve().parent / "helpers" / "flow_config.schema.json"
+COLUMNS = ("step", "action", "type", "name", "id")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    example = "python scripts/deploy_flow.py --config examples/flows/orders.json --dry-run"
+    parser = cli.build_parser(COMMAND, __doc__ or "", example, writes=True)
+    add = parser.add_argument
+    add("--config", metavar="FILE", help="the flow as JSON; - reads standard input")
+    add("--print-schema", action="store_true", help="print the JSON Schema of the config and exit")
+    add("--on-failure", choices=("rollback", "keep"), default="rollback", help="what to do with a half-made flow")
+    add("--no-verify", action="store_true", help="do not wait for the first run's records")
+    add("--verify-timeout", type=float, default=300.0, metavar="SECONDS",
+        help="how long to wait for detection, and again for delivery (default 300)")  # fmt: skip
+    add("--teardown", action="store_true", help="delete what the config names; needs --yes")
+    add("--yes", action="store_true", help="confirm --teardown")
+    return parser
+
+
+def deploy_flow(args: argparse.Namespace, context: cli.Context) -> Result:
+    """Deploy (or tear down) the configured flow; the data names every id, what was done, and what arrived."""
+    if not args.config:
+        raise usage("--config is required", "or --print-schema to see what goes into it")
+    if args.verify_timeout <= 0:
+        raise usage("--verify-timeout must be above 0")
+    from helpers import flow_config
+    from helpers.changes import Run, apply, plan
+    from helpers.flow_plan import deploy_steps, teardown_steps
+
+    config, digest = flow_config.load(args.config)
+    if args.teardown and not (args.yes or args.dry_run):
+        raise usage("--teardown deletes the flow and cannot be undone", "look with --dry-run, then add --yes")
+    steps: list[Step] = teardown_steps(config) if args.teardown else deploy_steps(config, args)
+    run = Run(context.session, context.say, dry=args.dry_run)
+    if args.dry_run:
+        outcomes = plan(run, steps)
+        changed = sum(outcome.changed for outcome in outcomes)
+        data = {"outcome": "planned", "to_do": changed, "steps": [outcome.as_row() for outcome in outcomes]}
+        return Result(data, {"api": context.session.settings.host}, run.warnings)
+    run.journal = _open_journal(args, context, config, digest)
+    context.say(f"journal: {run.journal.path}")
+    try:
+        apply(run, steps, rollback=args.on_failure == "rollback" and not args.teardown, resume_hint=_again(args))
+    finally:
+        run.journal.close()
+    return Result(_report(args, config, run), {"api": context.session.settings.host}, run.warnings)
+
+
+def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowConfig, digest: str) -> Any:
+    from helpers.journal import Journal, default_path
+
+    command = f"{COMMAND}-teardown" if args.teardown else COMMAND
+    subject = f"{config.source.source_type} {config.source.name}"
+    host = context.session.settings.host
+    path = Path(args.journal) if args.journal else default_path(command, host, subject)
+    header = {"command": command, "host": host, "subject": subject, "config": digest}
+    return Journal(path, header, resume=args.resume)
+
+
+def _again(args: argparse.Namespace) -> str:
+    """The command that goes on."""
+    journal = f" --journal {args.journal}" if args.journal else ""
+    extra = " --teardown --yes" if args.teardown else f" --on-failure {args.on_failure}"
+    return f"python scripts/deploy_flow.py --config {args.config}{journal}{extra} --resume"
+
+
+def _report(args: argparse.Namespace, config: FlowConfig, run: Run) -> dict[str, Any]:
+    rows = [outcome.as_row() for outcome in run.outcomes]
+    if args.teardown:
+        gone = sum(outcome.action == "delete" for outcome in run.outcomes)
+        return {"outcome": "torn down", "deleted": gone, "steps": rows}
+    changed = [outcome for outcome in run.outcomes if outcome.changed]
+    delivered = run.facts.get("delivered", {})
+    sinks = [
+        {
+            "name": sink.name,
+            "id": run.results.get(f"destination:{sink.name}"),
+            "verified": sink.name in delivered,
+            **delivered.get(sink.name, {"records": None, "errors": None, "runs": []}),
+        }
+        for sink in config.all_destinations
+    ]
+    source = run.results.get("source")
+    return {
+        "outcome": "deployed" if changed else "unchanged",
+        "flow": run.facts.get("flow_id"),
+        "source": source,
+        "nexsets": {key.removeprefix("nexset:") or "detected": number for key, number in run.results.items()
+                    if key.startswith("nexset:")},
+        "destinations": sinks,
+        "source_errors": run.facts.get("source_errors"),
+        "steps": rows,
+        "watch": f"python scripts/list_resources.py --type flows --id {run.facts.get('flow_id')} --full",
+        "remove": f"python scripts/deploy_flow.py --config {args.config} --teardown --yes",
+    }  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else list(argv)
+    if "--print-schema" in words and not {"-h", "--help"} & set(words):
+        sys.stdout.write(SCHEMA.read_text(encoding="utf-8"))
+        return 0
+    return cli.main(COMMAND, build_parser(), deploy_flow, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,13 @@
+"""The small module that all scripts share. Importing it checks the Python version and nothing else."""
+
+import sys
+
+MINIMUM_PYTHON = (3, 11)
+
+if sys.version_info < MINIMUM_PYTHON:  # must stay readable for old versions: they have to get this far
+    sys.stderr.write(
+        '{"ok": false, "error": {"code": 3, "name": "CONFIG", "message": "Python %d.%d is too old", '
+        '"retryable": false, "hint": "run with Python %d.%d or newer, e.g. python%d.%d %s"}}\n'
+        % (sys.version_info[:2] + MINIMUM_PYTHON + MINIMUM_PYTHON + (sys.argv[0],))
+    )
+    raise SystemExit(3)

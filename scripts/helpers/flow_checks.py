@@ -1,0 +1,306 @@
+"""The steps of a deployment that look things up, wait, prove, activate and verify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import flow_config
+from .changes import FINE, UNCHANGED, Found, Run, Step
+from .errors import Exit, OperatorError
+from .flow_state import SOURCE_STEP, FlowState
+from .flow_steps import SinkStep, lookup_key, set_status
+from .flows import Member, run_rows
+from .journal import Entry
+from .limits import Clock
+from .resources import KINDS, Row, by_name, item_path, one_of
+from .transport import ApiError, call
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds between polls
+SAMPLE_COUNT = 10
+GOOD_PROBE = ("200", "ok", "success")
+
+
+class _Check(Step):
+    """A step that writes nothing."""
+
+    writes = False
+
+
+def probe(run: Run, number: int) -> tuple[str, str]:
+    """Test a credential. Success is an empty 200; a failure carries the outside system's status and a message.
+
+    Returns:
+        ``ok``, ``failed`` or ``unknown``, and why. Anything that is no clear success is never ``ok``.
+    """
+    try:
+        answer = call(
+            run.session,
+            "GET",
+            item_path(KINDS["credentials"], number, "probe"),
+            expect=(type(None), dict, list, str, int),
+        )
+    except ApiError as error:
+        if error.http_status == 404 or (error.http_status == 401):
+            raise
+        clear = error.http_status is not None and error.http_status < 500 and error.http_status != 429
+        return ("failed" if clear else "unknown"), error.message
+    if answer.data is None:
+        return "ok", ""
+    status = answer.data.get("status") if isinstance(answer.data, dict) else answer.data
+    good = str(status).lower() in GOOD_PROBE
+    return ("ok", "") if good else ("unknown", f"the probe answered {status!r}")
+
+
+class ProbeStep(_Check):
+    """Probe an existing credential, or the inline one that was just made."""
+
+    def __init__(self, role: str, number: int | None) -> None:
+        super().__init__(f"probe:{role}", f"probe credential of {role}")
+        self.role, self.number = role, number
+        self.kind = "credentials"
+
+    def find(self, run: Run) -> Found:
+        number = run.results.get(f"credential:{self.role}", self.number)
+        done: dict[int, tuple[str, str]] = run.facts.setdefault("probed", {})
+        if number is None:
+            return Found("check")
+        if number not in done:
+            done[number] = probe(run, number)
+        verdict, reason = done[number]
+        if verdict == "failed":
+            raise OperatorError(
+                Exit.AUTH,
+                f"credential {number} was refused by its system: {reason}",
+                hint="correct the credential in Nexla, then run again",
+                resource={"type": "credentials", "id": number},
+            )
+        if verdict == "unknown":
+            run.warnings.append(f"credential {number} could not be tested: {reason}")
+        return Found(FINE, number)
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        return self.find(run).id, False
+
+
+class LookupStep(_Check):
+    """Find something that must exist already by its exact name: a reusable transform, a project."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(lookup_key(kind, name), f"{KINDS[kind].singular} {name}")
+        self.name, self.kind = name, kind
+
+    def find(self, run: Run) -> Found:
+        kind = KINDS[self.kind]
+        row = one_of(kind, self.name, by_name(run.session, kind, self.name))
+        if row is None:
+            raise OperatorError(
+                Exit.NOT_FOUND,
+                f"no {kind.singular} is named {self.name!r}",
+                hint=f"see python scripts/list_resources.py --type {self.kind} --all",
+            )
+        return Found(FINE, row["id"])
+
+
+class FreeNamesStep(_Check):
+    """Before anything is made: no destination of the config may belong to another flow."""
+
+    def __init__(self, sinks: list[SinkStep], state: FlowState) -> None:
+        super().__init__("names", "destination names")
+        self.sinks, self.state, self.kind = sinks, state, "destinations"
+
+    def find(self, run: Run) -> Found:
+        if self.state.source(run) is None:
+            for sink in self.sinks:
+                sink.refuse_foreign(run)
+        return Found(FINE)
+
+
+class ActivateStep(Step):
+    """Activate one resource of the flow, and only that one: never a branch that someone paused on purpose."""
+
+    def __init__(self, target: str, kind: str, name: str, state: FlowState) -> None:
+        super().__init__(f"activate:{target}", f"activate {KINDS[kind].singular} {name}")
+        self.target, self.kind, self.name, self.state = target, kind, name, state
+
+    def _member(self, run: Run) -> Member | None:
+        flow, number = self.state.flow(run), run.results.get(self.target)
+        return flow.find(self.kind, number) if flow and number else None
+
+    def find(self, run: Run) -> Found:
+        member = self._member(run)
+        if member is None:
+            return Found("activate")
+        if member.status == "ACTIVE":
+            return Found(UNCHANGED, member.id)
+        memo = self._baseline(run, member)
+        return Found("activate", member.id, {"status": [member.status, "ACTIVE"]}, {"status": member.status}, memo)
+
+    def _baseline(self, run: Run, member: Member) -> dict[str, Any]:
+        """The run rows that a destination had before; what comes on top of them is this activation's doing."""
+        if self.kind != "destinations" or run.dry or run.made(self.target):
+            return {}
+        rows = run_rows(run.session, KINDS[self.kind], member.id)
+        return {"runs": {str(row.get("runId")): [row.get("records"), row.get("errors")] for row in rows}}
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        assert found.id is not None
+        row = set_status(run, KINDS[self.kind], found.id, active=True)
+        self.state.forget_flow()
+        if row.get("status") != "ACTIVE":
+            raise OperatorError(
+                Exit.ERROR,
+                f"{self.title} (id {found.id}) answered 200 but its status is {row.get('status')}",
+                resource={"type": self.kind, "id": found.id},
+            )
+        return found.id, False
+
+    def undo(self, run: Run, entry: Entry) -> None:
+        number = entry.id or run.results.get(self.target)
+        if number is not None and entry.before.get("status") != "ACTIVE":
+            try:
+                set_status(run, KINDS[self.kind], number, active=False)
+            except ApiError as error:
+                if error.http_status != 404:
+                    raise
+        self.state.forget_flow()
+
+
+class DiscoverStep(_Check):
+    """Wait until Nexla has detected the nexset that the config means; two equal looks in a row end the wait."""
+
+    def __init__(self, state: FlowState, timeout: float) -> None:
+        super().__init__("nexset:", "detected nexset")
+        self.state, self.timeout, self.kind = state, timeout, "nexsets"
+
+    def find(self, run: Run) -> Found:
+        member = self.state.chosen(run, self.state.detected(run))
+        if member is None:
+            return Found("wait")
+        self.name = member.name or ""
+        return Found(FINE, member.id)
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        end, pause, seen = Clock.now() + self.timeout, FIRST_PAUSE, None
+        while True:
+            self.state.forget_flow()
+            members = self.state.detected(run)
+            ids = [member.id for member in members]
+            if ids and (ids == seen or self.state.config.nexset is not None):
+                member = self.state.chosen(run, members)
+                if member is not None:
+                    self.name = member.name or ""
+                    return member.id, False
+            seen = ids
+            if Clock.now() + pause > end:
+                raise self._timed_out(run, members)
+            run.session.deadline.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _timed_out(self, run: Run, members: list[Member]) -> OperatorError:
+        found = ", ".join(f"{m.id} {m.name!r}" for m in members) or "none"
+        number = run.results.get(SOURCE_STEP)
+        return OperatorError(
+            Exit.TIMEOUT,
+            f"no fitting nexset was detected in source {number} within {self.timeout:g} s (detected: {found})",
+            hint="check the path in source_config and that the source holds data; or raise --verify-timeout",
+            retryable=True,
+            resource={"type": "sources", "id": number},
+        )
+
+
+class ProveStep(_Check):
+    """Show on samples that a new or changed derived nexset gives output. No sample at all is a failure."""
+
+    def __init__(self, config: flow_config.DerivedNexset, timeout: float) -> None:
+        super().__init__(f"prove:{config.name}", f"samples of nexset {config.name}")
+        self.target, self.timeout = f"nexset:{config.name}", timeout
+        self.name, self.kind = config.name, "nexsets"
+
+    def find(self, run: Run) -> Found:
+        changed = any(o.key == self.target and o.changed for o in run.outcomes)
+        resumed = run.made(self.target) and not run.dry
+        if not changed and not resumed:
+            return Found(FINE, run.results.get(self.target))
+        return Found("check", run.results.get(self.target))
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        assert found.id is not None
+        path = item_path(KINDS["nexsets"], found.id, "samples")
+        end, pause = Clock.now() + self.timeout, FIRST_PAUSE
+        while True:
+            rows = call(run.session, "GET", path, params={"count": SAMPLE_COUNT}, expect=list).data
+            pairs = [_pair(row) for row in rows if isinstance(row, dict)]
+            outputs = [after for _, after in pairs if after is not None]
+            if outputs:
+                break
+            if Clock.now() + pause > end:
+                raise OperatorError(
+                    Exit.TIMEOUT,
+                    f"nexset {self.name!r} (id {found.id}) gave no output sample within {self.timeout:g} s",
+                    hint="the transform may drop or fail on every record; try it on one record first",
+                    resource={"type": "nexsets", "id": found.id},
+                )
+            run.session.deadline.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+        run.facts.setdefault("samples", {})[self.name] = len(outputs)
+        if all(before == after for before, after in pairs if before is not None) and pairs[0][0] is not None:
+            run.warnings.append(f"nexset {self.name!r}: the transform changed nothing in {len(outputs)} samples")
+        return found.id, False
+
+
+def _unwrap(value: Any) -> Any:
+    return value.get("rawMessage", value) if isinstance(value, dict) else value
+
+
+def _pair(row: Row) -> tuple[Any, Any]:
+    """Input and output of a sample; samples come as pairs, wrapped records or bare records."""
+    if set(row) >= {"input", "output"}:
+        return _unwrap(row["input"]), _unwrap(row["output"])
+    return None, _unwrap(row)
+
+
+class ProjectStep(Step):
+    """Put the flow into a project."""
+
+    def __init__(self, project: str | int, state: FlowState) -> None:
+        super().__init__("project", f"project {project}")
+        self.project, self.state, self.kind, self.name = project, state, "projects", str(project)
+
+    def _project_id(self, run: Run) -> int:
+        if isinstance(self.project, int):
+            return self.project
+        return run.results[lookup_key("projects", self.project)]
+
+    def find(self, run: Run) -> Found:
+        number, flow = self._project_id(run), self.state.flow(run)
+        if flow is not None and flow.project_id == number:
+            return Found(UNCHANGED, number)
+        before = flow.project_id if flow else None
+        return Found("add flow", number, {"project": [before, number]}, {"project": before, "flow": _node(flow)})
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        self._put(run, found.id, "PUT")
+        return found.id, False
+
+    def _put(self, run: Run, number: int | None, method: str) -> None:
+        node = _node(self.state.flow(run))
+        if node is not None:
+            path = item_path(KINDS["projects"], number, "flows")
+            call(run.session, method, path, body={"flows": [node]}, say=run.say)
+        self.state.forget_flow()
+
+    def verify(self, run: Run, number: int | None, *, made: bool) -> None:
+        flow = self.state.flow(run)
+        if flow is None or flow.project_id != number:
+            raise OperatorError(Exit.ERROR, f"the flow is not in project {number} although the API accepted it")
+
+    def undo(self, run: Run, entry: Entry) -> None:
+        former = entry.before.get("project")
+        if former is not None:
+            self._put(run, former, "PUT")
+        else:
+            self._put(run, self._project_id(run), "DELETE")
+
+
+def _node(flow: Any) -> int | None:
+    return flow.origin.node_id if flow else None

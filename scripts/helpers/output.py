@@ -1,0 +1,182 @@
+"""Rendering a result: table, JSON, NDJSON or CSV, to standard output or atomically to a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from .errors import Exit, config_error, usage
+from .redact import redact
+
+FORMATS = ("table", "json", "ndjson", "csv")
+
+
+@dataclass
+class Result:
+    """What a script's job returns.
+
+    Attributes:
+        data: an object, or rows (a list or any iterable of objects).
+        meta: ``total``, ``returned``, ``truncated``, ``access_role``…; may be filled while rows are drawn.
+        warnings: likewise.
+        code: exit code; FINDINGS makes ``ok`` false.
+        columns: of a table or CSV; default: the keys of the first row.
+    """
+
+    data: Any
+    meta: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    code: Exit = Exit.OK
+    columns: Sequence[str] = ()
+
+    def rows(self) -> Iterator[Any]:
+        """The data as rows; an object is one row."""
+        if isinstance(self.data, dict) or not isinstance(self.data, Iterable):
+            yield self.data
+        else:
+            yield from self.data
+
+
+def pick(row: Any, path: str) -> Any:
+    """A field by its dotted path; None where it is missing."""
+    for part in path.split("."):
+        row = row.get(part) if isinstance(row, dict) else None
+    return row
+
+
+def choose(rows: Iterable[Any], fields: list[str], warn: Callable[[str], None]) -> Iterator[Any]:
+    """Rows cut down to the asked-for fields; a field that no row has is warned of."""
+    missing = set(fields)
+    known: list[str] = []
+    for row in rows:
+        if not isinstance(row, dict):
+            yield row
+            continue
+        known = known or sorted(row)
+        missing -= {name for name in missing if pick(row, name) is not None or name in row}
+        yield {name: pick(row, name) for name in fields}
+    if missing and known:
+        warn(f"no row has the field {', '.join(sorted(missing))}; known: {', '.join(known)}")
+
+
+class Renderer:
+    """Writes one result in one format.
+
+    Args:
+        command: the script's name, for the JSON document.
+        form: one of FORMATS; None picks table on a terminal and JSON otherwise.
+        output: file to write instead of standard output.
+    """
+
+    def __init__(self, command: str, form: str | None, output: str | None, fields: str | None) -> None:
+        self.command, self.output = command, output
+        self.form = form or ("table" if sys.stdout.isatty() and not output else "json")
+        self.fields = [name.strip() for name in fields.split(",") if name.strip()] if fields else []
+        if fields is not None and not self.fields:
+            raise usage("--fields is empty", "for example --fields id,name")
+
+    def render(self, result: Result, meta: Callable[[], dict[str, Any]]) -> None:
+        """Write the result. ``meta`` is asked last, when every row has been drawn.
+
+        Raises:
+            OperatorError: CONFIG when the output file cannot be written.
+        """
+        if self.fields:
+            single = isinstance(result.data, dict)
+            rows = choose(result.rows(), self.fields, result.warnings.append)
+            result.data = next(rows) if single else rows
+            result.columns = self.fields
+        if self.output is None:
+            self._write(result, meta, sys.stdout)
+            sys.stdout.flush()
+            return
+        target = Path(self.output)
+        try:
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        except OSError as error:
+            raise config_error(f"cannot write {self.output}: {error.strerror}") from error
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                self._write(result, meta, stream)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _write(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        writer = {"json": self._json, "ndjson": self._ndjson, "csv": self._csv, "table": self._table}[self.form]
+        writer(result, meta, out)
+
+    def _json(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        data = result.data if isinstance(result.data, dict | list | str | int | None) else list(result.data)
+        document = {
+            "ok": result.code is Exit.OK,
+            "command": self.command,
+            "data": data,
+            "meta": {**result.meta, **meta()},
+            "warnings": result.warnings,
+        }
+        out.write(json.dumps(redact(document), ensure_ascii=False, indent=2) + "\n")
+
+    def _ndjson(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        for row in result.rows():
+            out.write(json.dumps(redact(row), ensure_ascii=False) + "\n")
+        last = {"_meta": {**result.meta, **meta(), "ok": result.code is Exit.OK, "warnings": result.warnings}}
+        out.write(json.dumps(redact(last), ensure_ascii=False) + "\n")
+
+    def _csv(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        writer = None
+        for row in result.rows():
+            clean = redact(row) if isinstance(row, dict) else {"value": redact(row)}
+            if writer is None:
+                columns = list(result.columns) or list(clean)
+                writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+                writer.writeheader()
+            writer.writerow({key: _cell(value, safe=True) for key, value in clean.items()})
+        if writer is None and result.columns:
+            csv.DictWriter(out, list(result.columns), lineterminator="\n").writeheader()
+
+    def _table(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console(file=out, soft_wrap=False, highlight=False, markup=False, emoji=False)
+        rows = [redact(row) for row in result.rows()]
+        if isinstance(result.data, dict):
+            table = Table(show_header=False, box=None, pad_edge=False)
+            for key, value in (rows[0] or {}).items():
+                table.add_row(Text(str(key), style="bold"), Text(_cell(value)))
+        else:
+            columns = list(result.columns) or (list(rows[0]) if rows and isinstance(rows[0], dict) else ["value"])
+            table = Table(box=None, pad_edge=False, header_style="bold")
+            for name in columns:
+                table.add_column(Text(name), overflow="fold")
+            for row in rows:
+                cells = row if isinstance(row, dict) else {"value": row}
+                table.add_row(*(Text(_cell(cells.get(name))) for name in columns))
+        console.print(table)
+        numbers = {**result.meta, **meta()}
+        console.print(Text("  ".join(f"{key}={_cell(value)}" for key, value in numbers.items()), style="dim"))
+
+
+def _cell(value: Any, *, safe: bool = False) -> str:
+    """A value in one cell. ``safe`` keeps a spreadsheet from taking text for a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    text = str(value)
+    return "'" + text if safe and isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def to_line(document: Any) -> str:
+    """A document as one redacted JSON line."""
+    return json.dumps(redact(document), ensure_ascii=False)

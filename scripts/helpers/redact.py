@@ -1,0 +1,107 @@
+"""Secrets and control characters, taken out at the one place where text leaves the process.
+
+Two rules: a value under a secret-looking key goes, and a known secret value goes wherever it stands, also in its
+base64 and URL-encoded forms. Text from the API is data: control, ANSI, zero-width and bidi characters are stripped.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MARK = "[redacted]"
+SHORTEST_SECRET = 4  # shorter values would redact half the output
+
+_SECRET_WORDS = (
+    r"pass(?:word|wd|phrase)?|secret|token|api[-_.]?key|service[-_.]?key|access[-_.]?key|private[-_.]?key|"
+    r"credentials|authorization|auth[-_.]?header|cookie|signature|sas|connection[-_.]?string|webhook[-_.]?url|dsn|pwd"
+)
+_SECRET_KEY = re.compile(rf"(?:^|[^a-z]|(?<=[a-z]))(?:{_SECRET_WORDS})s?$", re.IGNORECASE)
+_NOT_SECRET_KEY = re.compile(r"(?:_id|_ids|_type|_version|_status|_count|_name|primary[._]?key)$", re.IGNORECASE)
+_INLINE = [
+    re.compile(r"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})"),
+    re.compile(rf"(?i)(?:{_SECRET_WORDS})[\"']?\s*[=:]\s*[\"']?([^\s\"'&,;}}]{{4,}})"),
+    re.compile(r"://[^/\s:@]*:([^/\s@]+)@"),
+    re.compile(r"\b(AKIA[0-9A-Z]{16})\b"),
+    re.compile(r"\b(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"),
+    re.compile(r"(?i)[?&](?:x-amz-signature|sig|signature)=([^&\s]+)"),
+    re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))", re.DOTALL),
+]
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u061c]")
+
+_ADDRESSES = frozenset({"host", "port", "database", "bucket", "region", "schema", "warehouse", "account", "role"})
+_WORDS = frozenset({"true", "false", "null", "none"})
+
+_known: set[str] = set()
+
+
+def remember(*secrets: str | None) -> None:
+    """Add secret values; each of their usual encodings is removed from then on."""
+    for secret in secrets:
+        if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _WORDS:
+            continue
+        plain = secret.strip()
+        raw = plain.encode()
+        forms = {secret, plain, quote(plain, safe=""), quote_plus(plain), base64.b64encode(raw).decode()}
+        forms |= {base64.urlsafe_b64encode(raw).decode(), base64.b64encode(raw).decode().rstrip("=")}
+        _known.update(forms)
+
+
+def remember_tree(value: Any) -> None:
+    """Remember every text below a value, as for the ``credentials`` object of a config, but for plain addresses."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if str(key).lower() not in _ADDRESSES:
+                remember_tree(item)
+    elif isinstance(value, list):
+        for item in value:
+            remember_tree(item)
+    elif isinstance(value, str):
+        remember(value)
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a key's name says that its value is secret."""
+    return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
+
+
+def plain(text: str) -> str:
+    """Text without control, ANSI, zero-width and bidi characters (tab and newline stay)."""
+    return _INVISIBLE.sub("", _ANSI.sub("", text))
+
+
+def redact_text(text: str) -> str:
+    """Free text with known secrets and secret-looking parts replaced."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, MARK)
+    text = plain(text)
+    for pattern in _INLINE:
+        text = pattern.sub(lambda match: match[0].replace(match[1], MARK), text)
+    return text
+
+
+def _may_hide(key: str, value: Any) -> bool:
+    """Nothing to hide in an empty value; and ``credentials`` is also the name of a kind, with counts and ids."""
+    if value in (None, "", [], {}) or isinstance(value, bool):
+        return False
+    return not (key == "credentials" and isinstance(value, int | float | list))
+
+
+def redact(value: Any, *, key: str = "") -> Any:
+    """A JSON value fit for output: secrets out by key name and by value, at any depth; keys are cleaned as well."""
+    if key and is_secret_key(key) and _may_hide(key, value):
+        return MARK
+    if isinstance(value, dict):
+        return {redact_text(str(name)): redact(item, key=str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item) for item in value]
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def excerpt(text: str, length: int = 200) -> str:
+    """The first characters of a text, redacted before it is cut."""
+    flat = " ".join(redact_text(text).split())
+    return flat if len(flat) <= length else flat[:length] + "…"

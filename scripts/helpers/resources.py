@@ -1,0 +1,309 @@
+"""The kinds of resources, reading them tolerantly, and creating them exactly once.
+
+List rows are brief (no config, no credential): ask with ``expand=1`` where those are needed. The default scope of a
+list is what the caller owns.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from retry_helpers import RETRYABLE_STATUSES
+
+from .errors import Exit, OperatorError, usage
+from .limits import Clock
+from .session import Session
+from .transport import Answer, ApiError, call
+
+Row = dict[str, Any]
+
+PER_PAGE = 100
+SMALL_PER_PAGE = 50  # some endpoints answer 400 above this
+MAX_PAGES = 10_000
+RECONCILE_SECONDS = 15.0
+ACCESS_ROLES = ("owner", "admin", "operator", "collaborator", "all")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of resource.
+
+    Attributes:
+        name: the canonical name, as flags and output use it.
+        path: of the list, below the API URL.
+        api_type: the name in ``/{resource_type}/{id}/…`` paths.
+        singular: for messages.
+        aliases: every other name that a person or the API uses.
+        filters: query parameters that the list knows.
+    """
+
+    name: str
+    path: str
+    api_type: str
+    singular: str
+    aliases: tuple[str, ...]
+    filters: frozenset[str] = frozenset()
+
+
+_LIST = frozenset({"name", "status", "access_role"})
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("sources", "/data_sources", "data_sources", "source", ("source", "data_source"), _LIST | {"tags", "source_type"}),
+        Kind("nexsets", "/data_sets", "data_sets", "nexset", ("nexset", "data_set", "dataset", "datasets"), _LIST),
+        Kind("destinations", "/data_sinks", "data_sinks", "destination", ("destination", "sink", "sinks", "data_sink"),
+             _LIST),
+        Kind("flows", "/flows", "flows", "flow", ("flow", "data_flow", "data_flows"), frozenset({"access_role"})),
+        Kind("credentials", "/data_credentials", "data_credentials", "credential",
+             ("credential", "creds", "data_credential"), frozenset({"name", "access_role"})),
+        Kind("transforms", "/transforms", "transforms", "transform", ("transform", "record_transforms")),
+        Kind("attribute_transforms", "/attribute_transforms", "attribute_transforms", "attribute transform",
+             ("attribute_transform",)),
+        Kind("lookups", "/data_maps", "data_maps", "lookup", ("lookup", "data_map"), frozenset({"access_role"})),
+        Kind("projects", "/projects", "projects", "project", ("project",), frozenset({"access_role", "expand"})),
+        Kind("teams", "/teams", "teams", "team", ("team",), frozenset({"access_role"})),
+        Kind("users", "/users", "users", "user", ("user",)),
+        Kind("notifications", "/notifications", "notifications", "notification", ("notification",)),
+        Kind("async_tasks", "/async_tasks", "async_tasks", "async task", ("async_task", "tasks", "task")),
+        Kind("code_containers", "/code_containers", "code_containers", "code container", ("code_container",)),
+    )
+}  # fmt: skip
+_BY_ALIAS = {alias: kind for kind in KINDS.values() for alias in (kind.name, kind.api_type, *kind.aliases)}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind that a name stands for; singular, plural, Nexla's and the API's names all work.
+
+    Raises:
+        OperatorError: USAGE, with the nearest names.
+    """
+    wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if wanted not in _BY_ALIAS:
+        near = difflib.get_close_matches(wanted, _BY_ALIAS, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        raise usage(f"unknown resource type {name!r}", f"{guess}known: {', '.join(KINDS)}")
+    return _BY_ALIAS[wanted]
+
+
+def checked_id(value: Any, what: str = "id") -> int:
+    """A positive integer id. Anything else must never reach a path: ``DELETE /data_sources/`` is a real route.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    if isinstance(value, bool) or not str(value).strip().isascii() or not str(value).strip().isdigit():
+        raise usage(f"{what} must be a positive number, not {value!r}")
+    number = int(str(value).strip())
+    if number <= 0:
+        raise usage(f"{what} must be a positive number, not {value!r}")
+    return number
+
+
+def item_path(kind: Kind, number: Any, *rest: str) -> str:
+    """The path of one resource."""
+    return "/".join((kind.path, str(checked_id(number, f"{kind.singular} id")), *(quote(part, safe="") for part in rest)))
+
+
+def get(session: Session, kind: Kind, number: Any, **params: Any) -> Row:
+    """One resource as the API answers it.
+
+    Raises:
+        ApiError: NOT_FOUND, AUTH and the rest.
+    """
+    try:
+        data: Row = call(session, "GET", item_path(kind, number), params=params).data
+    except ApiError as error:
+        error.resource = {"type": kind.name, "id": int(number)}
+        raise
+    return data
+
+
+def exists(session: Session, kind: Kind, number: int) -> Row | None:
+    """The resource, or None when the API says 404."""
+    try:
+        return get(session, kind, number)
+    except ApiError as error:
+        if error.http_status == 404:
+            return None
+        raise
+
+
+def rows_of(kind: Kind, answer: Answer) -> list[Row]:
+    """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped."""
+    data = answer.data.get("flows", []) if isinstance(answer.data, dict) else answer.data
+    return [row for row in data or [] if isinstance(row, dict)]
+
+
+class Pages:
+    """A list read page by page: iterate over it for rows, then ask what was seen.
+
+    Trusts ``X-Total-Count``; without it only an empty page ends the list, because a server may cap the page size.
+    Rows are de-duplicated by id, since a list that changes meanwhile shifts its pages.
+
+    Attributes:
+        total: what the server says there is; None before the first page or when it does not say.
+        seen: rows given out.
+        complete: whether the list was read to its end.
+    """
+
+    def __init__(
+        self, session: Session, kind: Kind, params: Mapping[str, Any] | None = None, per_page: int = PER_PAGE
+    ) -> None:
+        self._session, self._kind = session, kind
+        self._params, self._per_page = dict(params or {}), per_page
+        self.total: int | None = None
+        self.seen = 0
+        self.complete = False
+        self.whole: list[Row] = []  # flow answers: the whole objects, for the resources beside the trees
+
+    def __iter__(self) -> Iterator[Row]:
+        ids: set[Any] = set()
+        received = 0
+        for number in range(1, MAX_PAGES + 1):
+            answer = self._page(number)
+            rows = rows_of(self._kind, answer)
+            self.total = answer.total if answer.total is not None else self.total
+            received += len(rows)
+            last = not rows or (self.total is not None and received >= self.total)
+            for row in rows:
+                key = row.get("id")
+                if key is None or key not in ids:
+                    ids.add(key)
+                    self.seen += 1
+                    yield row
+            if last:
+                self.complete = True
+                return
+
+    def _page(self, number: int) -> Answer:
+        params = {**self._params, "page": number, "per_page": self._per_page}
+        try:
+            answer = call(self._session, "GET", self._kind.path, params=params, expect=(list, dict))
+        except ApiError as error:
+            if number > 1 or error.http_status != 400 or self._per_page <= SMALL_PER_PAGE:
+                raise
+            self._per_page = SMALL_PER_PAGE
+            return self._page(number)
+        if isinstance(answer.data, dict):
+            self.whole.append(answer.data)
+        return answer
+
+
+def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
+    """How many there are, and the first rows, in one request where the server gives the total."""
+    first = Pages(session, kind, params, per_page=5)
+    rows = []
+    for row in first:
+        rows.append(row)
+        if first.total is not None and first.total > first.seen and first.seen >= 5:
+            return first.total, rows
+    return max(first.total or 0, first.seen), rows
+
+
+def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]:
+    """Every resource of exactly this name, read over all pages (the API's own filter only means "contains")."""
+    query = {**params, "name": name} if "name" in kind.filters else params
+    return [row for row in Pages(session, kind, query) if row.get("name") == name]
+
+
+def one_of(kind: Kind, name: str, rows: list[Row]) -> Row | None:
+    """The only row, or None.
+
+    Raises:
+        OperatorError: NOT_FOUND with the candidates, when several have the name.
+    """
+    if len(rows) > 1:
+        listed = ", ".join(f"{row['id']} ({row.get('status', '-')})" for row in rows)
+        raise OperatorError(
+            Exit.NOT_FOUND,
+            f"{len(rows)} {kind.name} are named {name!r}: ids {listed}",
+            hint="rename or delete all but one, or use the id; nothing was changed",
+            resource={"type": kind.name, "name": name, "candidates": [row["id"] for row in rows]},
+        )
+    return rows[0] if rows else None
+
+
+def create(
+    session: Session, path: str, body: Row, find: Callable[[], Row | None], say: Callable[[str], None]
+) -> tuple[Row, bool]:
+    """Create a resource exactly once, although the API has no idempotency keys.
+
+    After an answer that leaves open whether the resource was made, it is looked for (up to 15 s) and adopted. Only
+    after a 502, 503 or 504 *answer* with nothing found is the POST sent once more.
+
+    Args:
+        find: looks for the resource by its identity; None when it is not there.
+
+    Returns:
+        The row, and whether it was adopted instead of answered.
+
+    Raises:
+        ApiError: the server refused it, nothing was made.
+        OperatorError: UNKNOWN_OUTCOME, when it could not be settled.
+    """
+    for attempt in (1, 2):
+        try:
+            row: Row = call(session, "POST", path, body=body, say=say).data
+            if isinstance(row.get("id"), int) and row["id"] > 0:
+                return row, False
+            error: OperatorError = OperatorError(Exit.UNKNOWN_OUTCOME, f"POST {path} answered without an id")
+            status: int | None = 200
+        except ApiError as failure:
+            if failure.settled and failure.http_status != 409:
+                raise
+            error, status = failure, failure.http_status
+        say(f"POST {path}: outcome unknown, looking for {body.get('name')!r}")
+        found = _look_for(session, find)
+        if found is not None:
+            return found, True
+        if status == 409:
+            raise error
+        if status == 500:
+            error.message += "; it was looked for and not made"
+            raise error
+        if status not in RETRYABLE_STATUSES or attempt == 2:
+            break
+    raise OperatorError(
+        Exit.UNKNOWN_OUTCOME,
+        f"POST {path} for {body.get('name')!r} may have happened: {error.message}",
+        hint="look for it in a minute with python scripts/list_resources.py, then run the same command with --resume",
+        retryable=True,
+        http_status=status,
+        resource={"path": path, "name": body.get("name")},
+    )
+
+
+def _look_for(session: Session, find: Callable[[], Row | None]) -> Row | None:
+    end, pause = Clock.now() + RECONCILE_SECONDS, 0.5
+    while True:
+        try:
+            row = find()
+        except ApiError as error:
+            if not error.retryable:
+                raise
+            row = None
+        if row is not None or Clock.now() + pause > end:
+            return row
+        session.deadline.sleep(pause)
+        pause = min(pause * 2, 4.0)
+
+
+def delete(session: Session, kind: Kind, number: int, say: Callable[[str], None]) -> None:
+    """Delete, and confirm that it is gone. A 404 on the way means that it is.
+
+    Raises:
+        ApiError: refused, e.g. 405 while something uses it.
+        OperatorError: UNKNOWN_OUTCOME when it is still there after a good answer.
+    """
+    try:
+        call(session, "DELETE", item_path(kind, number), expect=(type(None), dict), say=say)
+    except ApiError as error:
+        if error.http_status != 404:
+            raise
+        return
+    if exists(session, kind, number) is not None:
+        raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{kind.singular} {number} is still there after DELETE")
