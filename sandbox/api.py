@@ -19,6 +19,7 @@ class ApiError(Exception):
         super().__init__(message or str(status))
         self.status = status
         self.body: Doc | None = {**extra, "message": message} if message is not None else None
+        self.headers: dict[str, str] = {}
 
 
 @dataclass

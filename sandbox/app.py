@@ -1,4 +1,4 @@
-"""The HTTP side: one ASGI application that finds the handler, applies faults, checks the contract and keeps a journal."""
+"""The HTTP side: one ASGI application that finds the handler, applies faults, checks the contract, keeps a journal."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class App:
             self.throttle.check(request)
             result = handler(request)
         except ApiError as error:
-            return Answer(error.body, status=error.status, headers=getattr(error, "headers", {}))
+            return Answer(error.body, status=error.status, headers=error.headers)
         return result if isinstance(result, Answer) else Answer(result)
 
     def _find(self, request: Request) -> tuple[Any, bool]:

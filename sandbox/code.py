@@ -29,10 +29,10 @@ MUTABLE = (
     "tags",
 )
 ENUMS = {"code_type": "CodeType", "code_encoding": "CodeEncoding", "output_type": "OutputType"}
-PATHS = {
+PATHS: dict[str, tuple[str, Callable[[Doc], bool]]] = {
     "transforms": ("transform_id", lambda doc: doc["output_type"] == "record"),
     "attribute_transforms": ("attribute_transform_id", lambda doc: doc["output_type"] == "attribute"),
-    "code_containers": ("code_container_id", lambda doc: True),
+    "code_containers": ("code_container_id", lambda _: True),
 }
 
 
@@ -89,7 +89,7 @@ def validate(doc: Doc) -> None:
 
 
 def new_container(request: Request, body: Doc, **forced: Any) -> Doc:
-    doc = {
+    doc: Doc = {
         "reusable": False,
         "resource_type": "transform",
         "output_type": "record",
@@ -116,7 +116,7 @@ def _find(request: Request, name: str, need: str) -> Doc:
 
 
 def _index(name: str) -> Handler:
-    fits: Callable[[Doc], bool] = PATHS[name][1]
+    fits = PATHS[name][1]
 
     def index(request: Request) -> Answer:
         rows = [row for row in visible(request, KIND) if fits(row)]
@@ -130,7 +130,7 @@ def _index(name: str) -> Handler:
 
 
 def _public(name: str) -> Handler:
-    fits: Callable[[Doc], bool] = PATHS[name][1]
+    fits = PATHS[name][1]
 
     def public(request: Request) -> Answer:
         rows = [row for row in request.world.store.all(KIND) if row.get("public") and fits(row)]
@@ -262,13 +262,13 @@ def change_of_nexset(request: Request, doc: Doc, body: Doc) -> None:
         if old != number:
             drop_unshared(request.world, old)
     if body.get("transform") is not None and not body.get("transform_id"):
-        container = request.world.store.get(KIND, doc.get("code_container_id"))
-        if container is None:
+        attached = request.world.store.get(KIND, doc.get("code_container_id"))
+        if attached is None:
             doc["code_container_id"] = _own_container(request, doc.get("name") or "", body["transform"])
             return
         ops, kind, config = _inline(body["transform"])
-        container |= {"code": ops, "code_type": kind, "custom_config": config, "code_encoding": "none"}
-        _save(request, container)
+        attached |= {"code": ops, "code_type": kind, "custom_config": config, "code_encoding": "none"}
+        _save(request, attached)
 
 
 def drop_unshared(world: World, number: int | None) -> None:

@@ -16,14 +16,14 @@ import yaml
 
 DOCUMENT: dict[str, Any] = yaml.load(
     Path(__file__).with_name("contract.yaml").read_text(encoding="utf-8"),
-    Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),  # noqa: S506 - both are safe loaders, the C one is fast
 )
 COMPONENTS = DOCUMENT["components"]
 
 
 def _pattern(template: str, parameters: list[dict[str, Any]]) -> re.Pattern[str]:
     def capture(match: re.Match[str]) -> str:
-        schema = next((p["schema"] for p in parameters if p["name"] == match[1]), {})
+        schema: dict[str, Any] = next((p["schema"] for p in parameters if p["name"] == match[1]), {})
         if "enum" in schema:
             return "(" + "|".join(schema["enum"]) + ")"
         return r"(\d+)" if schema.get("type") == "integer" else "([^/]+)"

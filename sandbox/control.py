@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandbox.app import App
 
 
-
 def handle(app: App, method: str, path: str, query: Mapping[str, str], raw: bytes) -> Answer:
     """Answer one control request; unknown ones get 404 with the list of known ones."""
     name = path.removeprefix("/__sandbox/")
@@ -124,4 +123,3 @@ COMMANDS: dict[tuple[str, str], Any] = {
     ("POST", "bulk"): _bulk,
     ("GET", "idle"): _idle,
 }
-

@@ -133,7 +133,9 @@ def _refusal(doc: Doc) -> Doc | None:
 def _raise_refusal(doc: Doc) -> None:
     refusal = _refusal(doc)
     if refusal:
-        raise ApiError(403, refusal["message"], status=403)
+        error = ApiError(403)
+        error.body = refusal
+        raise error
 
 
 @route("GET", "/data_credentials/{credential_id}/probe")

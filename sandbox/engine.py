@@ -227,6 +227,4 @@ class Engine(threading.Thread):
                 records.log(self.world, sink, "SINK", batch["run_id"], f"Write failed: {error}", severity="ERROR")
         with self.world.lock:
             if self._taken("sinks", sink, batch, generation):
-                records.finish(
-                    self.world, sink, "SINK", batch["run_id"], file, count, errors, data_set_id=nexset["id"]
-                )
+                records.finish(self.world, sink, "SINK", batch["run_id"], file, count, errors, data_set_id=nexset["id"])

@@ -123,8 +123,8 @@ def _element(request: Request, node: Node) -> Doc:
 
 
 def _code_view(doc: Doc) -> Doc:
-    keys = ("id", "owner_id", "org_id", "name", "description", "reusable", "resource_type", "output_type")
-    keys += ("code_type", "code_encoding", "code", "custom_config")
+    keys = ["id", "owner_id", "org_id", "name", "description", "reusable", "resource_type", "output_type"]
+    keys += ["code_type", "code_encoding", "code", "custom_config"]
     return {key: doc.get(key) for key in keys} | {"tags": doc.get("tags") or []}
 
 

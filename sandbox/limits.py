@@ -11,7 +11,7 @@ DEFAULTS = {"common": 10, "light": 12, "medium": 8, "high": 5}  # the server's p
 DAY_FACTOR = 21_600
 
 
-class Throttled(ApiError):
+class ThrottledError(ApiError):
     def __init__(self, retry_after: str) -> None:
         super().__init__(429, "Too many requests")
         self.headers = {"retry-after": retry_after}
@@ -44,7 +44,7 @@ class Throttle:
         self._counts = {k: v for k, v in self._counts.items() if k[2] >= key[2] - 1}
         self._counts[key] = self._counts.get(key, 0) + 1
         if self._counts[key] > {**DEFAULTS, **limits}[name]:
-            raise Throttled("1")
+            raise ThrottledError("1")
 
 
 @route("GET", "/limits", public=True)

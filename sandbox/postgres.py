@@ -86,11 +86,9 @@ def write(credential: Doc, config: Doc, renames: dict[str, str], batch: Path) ->
     try:
         with _connect(credential) as db, db.cursor() as cursor:
             if not renames:
-                types = [sql.SQL(_type([row.get(name) for row in rows])) for name in fields]  # type: ignore[arg-type]
+                types = [sql.SQL(_type([row.get(name) for row in rows])) for name in fields]
                 parts = [sql.SQL("{} {}").format(c, t) for c, t in zip(columns, types, strict=True)]
-                cursor.execute(
-                    sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(table, sql.SQL(", ").join(parts))
-                )
+                cursor.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(table, sql.SQL(", ").join(parts)))
             if str(config.get("insert.mode", "INSERT")).upper() == "UPSERT":
                 keys = [key.strip() for key in str(config["primary.key"]).split(",")]
                 tie = sql.SQL(" AND ").join([sql.SQL("{} = %s").format(sql.Identifier(key)) for key in keys])

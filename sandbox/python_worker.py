@@ -1,4 +1,4 @@
-"""Child process that runs a Python transform: records in on standard input, outcomes out, under CPU and memory limits."""
+"""Child process that runs a Python transform: records in, outcomes out, under CPU and memory limits."""
 
 import json
 import resource

@@ -46,7 +46,7 @@ def count(
     data_set_id: int | None = None,
 ) -> None:
     """Add to the metrics row of a resource, run and nexset."""
-    key = {
+    key: Doc = {
         "resource_type": resource_type,
         "resource_id": number,
         "run_id": run_id,
@@ -188,7 +188,11 @@ def refresh_derived(world: World, nexset: Doc) -> None:
 def schema_of(records: list[Any]) -> Doc:
     """A JSON Schema that describes the records."""
     body = _object_schema([record for record in records if isinstance(record, dict)])
-    return {"$schema": "http://json-schema.org/draft-04/schema#", "$schema-id": zlib.crc32(json.dumps(body).encode()), **body}
+    return {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "$schema-id": zlib.crc32(json.dumps(body).encode()),
+        **body,
+    }
 
 
 def _object_schema(records: list[Doc]) -> Doc:

@@ -20,7 +20,7 @@ EMPTY, DEMO = "empty", "demo"
 
 def add_user(world: World, email: str, *, org_id: int = 1, admin: bool = False, key: str = "") -> Doc:
     """A user with a service key of its own."""
-    name = email.split("@")[0].replace(".", " ").title()
+    name = email.split("@", maxsplit=1)[0].replace(".", " ").title()
     doc: Doc = {
         "email": email,
         "full_name": name,

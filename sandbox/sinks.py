@@ -175,5 +175,3 @@ def copy(request: Request) -> Doc:
     twin = {key: value for key, value in doc.items() if key not in ("id", "created_at", "updated_at", "taken")}
     twin |= {"copied_from_id": doc["id"], "owner_id": request.user["id"], "status": "INIT", "flow_node_id": node["id"]}
     return full_view(request, request.world.store.put(KIND, request.world.stamp(twin, new=True)))
-
-

@@ -98,7 +98,12 @@ def _script(spec: Doc, records: list[Any]) -> list[Outcome]:
     job = json.dumps({"source": script_source(spec), "records": records})
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, text=True, timeout=SCRIPT_SECONDS
+            [sys.executable, "-I", str(WORKER)],
+            input=job,
+            capture_output=True,
+            text=True,
+            timeout=SCRIPT_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return [(None, f"script ran longer than {SCRIPT_SECONDS} s")] * len(records)

@@ -71,7 +71,7 @@ class World:
         """The strongest role that a user has on a resource; None when it may not see it."""
         if doc.get("owner_id") == user["id"]:
             return "owner"
-        given = doc.get("accessors", {}).get(str(user["id"]))
+        given: str | None = doc.get("accessors", {}).get(str(user["id"]))
         if user.get("org_admin") and doc.get("org_id") == user.get("org_id"):
             return "admin"
         return given

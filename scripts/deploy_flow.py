@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 COMMAND = "deploy_flow"
 SCHEMA = Path(__file__).resolve().parent / "helpers" / "flow_config.schema.json"
 COLUMNS = ("step", "action", "type", "name", "id")
+PLAN_COLUMNS = (*COLUMNS, "changes")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,14 +70,17 @@ def deploy_flow(args: argparse.Namespace, context: cli.Context) -> Result:
         outcomes = plan(run, steps)
         changed = sum(outcome.changed for outcome in outcomes)
         data = {"outcome": "planned", "to_do": changed, "steps": [outcome.as_row() for outcome in outcomes]}
-        return Result(data, {"api": context.session.settings.host}, run.warnings)
+        meta = {"api": context.session.settings.host, "outcome": "planned", "to_do": changed}
+        return Result(data, meta, run.warnings, columns=PLAN_COLUMNS, table="steps")
     run.journal = _open_journal(args, context, config, digest)
     context.say(f"journal: {run.journal.path}")
     try:
         apply(run, steps, rollback=args.on_failure == "rollback" and not args.teardown, resume_hint=_again(args))
     finally:
         run.journal.close()
-    return Result(_report(args, config, run), {"api": context.session.settings.host}, run.warnings)
+    data = _report(args, config, run)
+    meta = {"api": context.session.settings.host, "outcome": data["outcome"]}
+    return Result(data, meta, run.warnings, columns=COLUMNS, table="steps")
 
 
 def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowConfig, digest: str) -> Any:

@@ -71,7 +71,8 @@ def list_resources(args: argparse.Namespace, context: cli.Context) -> Result:
         members = _members_of_project(context, args.project, kind.name)
         tests.append(lambda row: row.get("id") in members)
     few = not (tests or args.all or args.sort)
-    pages = Pages(context.session, kind, params, per_page=min(args.limit, 100) if few else 100)
+    workers = 1 if kind.name == "flows" or few else args.workers
+    pages = Pages(context.session, kind, params, per_page=min(args.limit, 100) if few else 100, workers=workers)
     return _result(args, context, kind.name, pages, tests)
 
 

@@ -89,7 +89,9 @@ def _next(counts: dict[str, int], samples: dict[str, list[Any]], *, sandbox: boo
         steps.insert(0, "python scripts/list_resources.py --type flows --all")
     if counts["sources"]:
         steps.insert(1, f"python scripts/list_resources.py --type sources --id {samples['sources'][0]} --full")
-    return ["python -m sandbox  # a sandbox that stays; export the two lines that it prints", *steps] if sandbox else steps
+    return (
+        ["python -m sandbox  # a sandbox that stays; export the two lines that it prints", *steps] if sandbox else steps
+    )
 
 
 @contextmanager

@@ -92,7 +92,9 @@ def retry_after_seconds(error: BaseException) -> float | None:
             seconds = parse_retry_after(lowered.get("retry-after"))
             if seconds is not None:
                 return seconds
-    return next((s for i in _chain(error) if (s := parse_retry_after(getattr(i, "retry_after", None))) is not None), None)
+    return next(
+        (s for i in _chain(error) if (s := parse_retry_after(getattr(i, "retry_after", None))) is not None), None
+    )
 
 
 def is_network_error(error: BaseException) -> bool:
@@ -100,7 +102,9 @@ def is_network_error(error: BaseException) -> bool:
     names = {base.__name__ for item in _chain(error) for base in type(item).__mro__}
     if names & set(PERMANENT_NETWORK_FAULTS):
         return False
-    return bool(names & {"ConnectionError", "ConnectTimeout", "ReadTimeout", "Timeout", "ProtocolError", "TimeoutError"})
+    return bool(
+        names & {"ConnectionError", "ConnectTimeout", "ReadTimeout", "Timeout", "ProtocolError", "TimeoutError"}
+    )
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -135,10 +139,24 @@ class stop_when_told_too_long(tenacity.stop.stop_base):  # noqa: N801 - as above
 
 
 @overload
-def exponential_backoff_retry(func: Callable[[], T], /, **options: Any) -> T: ...
+def exponential_backoff_retry(
+    func: Callable[[], T],
+    /,
+    *,
+    max_attempts: int = ...,
+    base_delay: float = ...,
+    max_delay: float = ...,
+    sleep: Callable[[float], None] = ...,
+) -> T: ...
 @overload
 def exponential_backoff_retry(
-    func: None = None, /, **options: Any
+    func: None = None,
+    /,
+    *,
+    max_attempts: int = ...,
+    base_delay: float = ...,
+    max_delay: float = ...,
+    sleep: Callable[[float], None] = ...,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
 def exponential_backoff_retry(
     func: Callable[[], T] | None = None,
@@ -261,9 +279,7 @@ class CircuitBreaker:
                 self._failures, self._opened_at, self._probing = 0, None, False
 
 
-def circuit_breaker(
-    failure_threshold: int = 5, timeout: float = 60.0
-) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def circuit_breaker(failure_threshold: int = 5, timeout: float = 60.0) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """A circuit breaker as a decorator; the breaker itself is the function's ``breaker`` attribute."""
     breaker = CircuitBreaker(failure_threshold, timeout)
 

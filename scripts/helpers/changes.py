@@ -186,9 +186,7 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
     step.verify(run, number, made=made)
 
 
-def _fail(
-    run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bool, resume_hint: str
-) -> None:
+def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bool, resume_hint: str) -> None:
     """End a failed run: undo or keep, and say exactly what is there."""
     assert run.journal is not None
     STOP.clear()

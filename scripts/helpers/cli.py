@@ -80,6 +80,10 @@ def _workers(text: str) -> int:
     return int(_positive(text, int, 16))
 
 
+def _ignore(done: int) -> None:
+    """Show nothing."""
+
+
 class Reporter:
     """Progress on standard error: lines, or one live line on a terminal; nothing with ``--quiet``."""
 
@@ -101,7 +105,7 @@ class Reporter:
     def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """A bar on a terminal; call what it gives with the number done so far."""
         if not self._live or not total:
-            yield lambda done: None
+            yield _ignore
             return
 
         def show(done: int) -> None:
@@ -195,7 +199,7 @@ def _run(job: Job, args: argparse.Namespace, context: Context, renderer: Rendere
 def _catch_signals(*, graceful: bool) -> None:
     """SIGINT and SIGTERM end a reading command at once, and a writing one at its next safe point."""
 
-    def handle(number: int, frame: object) -> None:
+    def handle(*_: object) -> None:
         if not graceful or limits.STOP.is_set():
             raise KeyboardInterrupt
         limits.STOP.set()

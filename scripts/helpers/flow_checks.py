@@ -40,7 +40,7 @@ def probe(run: Run, number: int) -> tuple[str, str]:
             expect=(type(None), dict, list, str, int),
         )
     except ApiError as error:
-        if error.http_status == 404 or (error.http_status == 401):
+        if error.http_status in (401, 404):
             raise
         clear = error.http_status is not None and error.http_status < 500 and error.http_status != 429
         return ("failed" if clear else "unknown"), error.message

@@ -122,5 +122,3 @@ class SourceErrorsStep(_Check):
             run.warnings.append(f"the source could not read {errors} records of this run; see its quarantine")
         run.facts["source_errors"] = errors
         return found.id, False
-
-

@@ -240,7 +240,7 @@ class NexsetStep(ResourceStep):
         if current is None:
             return Found("create")
         wanted = self.wanted(run)
-        plain = {key: wanted[key] for key in ("description", "tags") if key in wanted}
+        plain: Row = {key: wanted[key] for key in ("description", "tags") if key in wanted}
         changes = differences(plain, current)
         before = before_of(update_body(changes, plain, current), current)
         if "transform_id" in wanted and current["transform_id"] != wanted["transform_id"]:
@@ -304,9 +304,7 @@ class SinkStep(ResourceStep):
         fields |= {"tags": tags} if tags else {}
         number = self.config.data_set_id or run.results.get(self.nexset_key)
         fields |= {"data_set_id": number} if number is not None else {}
-        return with_credential(
-            fields, run, self.name, self.config.data_credentials_id, self.state.config.credential_id
-        )
+        return with_credential(fields, run, self.name, self.config.data_credentials_id, self.state.config.credential_id)
 
     def comparable(self, wanted: Row) -> Row:
         skipped = ("name", "sink_type", "vendor_endpoint_id", "template_config")

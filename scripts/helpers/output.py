@@ -8,13 +8,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from .errors import Exit, config_error, usage
 from .redact import redact
 
+WIDTH = 160  # of a table that goes into a pipe or file
 FORMATS = ("table", "json", "ndjson", "csv")
 
 
@@ -28,6 +29,7 @@ class Result:
         warnings: likewise.
         code: exit code; FINDINGS makes ``ok`` false.
         columns: of a table or CSV; default: the keys of the first row.
+        table: the key of an object's data under which the rows for a table or CSV stand.
     """
 
     data: Any
@@ -35,6 +37,7 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     code: Exit = Exit.OK
     columns: Sequence[str] = ()
+    table: str | None = None
 
     def rows(self) -> Iterator[Any]:
         """The data as rows; an object is one row."""
@@ -111,6 +114,8 @@ class Renderer:
             raise
 
     def _write(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        if self.form in ("table", "csv") and result.table and isinstance(result.data, dict):
+            result = replace(result, data=result.data[result.table])
         writer = {"json": self._json, "ndjson": self._ndjson, "csv": self._csv, "table": self._table}[self.form]
         writer(result, meta, out)
 
@@ -148,7 +153,8 @@ class Renderer:
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(file=out, soft_wrap=False, highlight=False, markup=False, emoji=False)
+        width = None if out.isatty() else WIDTH
+        console = Console(file=out, width=width, soft_wrap=False, highlight=False, markup=False, emoji=False)
         rows = [redact(row) for row in result.rows()]
         if isinstance(result.data, dict):
             table = Table(show_header=False, box=None, pad_edge=False)

@@ -14,15 +14,15 @@ from urllib.parse import quote, quote_plus
 MARK = "[redacted]"
 SHORTEST_SECRET = 4  # shorter values would redact half the output
 
-_SECRET_WORDS = (
+_SENSITIVE = (
     r"pass(?:word|wd|phrase)?|secret|token|api[-_.]?key|service[-_.]?key|access[-_.]?key|private[-_.]?key|"
     r"credentials|authorization|auth[-_.]?header|cookie|signature|sas|connection[-_.]?string|webhook[-_.]?url|dsn|pwd"
 )
-_SECRET_KEY = re.compile(rf"(?:^|[^a-z]|(?<=[a-z]))(?:{_SECRET_WORDS})s?$", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"(?:^|[^a-z]|(?<=[a-z]))(?:{_SENSITIVE})s?$", re.IGNORECASE)
 _NOT_SECRET_KEY = re.compile(r"(?:_id|_ids|_type|_version|_status|_count|_name|primary[._]?key)$", re.IGNORECASE)
 _INLINE = [
     re.compile(r"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})"),
-    re.compile(rf"(?i)(?:{_SECRET_WORDS})[\"']?\s*[=:]\s*[\"']?([^\s\"'&,;}}]{{4,}})"),
+    re.compile(rf"(?i)(?:{_SENSITIVE})[\"']?\s*[=:]\s*[\"']?([^\s\"'&,;}}]{{4,}})"),
     re.compile(r"://[^/\s:@]*:([^/\s@]+)@"),
     re.compile(r"\b(AKIA[0-9A-Z]{16})\b"),
     re.compile(r"\b(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -53,7 +54,7 @@ _LIST = frozenset({"name", "status", "access_role"})
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("sources", "/data_sources", "data_sources", "source", ("source", "data_source"), _LIST | {"tags", "source_type"}),
+        Kind("sources", "/data_sources", "data_sources", "source", ("source", "data_source"), _LIST | {"tags"}),
         Kind("nexsets", "/data_sets", "data_sets", "nexset", ("nexset", "data_set", "dataset", "datasets"), _LIST),
         Kind("destinations", "/data_sinks", "data_sinks", "destination", ("destination", "sink", "sinks", "data_sink"),
              _LIST),
@@ -105,7 +106,9 @@ def checked_id(value: Any, what: str = "id") -> int:
 
 def item_path(kind: Kind, number: Any, *rest: str) -> str:
     """The path of one resource."""
-    return "/".join((kind.path, str(checked_id(number, f"{kind.singular} id")), *(quote(part, safe="") for part in rest)))
+    return "/".join(
+        (kind.path, str(checked_id(number, f"{kind.singular} id")), *(quote(part, safe="") for part in rest))
+    )
 
 
 def get(session: Session, kind: Kind, number: Any, **params: Any) -> Row:
@@ -132,7 +135,7 @@ def exists(session: Session, kind: Kind, number: int) -> Row | None:
         raise
 
 
-def rows_of(kind: Kind, answer: Answer) -> list[Row]:
+def rows_of(answer: Answer) -> list[Row]:
     """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped."""
     data = answer.data.get("flows", []) if isinstance(answer.data, dict) else answer.data
     return [row for row in data or [] if isinstance(row, dict)]
@@ -151,10 +154,16 @@ class Pages:
     """
 
     def __init__(
-        self, session: Session, kind: Kind, params: Mapping[str, Any] | None = None, per_page: int = PER_PAGE
+        self,
+        session: Session,
+        kind: Kind,
+        params: Mapping[str, Any] | None = None,
+        *,
+        per_page: int = PER_PAGE,
+        workers: int = 1,
     ) -> None:
         self._session, self._kind = session, kind
-        self._params, self._per_page = dict(params or {}), per_page
+        self._params, self._per_page, self._workers = dict(params or {}), per_page, workers
         self.total: int | None = None
         self.seen = 0
         self.complete = False
@@ -163,21 +172,34 @@ class Pages:
     def __iter__(self) -> Iterator[Row]:
         ids: set[Any] = set()
         received = 0
-        for number in range(1, MAX_PAGES + 1):
-            answer = self._page(number)
-            rows = rows_of(self._kind, answer)
+        for answer in self._answers():
+            rows = rows_of(answer)
             self.total = answer.total if answer.total is not None else self.total
             received += len(rows)
-            last = not rows or (self.total is not None and received >= self.total)
+            self.complete = not rows or (self.total is not None and received >= self.total)
             for row in rows:
                 key = row.get("id")
                 if key is None or key not in ids:
                     ids.add(key)
                     self.seen += 1
                     yield row
-            if last:
-                self.complete = True
+            if self.complete:
                 return
+
+    def _answers(self) -> Iterator[Answer]:
+        """Page after page; once the total is known, several pages are fetched at a time but given in order."""
+        first = self._page(1)
+        yield first
+        number, size = 2, len(rows_of(first))
+        if self._workers > 1 and first.total is not None and size:
+            pages = -(-first.total // size)
+            with ThreadPoolExecutor(self._workers) as pool:
+                while number <= pages:
+                    window = range(number, min(number + self._workers, pages + 1))
+                    yield from pool.map(self._page, window)
+                    number = window.stop
+        for later in range(number, MAX_PAGES + 1):
+            yield self._page(later)
 
     def _page(self, number: int) -> Answer:
         params = {**self._params, "page": number, "per_page": self._per_page}

@@ -141,6 +141,7 @@ class Session:
         self.limiter = limiter
         self.requests = 0
         self._local = threading.local()
+        self._count_lock = threading.Lock()
         self.client = self._build_client()
 
     def _build_client(self) -> NexlaClient:
@@ -171,7 +172,8 @@ class Session:
         return exchanges[-1].authorization if exchanges else None
 
     def record(self, exchange: Exchange) -> None:
-        self.requests += 1
+        with self._count_lock:
+            self.requests += 1
         self._local.exchanges.append(exchange)
 
     def send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Exchange:
@@ -222,7 +224,8 @@ def _make_token_fetch_safe(session: Session, client: NexlaClient) -> None:
     The SDK has no lock, takes ``Authorization: Bearer None`` from an answer without a token, and adds a text
     ``expires_in`` to a number.
     """
-    handler, lock = client.auth_handler, threading.Lock()
+    handler: Any = client.auth_handler
+    lock = threading.Lock()
     fetch = handler.obtain_session_token
 
     def obtain() -> None:
@@ -249,7 +252,7 @@ def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
     from requests.adapters import HTTPAdapter
 
     class WireAdapter(HTTPAdapter):
-        def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
             deadline = session.deadline
             path, method = session.path_of(request.url or ""), request.method or ""
             session.limiter.wait(method, path, deadline)
@@ -258,9 +261,9 @@ def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
             session.record(exchange)
             kwargs["timeout"] = min(READ_TIMEOUT, deadline.left())
             try:
-                response = super().send(request, **kwargs)
-                response._content = self._body(response, deadline)  # type: ignore[attr-defined]
-                response._content_consumed = True  # type: ignore[attr-defined]
+                response = super().send(request, *args, **kwargs)
+                response._content = self._body(response, deadline)
+                response._content_consumed = True  # type: ignore[attr-defined]  # requests' own flag
             except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError, OSError) as error:
                 exchange.error = error
                 raise requests.ConnectionError(type(error).__name__) from error

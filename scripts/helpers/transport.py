@@ -56,6 +56,10 @@ class ApiError(OperatorError):
         self.sent, self.settled = sent, settled
 
 
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
 def call(
     session: Session,
     method: str,
@@ -64,7 +68,7 @@ def call(
     params: Mapping[str, Any] | None = None,
     body: Any = None,
     expect: type | tuple[type, ...] = dict,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = _silent,
 ) -> Answer:
     """One API call with retries.
 
@@ -86,7 +90,7 @@ def call(
         )
 
     def once() -> Answer:
-        return _answer(session, session.send(method, path, params, body), method, path, expect)
+        return _answer(session, session.send(method, path, params, body), path, expect)
 
     def announce(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -97,7 +101,7 @@ def call(
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_may_repeat),
         wait=BACKOFF,
-        stop=tenacity.stop_any(_enough, stop_when_told_too_long(min(LONGEST_WAIT, session.deadline.left()))),
+        stop=tenacity.stop_any(_Enough(), stop_when_told_too_long(min(LONGEST_WAIT, session.deadline.left()))),
         sleep=session.deadline.sleep,
         before_sleep=announce,
         reraise=True,
@@ -105,10 +109,13 @@ def call(
     return retrying(once)
 
 
-def _enough(state: tenacity.RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome else None
-    tries = 2 if isinstance(error, ApiError) and error.http_status == 500 else MAX_TRIES
-    return state.attempt_number >= tries
+class _Enough(tenacity.stop.stop_base):
+    """Four tries, but only two when the answer is a 500, which is often a permanent fault."""
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        tries = 2 if isinstance(error, ApiError) and error.http_status == 500 else MAX_TRIES
+        return retry_state.attempt_number >= tries
 
 
 def _may_repeat(error: BaseException) -> bool:
@@ -133,9 +140,7 @@ def _slow_down(session: Session, error: BaseException | None, attempt: int) -> N
     session.limiter.lower(told)
 
 
-def _answer(
-    session: Session, exchange: Exchange, method: str, path: str, expect: type | tuple[type, ...]
-) -> Answer:
+def _answer(session: Session, exchange: Exchange, path: str, expect: type | tuple[type, ...]) -> Answer:
     expected = expect if isinstance(expect, tuple) else (expect,)
     if exchange.path != path and exchange.path == "/token":
         raise _token_failure(session, exchange)
@@ -273,5 +278,3 @@ def _refusal(session: Session, exchange: Exchange) -> ApiError:
     retryable = status in RETRYABLE_STATUSES or status == 500
     settled = exchange.method == "GET" or status < 500
     return ApiError(code, text, exchange=exchange, sent=True, settled=settled, retryable=retryable, hint=hint)
-
-
