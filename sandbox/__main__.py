@@ -89,7 +89,12 @@ def main(argv: list[str] | None = None) -> int:
     world = build_world(data, f"sandbox-{secrets.token_urlsafe(24)}", empty=args.empty)
     world.url = url
     config = uvicorn.Config(
-        App(world), http=Protocol, log_level="error", server_header=False, date_header=True, ws="none", lifespan="on"
+        App(world),
+        http=Protocol,
+        log_level="error",
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=1,  # a hanging fault must not keep the process
     )
     server = uvicorn.Server(config)
     if args.parent:

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--access-role", choices=("owner", "admin", "operator", "collaborator", "all"),
         help="whose resources: default is only what you own")  # fmt: skip
     add("--full", action="store_true", help="whole rows with their configs; flows as trees")
-    add("--sort", metavar="[-]FIELD", help="sort by a field, descending with a minus")
+    add("--sort", metavar="FIELD[:desc]", help="sort by a field")
     return parser
 
 
@@ -100,7 +100,7 @@ def _result(
                 if limit is None or given < limit:
                     given += 1
                     yield shaped(row)
-                elif not tests and pages.total is not None:
+                if given == limit and not tests and pages.total is not None:
                     break
         exact = pages.complete or not tests
         total = matched if tests else max(pages.total or 0, matched)
@@ -217,13 +217,15 @@ def _tree(member: Any) -> dict[str, Any]:
 def _sorted(field: str | None, rows: Any) -> Any:
     if not field:
         return rows
-    name = field.lstrip("-")
+    name, _, order = field.partition(":")
+    if order not in ("", "asc", "desc"):
+        raise usage(f"--sort {field}: the order is asc or desc", "for example --sort updated_at:desc")
 
     def key(row: Any) -> tuple[bool, Any, str]:
         value = pick(row, name)
         return (value is None, value if isinstance(value, int | float) else 0, str(value).lower())
 
-    return sorted(rows, key=key, reverse=field.startswith("-"))
+    return sorted(rows, key=key, reverse=order == "desc")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from .errors import Exit, OperatorError
 from .journal import Entry, Journal
 from .limits import STOP
 from .session import Session
-from .transport import ApiError
+from .transport import ApiError, refuse_if_read_only
 
 UNCHANGED = "unchanged"
 FINE = "ok"  # of a check: it has been made and was good
@@ -174,6 +174,7 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
         number, _ = step.apply(run, found)
         _note(run, step, FINE, number, found.changes)
         return
+    refuse_if_read_only(step.title)
     run.journal.intent(step.key, found.action, found.before, found.memo)
     try:
         number, made = step.apply(run, found)

@@ -15,7 +15,7 @@ from .limits import Clock
 from .resources import KINDS, Row, by_name, item_path, one_of
 from .transport import ApiError, call
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds between polls
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between polls
 SAMPLE_COUNT = 10
 GOOD_PROBE = ("200", "ok", "success")
 
@@ -42,7 +42,7 @@ def probe(run: Run, number: int) -> tuple[str, str]:
     except ApiError as error:
         if error.http_status in (401, 404):
             raise
-        clear = error.http_status is not None and error.http_status < 500 and error.http_status != 429
+        clear = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
         return ("failed" if clear else "unknown"), error.message
     if answer.data is None:
         return "ok", ""
@@ -156,6 +156,8 @@ class ActivateStep(Step):
 
     def undo(self, run: Run, entry: Entry) -> None:
         number = entry.id or run.results.get(self.target)
+        if run.made(self.target):
+            return  # it goes altogether, and is paused on the way
         if number is not None and entry.before.get("status") != "ACTIVE":
             try:
                 set_status(run, KINDS[self.kind], number, active=False)

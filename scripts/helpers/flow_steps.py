@@ -103,6 +103,18 @@ class ResourceStep(Step):
             run.journal.done(self.key, ids[0], made=False)
             run.results[self.key] = ids[0]
             run.outcomes[-1].id, run.outcomes[-1].action = ids[0], UNCHANGED
+            return
+        self._compare(run, made=made)
+
+    def _compare(self, run: Run, *, made: bool) -> None:
+        """What was written must now be there. A server that normalises a value of a new resource gets a warning."""
+        still = self.find(run).changes
+        if not still:
+            return
+        text = f"{self.title} was written, but differs still in {', '.join(still)}"
+        if not made:
+            raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": run.results.get(self.key)})
+        run.warnings.append(text)
 
     def undo(self, run: Run, entry: Entry) -> None:
         number = entry.id or run.results.get(self.key)

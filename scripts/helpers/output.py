@@ -41,10 +41,8 @@ class Result:
 
     def rows(self) -> Iterator[Any]:
         """The data as rows; an object is one row."""
-        if isinstance(self.data, dict) or not isinstance(self.data, Iterable):
-            yield self.data
-        else:
-            yield from self.data
+        single = isinstance(self.data, dict) or not isinstance(self.data, Iterable)
+        return iter([self.data] if single else self.data)
 
 
 def pick(row: Any, path: str) -> Any:

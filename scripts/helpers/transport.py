@@ -60,6 +60,13 @@ def _silent(text: str) -> None:
     """Say nothing."""
 
 
+def refuse_if_read_only(what: str) -> None:
+    """Raises: OperatorError (CONFIG) while NEXLA_READ_ONLY is set."""
+    if sessions.read_only():
+        text = f"NEXLA_READ_ONLY is set: {what} was not sent"
+        raise OperatorError(Exit.CONFIG, text, hint="unset NEXLA_READ_ONLY to write")
+
+
 def call(
     session: Session,
     method: str,
@@ -84,10 +91,8 @@ def call(
         ApiError: with the exit code that fits; UPSTREAM and a false ``settled`` when a write may have happened.
         OperatorError: TIMEOUT when the deadline passes; CONFIG when NEXLA_READ_ONLY forbids the write.
     """
-    if method != "GET" and sessions.read_only():
-        raise OperatorError(
-            Exit.CONFIG, f"NEXLA_READ_ONLY is set: {method} {path} was not sent", hint="unset NEXLA_READ_ONLY to write"
-        )
+    if method != "GET":
+        refuse_if_read_only(f"{method} {path}")
 
     def once() -> Answer:
         return _answer(session, session.send(method, path, params, body), path, expect)

@@ -1,0 +1,32 @@
+"""One sandbox per test process; after every test all its requests and answers are held against the contract."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+for place in (ROOT, ROOT / "scripts", ROOT / "tests"):
+    sys.path.insert(0, str(place))
+
+import support  # noqa: E402 - needs the path above
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Sandbox]:
+    yield from support.start_sandbox(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def sandbox(sandbox_process: support.Sandbox, tmp_path: Path) -> Iterator[support.Sandbox]:
+    """The sandbox in its demo state, with a state directory of this test's own."""
+    sandbox_process.state = tmp_path / "state"
+    sandbox_process.reset("demo")
+    sandbox_process.problems.clear()
+    yield sandbox_process
+    sandbox_process.check_contract()
+    problems, sandbox_process.problems = sandbox_process.problems, []
+    assert not problems, "requests or answers break the contract:\n" + "\n".join(problems[:10])
