@@ -39,6 +39,7 @@ class Engine(threading.Thread):
         self._jobs: list[Job] = []
         self._stopping = threading.Event()
         self._next_fire: dict[int, tuple[str, float]] = {}
+        self._looked_at = world.clock.now()  # a source seen first now may have been due since then
         world.engine = self
 
     # -- called by handlers, under the world's lock
@@ -67,6 +68,12 @@ class Engine(threading.Thread):
             job.due = 0.0
         self.tick()
 
+    def forget(self) -> None:
+        """Drop every job and schedule, for a reset of the world."""
+        self._jobs.clear()
+        self._next_fire.clear()
+        self._looked_at = self.world.clock.now()
+
     def stop(self) -> None:
         self._stopping.set()
 
@@ -90,7 +97,8 @@ class Engine(threading.Thread):
                 self._work(job)
             finally:
                 with self.world.lock:
-                    self._jobs.remove(job)
+                    if job in self._jobs:
+                        self._jobs.remove(job)
                     self.world.store.commit()
 
     def _fire_schedules(self) -> None:
@@ -101,10 +109,12 @@ class Engine(threading.Thread):
                 continue
             known = self._next_fire.get(source["id"])
             if known is None or known[0] != cron:
-                self._next_fire[source["id"]] = (cron, schedule.next_fire(cron, now))
-            elif known[1] <= now:
-                self._next_fire[source["id"]] = (cron, schedule.next_fire(cron, now))
+                known = (cron, schedule.next_fire(cron, self._looked_at))
+            if known[1] <= now:
+                known = (cron, schedule.next_fire(cron, now))
                 self.start_run(source)
+            self._next_fire[source["id"]] = known
+        self._looked_at = now
 
     def _work(self, job: Job) -> None:
         with self.world.lock:

@@ -53,6 +53,7 @@ class World:
         self.generation += 1
         self.settings = dict(DEFAULTS)
         self.clock.offset = 0.0
+        self.engine.forget()
         self.store.restore(snapshot)
         for name in ("batches", "quarantine"):
             shutil.rmtree(self.data / name, ignore_errors=True)

@@ -83,7 +83,7 @@ def test_an_old_python_is_refused_with_words() -> None:
     old = next((found for v in ("3.10", "3.9", "3.8") if (found := shutil.which(f"python{v}"))), None)
     check = subprocess.run([old or "false", "-c", "pass"], capture_output=True)
     if check.returncode != 0:
-        code = "import sys; sys.version_info = (3, 10, 1); sys.argv = ['x.py']; sys.path.insert(0, 'scripts'); import helpers"
+        code = "import sys; sys.version_info = (3, 10, 1); sys.path.insert(0, 'scripts'); import helpers"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     else:
         done = subprocess.run([old, str(SCRIPTS / "list_resources.py")], capture_output=True, text=True)  # type: ignore[list-item]

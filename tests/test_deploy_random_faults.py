@@ -27,7 +27,7 @@ MADE = {
     "code": ["clean (Transform)"],
     "credentials": ["pg", "s3"],
 }
-NOTHING = {**dict.fromkeys(MADE, []), "credentials": ["pg", "s3"]}
+NOTHING: dict[str, list[str]] = {kind: [] for kind in MADE} | {"credentials": ["pg", "s3"]}
 STEP_KINDS = {"source": "sources", "nexset:clean": "nexsets", "destination:warehouse": "sinks"}
 
 

@@ -228,6 +228,8 @@ def _remember_secrets(value: Any) -> None:
     elif isinstance(value, list):
         for item in value:
             _remember_secrets(item)
+    elif isinstance(value, str):
+        redact.remember_inline(value)
 
 
 def _problem(error: dict[str, Any]) -> str:

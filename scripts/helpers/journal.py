@@ -71,9 +71,12 @@ class Journal:
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
         except OSError as error:
             raise config_error(f"cannot write the journal {path}: {error.strerror}", "pass --journal FILE") from error
-        self._lock()
-        lines = self._read()
-        self._take_over(lines, header, resume=resume)
+        try:
+            self._lock()
+            self._take_over(self._read(), header, resume=resume)
+        except OperatorError:
+            self._file.close()
+            raise
 
     def _lock(self) -> None:
         try:

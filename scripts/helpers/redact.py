@@ -15,8 +15,8 @@ MARK = "[redacted]"
 SHORTEST_SECRET = 4  # shorter values would redact half the output
 
 _SENSITIVE = (
-    r"pass(?:word|wd|phrase)?|secret|token|api[-_.]?key|service[-_.]?key|access[-_.]?key|private[-_.]?key|"
-    r"credentials|authorization|auth[-_.]?header|cookie|signature|sas|connection[-_.]?string|webhook[-_.]?url|dsn|pwd"
+    r"pass(?:word|wd|phrase)?|secret(?:[-_.]?(?:access)?[-_.]?key)?|token|api[-_.]?key|service[-_.]?key|access[-_.]?key|private[-_.]?key|"
+    r"authorization|auth[-_.]?header|cookie|signature|sas|connection[-_.]?string|webhook[-_.]?url|dsn|pwd"
 )
 _SECRET_KEY = re.compile(rf"(?:^|[^a-z]|(?<=[a-z]))(?:{_SENSITIVE})s?$", re.IGNORECASE)
 _NOT_SECRET_KEY = re.compile(r"(?:_id|_ids|_type|_version|_status|_count|_name|primary[._]?key)$", re.IGNORECASE)
@@ -63,8 +63,16 @@ def remember_tree(value: Any) -> None:
         remember(value)
 
 
+def remember_inline(text: str) -> None:
+    """Remember what looks secret inside a text, such as the password of a URL."""
+    for pattern in _INLINE:
+        remember(*(match[1] for match in pattern.finditer(text)))
+
+
 def is_secret_key(key: str) -> bool:
     """Whether a key's name says that its value is secret."""
+    if key.lower() in ("credentials", "template_config"):
+        return True
     return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
 
 
