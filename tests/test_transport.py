@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from helpers import limits, redact
 from helpers.errors import Exit, OperatorError
-from helpers.resources import KINDS, create, delete, get
+from helpers.resources import KINDS, get
 from helpers.session import Session, Settings, load_settings
 from helpers.transport import ApiError, call
+from helpers.writes import create, delete
 from support import Sandbox
 
 

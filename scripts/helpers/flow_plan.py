@@ -13,13 +13,14 @@ from .flow_checks import (
     FreeNamesStep,
     LookupStep,
     ProbeStep,
-    ProjectStep,
     ProveStep,
 )
 from .flow_config import Credential, DerivedNexset, Destination, FlowConfig
 from .flow_delivery import DeliverStep, SourceErrorsStep
+from .flow_members import NexsetStep, SinkStep
+from .flow_project import ProjectStep
 from .flow_state import SOURCE_STEP, FlowState
-from .flow_steps import CredentialStep, NexsetStep, SinkStep, SourceStep, remove
+from .flow_steps import CredentialStep, SourceStep, remove
 from .resources import KINDS, Kind, by_name, one_of
 from .transport import ApiError
 

@@ -1,4 +1,4 @@
-"""The kinds of resources, reading them tolerantly, and creating them exactly once.
+"""The kinds of resources, and reading them tolerantly.
 
 List rows are brief (no config, no credential): ask with ``expand=1`` where those are needed. The default scope of a
 list is what the caller owns.
@@ -7,16 +7,13 @@ list is what the caller owns.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from retry_helpers import RETRYABLE_STATUSES
-
 from .errors import Exit, OperatorError, usage
-from .limits import Clock
 from .session import Session
 from .transport import Answer, ApiError, call
 
@@ -25,7 +22,6 @@ Row = dict[str, Any]
 PER_PAGE = 100
 SMALL_PER_PAGE = 50  # some endpoints answer 400 above this
 MAX_PAGES = 10_000
-RECONCILE_SECONDS = 15.0
 ACCESS_ROLES = ("owner", "admin", "operator", "collaborator", "all")
 
 
@@ -247,85 +243,3 @@ def one_of(kind: Kind, name: str, rows: list[Row]) -> Row | None:
             resource={"type": kind.name, "name": name, "candidates": [row["id"] for row in rows]},
         )
     return rows[0] if rows else None
-
-
-def create(
-    session: Session, path: str, body: Row, find: Callable[[], Row | None], say: Callable[[str], None]
-) -> tuple[Row, bool]:
-    """Create a resource exactly once, although the API has no idempotency keys.
-
-    After an answer that leaves open whether the resource was made, it is looked for (up to 15 s) and adopted. Only
-    after a 502, 503 or 504 *answer* with nothing found is the POST sent once more.
-
-    Args:
-        find: looks for the resource by its identity; None when it is not there.
-
-    Returns:
-        The row, and whether it was adopted instead of answered.
-
-    Raises:
-        ApiError: the server refused it, nothing was made.
-        OperatorError: UNKNOWN_OUTCOME, when it could not be settled.
-    """
-    for attempt in (1, 2):
-        try:
-            row: Row = call(session, "POST", path, body=body, say=say).data
-            if isinstance(row.get("id"), int) and row["id"] > 0:
-                return row, False
-            error: OperatorError = OperatorError(Exit.UNKNOWN_OUTCOME, f"POST {path} answered without an id")
-            status: int | None = 200
-        except ApiError as failure:
-            if failure.settled and failure.http_status != 409:
-                raise
-            error, status = failure, failure.http_status
-        say(f"POST {path}: outcome unknown, looking for {body.get('name')!r}")
-        found = _look_for(session, find)
-        if found is not None:
-            return found, True
-        if status == 409:
-            raise error
-        if status == 500:
-            error.message += "; it was looked for and not made"
-            raise error
-        if status not in RETRYABLE_STATUSES or attempt == 2:
-            break
-    raise OperatorError(
-        Exit.UNKNOWN_OUTCOME,
-        f"POST {path} for {body.get('name')!r} may have happened: {error.message}",
-        hint="look for it in a minute with python scripts/list_resources.py, then run the same command with --resume",
-        retryable=True,
-        http_status=status,
-        resource={"path": path, "name": body.get("name")},
-    )
-
-
-def _look_for(session: Session, find: Callable[[], Row | None]) -> Row | None:
-    end, pause = Clock.now() + RECONCILE_SECONDS, 0.5
-    while True:
-        try:
-            row = find()
-        except ApiError as error:
-            if not error.retryable:
-                raise
-            row = None
-        if row is not None or Clock.now() + pause > end:
-            return row
-        session.deadline.sleep(pause)
-        pause = min(pause * 2, 4.0)
-
-
-def delete(session: Session, kind: Kind, number: int, say: Callable[[str], None]) -> None:
-    """Delete, and confirm that it is gone. A 404 on the way means that it is.
-
-    Raises:
-        ApiError: refused, e.g. 405 while something uses it.
-        OperatorError: UNKNOWN_OUTCOME when it is still there after a good answer.
-    """
-    try:
-        call(session, "DELETE", item_path(kind, number), expect=(type(None), dict), say=say)
-    except ApiError as error:
-        if error.http_status != 404:
-            raise
-        return
-    if exists(session, kind, number) is not None:
-        raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{kind.singular} {number} is still there after DELETE")

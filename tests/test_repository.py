@@ -1,0 +1,102 @@
+"""Rules that the repository itself must keep."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import ROOT, SCRIPTS
+
+FILES = subprocess.run(
+    ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
+COMMANDS = sorted(p.name for p in SCRIPTS.glob("*.py") if p.name not in ("__init__.py", "retry_helpers.py"))
+
+
+def requirements(name: str) -> list[str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_the_script_header_is_requirements_txt(script: str) -> None:
+    text = (SCRIPTS / script).read_text()
+    header = re.search(r"^# /// script\n(.*?)^# ///$", text, re.DOTALL | re.MULTILINE)
+    assert header
+    assert re.findall(r'^#   "([^"]+)",$', header[1], re.MULTILINE) == requirements("requirements.txt")
+    assert 'requires-python = ">=3.11"' in header[1]
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_a_script_is_parser_job_main(script: str) -> None:
+    text = (SCRIPTS / script).read_text()
+    names = re.findall(r"^def (\w+)", text, re.MULTILINE)
+    assert names[0] == "build_parser"
+    assert names[-1] == "main"
+    assert "print(" not in text
+    others = "|".join(name[:-3] for name in COMMANDS)
+    assert not re.search(rf"^(?:from|import) (?:scripts\.)?(?:{others})\b", text, re.MULTILINE)
+
+
+def test_every_requirement_is_pinned_in_the_constraints() -> None:
+    pinned = {re.split(r"==", line)[0].lower().replace("_", "-") for line in requirements("constraints.txt")}
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in requirements(name):
+            package = re.split(r"[<>=\[]", line)[0].lower().replace("_", "-")
+            assert package in pinned, package
+
+
+def test_the_stored_schema_is_the_models() -> None:
+    from helpers import flow_config
+
+    assert flow_config.SCHEMA_FILE.read_text() == flow_config.schema_text()
+
+
+def test_the_config_knows_every_field_of_the_sdks_create_models() -> None:
+    from helpers import flow_config
+    from nexla_sdk.models.credentials.requests import CredentialCreate
+    from nexla_sdk.models.destinations.requests import DestinationCreate
+    from nexla_sdk.models.sources.requests import SourceCreate
+
+    for sdk, ours in ((SourceCreate, flow_config.Source), (DestinationCreate, flow_config.Destination),
+                      (CredentialCreate, flow_config.Credential)):  # fmt: skip
+        assert set(sdk.model_fields) <= set(ours.model_fields), sdk.__name__
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "examples" / "flows").glob("*.json")), ids=lambda p: p.name)
+def test_every_example_flow_is_valid(config: Path) -> None:
+    from helpers import flow_config
+
+    env = dict.fromkeys(re.findall(r"\$\{(\w+)\}", config.read_text()), "x" * 8)
+    assert flow_config.load(str(config), env)[0].all_destinations
+
+
+def test_imports_point_one_way() -> None:
+    """scripts → flow modules → changes, flows → resources → transport → session; nothing points back."""
+    order = ["errors", "redact", "limits", "output", "session", "transport", "resources", "writes", "flows",
+             "journal", "changes", "flow_config", "flow_state", "flow_steps", "flow_members", "flow_checks",
+             "flow_project", "flow_delivery", "flow_plan"]  # fmt: skip
+    for path in (SCRIPTS / "helpers").glob("*.py"):
+        if path.stem not in order:
+            continue
+        used = re.findall(r"^from \.(\w+) import|^from \. import ([\w, ]+)", path.read_text(), re.MULTILINE)
+        for one, several in used:
+            for name in filter(None, [one, *several.replace(" as sessions", "").split(", ")]):
+                assert order.index(name) < order.index(path.stem), f"{path.stem} imports {name}"
+
+
+def test_files_stay_readable() -> None:
+    for name in FILES:
+        if name.endswith(".py") and name.startswith(("scripts/", "sandbox/")):
+            assert len((ROOT / name).read_text().splitlines()) <= 325, name
+
+
+def test_nothing_names_a_machine_or_a_workplace() -> None:
+    words = re.compile(r"/work/|/root/|/home/\w|pypi\.org/simple|files\.pythonhosted|\.library\b")
+    for name in FILES:
+        if name == "tests/test_repository.py" or not (ROOT / name).is_file():
+            continue
+        text = (ROOT / name).read_text(encoding="utf-8", errors="ignore")
+        assert not words.search(text), f"{name}: {words.search(text)}"
