@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markdown_it import MarkdownIt
 from support import ROOT, SCRIPTS
 
 GUIDES = ("SKILL.md", "README.md", "REFERENCE.md", "EXAMPLES.md", "TRANSFORMS.md", "ACCESS_CONTROL.md")
-FENCE = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^>]*?) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE
-)
+MARKDOWN = MarkdownIt()
+NOT_RUN = re.compile(r"<!-- not run: (.*?) -->")
 
 
 @dataclass
@@ -30,11 +30,24 @@ class Block:
 
 
 def blocks(text: str) -> list[Block]:
+    """Every fenced block, with the reason that a comment right above it gives for not running it."""
+    tokens = MARKDOWN.parse(text)
     found = []
-    for match in FENCE.finditer(text):
-        line = text[: match.start("body")].count("\n") + 1
-        found.append(Block(match["kind"], match["body"], line, match["reason"]))
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.type == "fence":
+            above = NOT_RUN.search(before.content) if before and before.type == "html_block" else None
+            line = (token.map or [0])[0] + 2
+            found.append(Block(token.info.strip(), token.content, line, above[1] if above else None))
     return found
+
+
+def prose(text: str) -> str:
+    """The text without its fenced blocks."""
+    lines = text.splitlines()
+    for token in MARKDOWN.parse(text):
+        if token.type == "fence" and token.map:
+            lines[token.map[0] : token.map[1]] = [""] * (token.map[1] - token.map[0])
+    return "\n".join(lines) + "\n"
 
 
 def command_lines(text: str) -> list[str]:
@@ -44,8 +57,7 @@ def command_lines(text: str) -> list[str]:
         if block.kind == "bash":
             joined = block.body.replace("\\\n", " ")
             lines += [part.strip() for line in joined.splitlines() for part in re.split(r"\|\||&&|;;|\) ", line)]
-    prose = FENCE.sub("", text)
-    lines += re.findall(r"`(python scripts/[^`]+)`", prose)
+    lines += re.findall(r"`(python scripts/[^`]+)`", prose(text))
     return [line for line in lines if line.startswith("python scripts/")]
 
 
@@ -80,14 +92,14 @@ def command_problems(text: str) -> list[str]:
 
 
 def anchors(text: str) -> set[str]:
-    heads = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    heads = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 def link_problems(text: str, root: Path = ROOT) -> list[str]:
     """Links to files or headings that are not there."""
     problems = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(text)):
         if target.startswith(("http://", "https://")):
             continue
         name, _, anchor = target.partition("#")

@@ -199,8 +199,7 @@ def plant_orders(sandbox: Sandbox, rows: int = 20, bucket: str = "shop") -> dict
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{n},user{n}@example.com,{n * 1.5}" for n in range(1, rows + 1)]
     (folder / "orders.csv").write_text("\n".join(["id,email,amount", *lines]) + "\n")
-    for old in (sandbox.data / "databases").glob("*"):
-        old.unlink()
+    (sandbox.data / "databases" / "dw.duckdb").unlink(missing_ok=True)
     _, source = sandbox.api(
         "POST", "/data_credentials", {"name": "s3", "credentials_type": "s3", "credentials": {"key": "k" * 12}}
     )

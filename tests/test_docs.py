@@ -85,7 +85,7 @@ def test_the_skill_page_is_short_and_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [guide for guide in GUIDES if guide != "README.md"])
 def test_long_guides_have_a_table_of_contents(name: str) -> None:
     if len(TEXTS[name].splitlines()) > 100 and name != "SKILL.md":
-        heads = re.findall(r"^## (.+)$", doc_checks.FENCE.sub("", TEXTS[name]), re.MULTILINE)
+        heads = re.findall(r"^## (.+)$", doc_checks.prose(TEXTS[name]), re.MULTILINE)
         missing = [head for head in heads if f"[{head}](#" not in TEXTS[name]]
         assert not missing, missing
 
@@ -128,7 +128,7 @@ def test_every_block_runs_in_order(sandbox: Sandbox, tmp_path: Path, name: str) 
 @pytest.mark.parametrize("name", ["SKILL.md", "EXAMPLES.md", "REFERENCE.md"])
 def test_every_command_in_the_prose_runs(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     env = workplace(sandbox, tmp_path)
-    prose = doc_checks.FENCE.sub("", TEXTS[name])
+    prose = doc_checks.prose(TEXTS[name])
     commands = list(dict.fromkeys(re.findall(r"`(python scripts/[^`]+)`", prose)))
     assert commands or name == "REFERENCE.md"
     for line in commands:

@@ -330,6 +330,45 @@ def test_a_real_postgresql_is_written_to(sandbox: Sandbox, tmp_path: Path) -> No
         server.cleanup()
 
 
+def test_previews_of_a_credential(sandbox: Sandbox) -> None:
+    tree = sandbox.api("POST", "/data_credentials/123/probe/tree", {"depth": 2, "path": "demo-bucket"})[1]
+    assert "demo-bucket/orders/orders.csv" in tree["object"]
+    text = sandbox.api("POST", "/data_credentials/123/probe/sample", {"path": "demo-bucket/orders"})[1]
+    assert text["output"]["response"].startswith("order_id,ordered_at")
+    table = {"database": "warehouse", "table": "orders"}
+    rows = sandbox.api("POST", "/data_credentials/456/probe/sample", table)[1]["output"]["response"]
+    assert rows["columns"][0] == "order_id"
+    assert len(rows["data"]) == 100
+    listed = sandbox.api("POST", "/data_credentials/456/probe/tree", {"depth": 2, "database": "warehouse"})[1]
+    assert "orders" in listed["object"]
+    assert sandbox.api("POST", "/data_credentials/789/probe/tree", {"depth": 1})[0] == 403
+
+
+def test_metrics_agree_with_the_runs(sandbox: Sandbox) -> None:
+    runs = sandbox.api("GET", "/data_sets/123/metrics/run_summary")[1]["metrics"]["data"]
+    days = sandbox.api("GET", "/data_sets/123/metrics?from=2020-01-01&aggregate=1")[1]["metrics"]
+    flow = sandbox.api("GET", "/data_sinks/123/flow/metrics?from=2020-01-01")[1]["metrics"]["data"]
+    total = sum(run["records"] for run in runs)
+    assert total == 500 + 13 * 480
+    assert sum(day["records"] for day in days) == total
+    assert flow["data_sets"] == [{"id": 123, "metric": {"records": total, "size": sum(r["size"] for r in runs),
+                                                        "errors": 0}}]  # fmt: skip
+    page = sandbox.api("GET", "/data_sets/123/metrics/run_summary?page=2&size=5")[1]["metrics"]
+    assert (len(page["data"]), page["meta"]) == (5, {"currentPage": 2, "pageCount": 3, "totalCount": 14})
+    latest = sandbox.api("GET", "/flows?include_run_metrics=1&page=1&per_page=20")[1]["metrics"]
+    assert next(row for row in latest if row["origin_node_id"] == 1230)["records"] == 500
+
+
+def test_the_failing_and_the_stale_flow_look_it(sandbox: Sandbox) -> None:
+    failing = sandbox.api("GET", "/data_sources/789/metrics/run_summary")[1]["metrics"]["data"]
+    assert [(row["records"], row["errors"]) for row in failing] == [(0, 1)]
+    log = sandbox.api("GET", "/data_sources/789/flow/logs?run_id=-1&from=0")[1]["logs"]["data"]
+    assert "credential was refused" in log[0]["log"]
+    newest = sandbox.api("GET", "/data_sources/321/metrics/run_summary")[1]["metrics"]["data"][0]["runId"]
+    assert newest < (time.time() - 5 * 86_400) * 1000
+    assert sandbox.api("GET", "/data_sources/456")[1]["status"] == "PAUSED"
+
+
 # -- the process and its control
 
 
