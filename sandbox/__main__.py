@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import secrets
+import shutil
 import socket
 import sys
 import tempfile
@@ -104,6 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     world.engine.stop()
     world.engine.join(5)
     world.store.close()
+    if not args.data:
+        shutil.rmtree(data, ignore_errors=True)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -47,7 +48,9 @@ class App:
         entry = {"n": len(self.journal) + 1, "method": method, "path": path, "query": dict(http.query_params)}
         self.journal.append(entry)
         fault = self.faults.pick(method, path)
-        if fault and fault.when == "before":
+        if fault and fault.action == "late":  # the effect comes when the caller has long given up
+            await asyncio.sleep(fault.seconds)
+        elif fault and fault.when == "before":
             entry |= {"fault": fault.action, "status": None, "committed": False}
             await misbehave(fault, scope, send, b"", {"server": SERVER})
             return
@@ -113,7 +116,7 @@ class App:
             entry["contract"] = "unknown"
             return
         problems = operation.problems_of_answer(answer.status, answer.body)
-        if answer.status < 400:
+        if answer.status not in (400, 404):
             problems += operation.problems_of_request(query, body)
         entry["contract"] = problems or "ok"
 

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.types import Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-ACTIONS = ("status", "reset", "hang", "drip", "cut", "html", "kill", "redirect")
+ACTIONS = ("status", "reset", "hang", "late", "drip", "cut", "html", "kill", "redirect")
 _TRANSPORTS: dict[tuple[str, int], asyncio.Transport] = {}
 
 
@@ -97,7 +97,7 @@ async def misbehave(fault: Fault, scope: Scope, send: Send, body: bytes, headers
     if fault.action == "kill":
         os.kill(fault.pid, signal.SIGKILL)
         _reset(scope)
-    elif fault.action == "reset":
+    elif fault.action in ("reset", "late"):
         _reset(scope)
     elif fault.action == "hang":
         await asyncio.sleep(fault.seconds)

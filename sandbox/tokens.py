@@ -58,6 +58,8 @@ def membership(user: Doc) -> Doc:
 
 @route("POST", "/token", public=True)
 def login(request: Request) -> Doc:
+    if not request.authorization:
+        raise ApiError(400, "Invalid header format")
     words = _words(request)
     users = request.world.store.where("users", service_key=words[1])
     if words[0].lower() != "basic" or not users:
@@ -72,6 +74,8 @@ def refresh(request: Request) -> Doc:
 
 @route("POST", "/token/logout", public=True)
 def logout(request: Request) -> Answer:
+    if not request.authorization:
+        raise ApiError(500, "undefined method `split' for nil")
     user_of(request)
     for token in request.world.store.where("tokens", access_token=request.authorization.split()[1]):
         request.world.store.delete("tokens", token["id"])

@@ -17,6 +17,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +29,7 @@ from helpers.errors import usage
 from helpers.output import Result
 
 if TYPE_CHECKING:
-    from helpers.changes import Run, Step
+    from helpers.changes import Finish, Outcome, Run, Step
     from helpers.flow_config import FlowConfig
 
 COMMAND = "deploy_flow"
@@ -44,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--print-schema", action="store_true", help="print the JSON Schema of the config and exit")
     add("--on-failure", choices=("rollback", "keep"), default="rollback", help="what to do with a half-made flow")
     add("--no-verify", action="store_true", help="do not wait for the first run's records")
-    add("--verify-timeout", type=float, default=300.0, metavar="SECONDS",
+    add("--verify-timeout", type=cli.seconds, default=300.0, metavar="SECONDS",
         help="how long to wait for detection, and again for delivery (default 300)")  # fmt: skip
     add("--teardown", action="store_true", help="delete what the config names; needs --yes")
     add("--yes", action="store_true", help="confirm --teardown")
@@ -55,32 +57,43 @@ def deploy_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     """Deploy (or tear down) the configured flow; the data names every id, what was done, and what arrived."""
     if not args.config:
         raise usage("--config is required", "or --print-schema to see what goes into it")
-    if args.verify_timeout <= 0:
-        raise usage("--verify-timeout must be above 0")
     from helpers import flow_config
     from helpers.changes import Run, apply, plan
     from helpers.flow_plan import deploy_steps, teardown_steps
 
-    config, digest = flow_config.load(args.config)
+    config, digest = flow_config.load(args.config, need_secrets=not args.teardown)
     if args.teardown and not (args.yes or args.dry_run):
         raise usage("--teardown deletes the flow and cannot be undone", "look with --dry-run, then add --yes")
     steps: list[Step] = teardown_steps(config) if args.teardown else deploy_steps(config, args)
     run = Run(context.session, context.say, dry=args.dry_run)
     if args.dry_run:
-        outcomes = plan(run, steps)
-        changed = sum(outcome.changed for outcome in outcomes)
-        data = {"outcome": "planned", "to_do": changed, "steps": [outcome.as_row() for outcome in outcomes]}
-        meta = {"api": context.session.settings.host, "outcome": "planned", "to_do": changed}
-        return Result(data, meta, run.warnings, columns=PLAN_COLUMNS, table="steps")
+        return _planned(plan(run, steps), run)
     run.journal = _open_journal(args, context, config, digest)
     context.say(f"journal: {run.journal.path}")
     try:
-        apply(run, steps, rollback=args.on_failure == "rollback" and not args.teardown, resume_hint=_again(args))
+        apply(run, steps, rollback=args.on_failure == "rollback" and not args.teardown, finish=_finish(args))
     finally:
         run.journal.close()
-    data = _report(args, config, run)
-    meta = {"api": context.session.settings.host, "outcome": data["outcome"]}
-    return Result(data, meta, run.warnings, columns=COLUMNS, table="steps")
+    report = _report(args, config, run)
+    meta: dict[str, Any] = {"api": context.session.settings.host, "outcome": report["outcome"]}
+    if not args.teardown:
+        meta |= {"flow": report["flow"], "delivered": _delivered(report["destinations"])}
+    return Result(report, meta, run.warnings, columns=COLUMNS, table="steps")
+
+
+def _planned(outcomes: list[Outcome], run: Run) -> Result:
+    changed = sum(outcome.changed for outcome in outcomes)
+    data = {"outcome": "planned", "to_do": changed, "steps": [outcome.as_row() for outcome in outcomes]}
+    meta = {"api": run.session.settings.host, "outcome": "planned", "to_do": changed}
+    return Result(data, meta, run.warnings, columns=PLAN_COLUMNS, table="steps")
+
+
+def _delivered(sinks: list[dict[str, Any]]) -> dict[str, str]:
+    """One line for each destination, for the foot of a table."""
+    return {
+        sink["name"]: f"{sink['records']} records, {sink['errors']} errors" if sink["verified"] else "not verified"
+        for sink in sinks
+    }
 
 
 def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowConfig, digest: str) -> Any:
@@ -90,22 +103,42 @@ def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowCo
     subject = f"{config.source.source_type} {config.source.name}"
     host = context.session.settings.host
     path = Path(args.journal) if args.journal else default_path(command, host, subject)
-    header = {"command": command, "host": host, "subject": subject, "config": digest}
+    if not args.journal:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    subject_digest = hashlib.sha256(subject.encode()).hexdigest()[:12]
+    header = {"command": command, "host": host, "subject": subject_digest, "config": digest}
     return Journal(path, header, resume=args.resume)
 
 
-def _again(args: argparse.Namespace) -> str:
-    """The command that goes on."""
-    journal = f" --journal {args.journal}" if args.journal else ""
-    extra = " --teardown --yes" if args.teardown else f" --on-failure {args.on_failure}"
-    return f"python scripts/deploy_flow.py --config {args.config}{journal}{extra} --resume"
+def _command(args: argparse.Namespace, *words: str) -> str:
+    """This command for the same config, connection and journal, with other words at its end."""
+    kept = [("--config", args.config), ("--env-file", args.env_file), ("--journal", args.journal)]
+    given = [part for flag, value in kept if value for part in (flag, value)]
+    return shlex.join(["python", "scripts/deploy_flow.py", *given, *words])
+
+
+def _watch(args: argparse.Namespace, run: Run) -> str:
+    connection = ["--env-file", args.env_file] if args.env_file else []
+    words = ["--type", "flows", "--id", str(run.facts.get("flow_id")), "--full", *connection]
+    return shlex.join(["python", "scripts/list_resources.py", *words])
+
+
+def _finish(args: argparse.Namespace) -> Finish:
+    """The commands that go on after a failure, or remove what it left."""
+    from helpers.changes import Finish
+
+    remove = ["--teardown", "--yes"]
+    go_on = [*remove, "--resume"] if args.teardown else ["--on-failure", args.on_failure, "--resume"]
+    waiting = [] if args.teardown else ["--verify-timeout", f"{args.verify_timeout:g}"]
+    waiting += ["--no-verify"] if args.no_verify and not args.teardown else []
+    return Finish(_command(args, *go_on, *waiting), _command(args, *remove))
 
 
 def _report(args: argparse.Namespace, config: FlowConfig, run: Run) -> dict[str, Any]:
     rows = [outcome.as_row() for outcome in run.outcomes]
     if args.teardown:
         gone = sum(outcome.action == "delete" for outcome in run.outcomes)
-        return {"outcome": "torn down", "deleted": gone, "steps": rows}
+        return {"outcome": "torn down" if gone else "nothing to do", "deleted": gone, "steps": rows}
     changed = [outcome for outcome in run.outcomes if outcome.changed]
     delivered = run.facts.get("delivered", {})
     sinks = [
@@ -127,8 +160,8 @@ def _report(args: argparse.Namespace, config: FlowConfig, run: Run) -> dict[str,
         "destinations": sinks,
         "source_errors": run.facts.get("source_errors"),
         "steps": rows,
-        "watch": f"python scripts/list_resources.py --type flows --id {run.facts.get('flow_id')} --full",
-        "remove": f"python scripts/deploy_flow.py --config {args.config} --teardown --yes",
+        "watch": _watch(args, run),
+        "remove": _command(args, "--teardown", "--dry-run"),
     }  # fmt: skip
 
 

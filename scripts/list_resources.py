@@ -29,6 +29,8 @@ from helpers.output import Result, pick
 COMMAND = "list_resources"
 COLUMNS = ("id", "name", "status", "type", "updated_at")
 FLOW_COLUMNS = ("id", "name", "status", "nodes", "sources", "nexsets", "destinations")
+FILTERS = ("name", "status", "tag", "project", "owner", "updated_since", "id", "sort")
+ROW_FIELDS = {"tag": "tags", "owner": "owner", "updated_since": "updated_at", "status": "status"}
 TYPE_KEYS = ("source_type", "sink_type", "credentials_type", "code_type", "task_type")
 
 
@@ -60,10 +62,13 @@ def list_resources(args: argparse.Namespace, context: cli.Context) -> Result:
 
     if args.limit < 1:
         raise usage("--limit must be at least 1", "use --all for every row")
+    for name in FILTERS:
+        if getattr(args, name) == "":
+            raise usage(f"--{name.replace('_', '-')} is empty", "leave it out to list without it")
     kind = kind_of(args.type)
     tests = _tests(args)
     params = _server_filters(args, kind.filters)
-    if kind.name == "flows" and not args.full:
+    if kind.name == "flows" and not (args.full or args.tag or args.owner or args.updated_since):
         params["flows_only"] = 1
     elif args.full and kind.name in ("sources", "nexsets", "destinations"):
         params["expand"] = 1
@@ -84,33 +89,63 @@ def _result(
     result = Result(None, meta, columns=() if args.full else columns)
     limit = None if args.all else args.limit
 
-    def shaped(row: Any) -> Any:
-        if kind == "flows":
-            return _flow_row(row, pages, full=args.full)
-        return row if args.full or args.fields else _brief(row)
+    fields: set[str] = set()
 
     def rows() -> Iterator[Any]:
         matched = given = 0
-        with context.progress(f"{kind}", pages.total) as show:
-            for row in _sorted(args.sort, pages):
+        source = (_flow_row(row, pages.body, full=args.full) for row in pages) if kind == "flows" else pages
+        with context.progress(kind, pages.total) as show:
+            for row in _sorted(args.sort, source, result.warnings):
                 show(pages.seen)
+                fields.update(row)
                 if not all(test(row) for test in tests):
                     continue
                 matched += 1
                 if limit is None or given < limit:
                     given += 1
-                    yield shaped(row)
+                    yield _shaped(row, kind, args)
                 if given == limit and not tests and pages.total is not None:
                     break
         exact = pages.complete or not tests
         total = matched if tests else max(pages.total or 0, matched)
         meta.update(total=total if exact else None, returned=given, truncated=given < total)
-        if not tests and pages.complete and pages.total is not None and pages.seen < pages.total:
-            result.warnings.append(f"the list changed while it was read: {pages.seen} of {pages.total} rows seen")
+        _judge(args, pages, fields, matched, result)
 
     streaming = args.all and not args.sort and args.format in ("ndjson", "csv")
     result.data = rows() if streaming else list(rows())
     return result
+
+
+def _judge(args: argparse.Namespace, pages: Any, fields: set[str], matched: int, result: Result) -> None:
+    """What the reader must know about the rows beside their number.
+
+    Raises:
+        OperatorError: NOT_FOUND when ids were asked for and none of them is there.
+    """
+    if pages.complete and pages.total is not None and pages.seen < pages.total:
+        result.warnings.append(f"the list changed while it was read: {pages.seen} of {pages.total} rows seen")
+    for name, key in ROW_FIELDS.items():
+        if getattr(args, name) and fields and key not in fields:
+            result.warnings.append(f"rows of this kind carry no {key}: --{name.replace('_', '-')} can match nothing")
+    wanted = len(set(args.id.split(","))) if args.id else 0
+    if wanted and matched == 0:
+        raise OperatorError(
+            Exit.NOT_FOUND,
+            f"no {args.type} with id {args.id} among those that you own and the other filters let pass",
+            hint="others' resources are listed with --access-role collaborator",
+        )
+    if wanted > matched:
+        result.warnings.append(f"{wanted - matched} of the {wanted} ids were not found")
+
+
+def _shaped(row: Any, kind: str, args: argparse.Namespace) -> Any:
+    """A row as it goes out: whole, or cut to what a person needs."""
+    if kind == "flows":
+        hidden = () if args.full or args.fields else ("tags", "owner", "updated_at")
+        return {key: value for key, value in row.items() if key not in hidden}
+    if args.full:
+        return row
+    return {**row, **_brief(row)} if args.fields else _brief(row)
 
 
 def _tests(args: argparse.Namespace) -> list[Callable[[Any], bool]]:
@@ -196,17 +231,23 @@ def _members_of_project(context: cli.Context, project: str, kind: str) -> set[in
 
 def _brief(row: dict[str, Any]) -> dict[str, Any]:
     kind = next((row[key] for key in TYPE_KEYS if row.get(key)), None)
-    brief = {"id": row.get("id"), "name": row.get("name"), "status": row.get("status"), "type": kind}
+    name = row.get("name") or row.get("full_name")
+    brief = {"id": row.get("id"), "name": name, "status": row.get("status"), "type": kind}
     return brief | {"owner": pick(row, "owner.email"), "tags": row.get("tags"), "updated_at": row.get("updated_at")}
 
 
-def _flow_row(node: dict[str, Any], pages: Any, *, full: bool) -> dict[str, Any]:
+def _flow_row(node: dict[str, Any], body: dict[str, Any], *, full: bool) -> dict[str, Any]:
+    """A flow with its counts; with the resources in the answer also its origin's tags, owner and time."""
     from helpers.flows import members, summary
 
-    if not full:
-        return summary(node)
-    origin = members(node, pages.whole[-1])
-    return {**summary(node), "tree": _tree(origin) if origin else None}
+    row = summary(node)
+    origin = members(node, body)
+    if origin is not None and "owner_id" in origin.row:
+        people = {user.get("id"): user.get("email") for user in body.get("users") or []}
+        number = origin.row.get("owner_id")
+        row |= {"tags": origin.row.get("tags"), "owner": {"id": number, "email": people.get(number)}}
+        row["updated_at"] = origin.row.get("updated_at")
+    return {**row, "tree": _tree(origin) if origin else None} if full else row
 
 
 def _tree(member: Any) -> dict[str, Any]:
@@ -214,18 +255,21 @@ def _tree(member: Any) -> dict[str, Any]:
     return {**row, "node_id": member.node_id, "children": [_tree(child) for child in member.children]}
 
 
-def _sorted(field: str | None, rows: Any) -> Any:
+def _sorted(field: str | None, rows: Any, warnings: list[str]) -> Any:
     if not field:
         return rows
     name, _, order = field.partition(":")
     if order not in ("", "asc", "desc"):
         raise usage(f"--sort {field}: the order is asc or desc", "for example --sort updated_at:desc")
+    found = list(rows)
+    if found and not any(pick(row, name) is not None for row in found):
+        warnings.append(f"no row has the field {name}: the rows are not sorted")
 
     def key(row: Any) -> tuple[bool, Any, str]:
         value = pick(row, name)
         return (value is None, value if isinstance(value, int | float) else 0, str(value).lower())
 
-    return sorted(rows, key=key, reverse=order == "desc")
+    return sorted(found, key=key, reverse=order == "desc")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import support
 from helpers import limits
-from helpers.changes import UNCHANGED, Found, Run, Step, apply, plan
+from helpers.changes import UNCHANGED, Finish, Found, Run, Step, apply, plan
 from helpers.errors import Exit, OperatorError
 from helpers.journal import Entry, Journal
 from hypothesis import given, settings
@@ -67,17 +67,18 @@ class SetStep(Step):
         self.world.write(self.name, None if entry.made else entry.before.get("value", self.world.values.get(self.name)))
 
 
+FINISH = Finish("again", "remove")
 HEADER = {"command": "test", "host": "h", "subject": "s"}
 
 
 def start(folder: str, *, resume: bool = False) -> Run:
-    session: Any = SimpleNamespace(deadline=limits.Deadline(None))
+    session: Any = SimpleNamespace(deadline=limits.Deadline(None), settings=SimpleNamespace(read_only=False))
     return Run(session, lambda text: None, Journal(Path(folder) / "j.jsonl", HEADER, resume=resume))
 
 
 def go(run: Run, steps: list[Step], *, rollback: bool = True) -> Exit:
     try:
-        apply(run, steps, rollback=rollback, resume_hint="again")
+        apply(run, steps, rollback=rollback, finish=FINISH)
         return Exit.OK
     except OperatorError as error:
         return error.code
@@ -118,7 +119,7 @@ def test_a_failure_anywhere_is_undone_or_listed(
         run = start(folder)
         assert run.journal
         try:
-            apply(run, steps, rollback=True, resume_hint="again")
+            apply(run, steps, rollback=True, finish=FINISH)
             assert all(world.values[name] == value for name, value in wanted.items())
         except OperatorError as error:
             different = {n for n in {*before, *world.values} if before.get(n) != world.values.get(n)}
@@ -180,7 +181,7 @@ def test_a_step_that_the_config_no_longer_has_is_listed() -> None:
         world.fail_at = {3}
         run = start(folder, resume=True)
         with pytest.raises(OperatorError) as caught:
-            apply(run, both[1:], rollback=True, resume_hint="again")
+            apply(run, both[1:], rollback=True, finish=FINISH)
         assert caught.value.code is Exit.LEFT_BEHIND
         assert [row["step"] for row in caught.value.data["left_behind"]] == ["a"]
 

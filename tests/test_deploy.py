@@ -509,8 +509,9 @@ def test_teardown_refuses_while_somebody_else_uses_the_flow(sandbox: Sandbox, tm
     sandbox.api("POST", "/data_sets", child)
     done = deploy(sandbox, tmp_path, config, "--teardown", "--yes")
     assert done.code == 1, done.err
-    assert "child data sets" in done.error["message"]
-    assert "theirs" in sandbox.resources()["nexsets"]
+    assert "theirs" in done.error["message"]
+    assert sorted(sandbox.resources()["nexsets"]) == ["clean", "orders, Schema #1", "theirs"]
+    assert sandbox.resources()["sinks"] == ["warehouse"], "nothing was deleted before the refusal"
 
 
 def test_a_read_only_environment_blocks_a_deployment(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:

@@ -158,6 +158,11 @@ def test_what_others_own_is_shown_only_when_asked(sandbox: Sandbox) -> None:
         (["--type", "sources", "--fields", ","], 2, "--fields"),
         (["--type", "sources", "--sort", "id:down"], 2, "asc or desc"),
         (["--type", "sources", "--project", "Nowhere"], 5, "no project"),
+        (["--type", "sources", "--id", "99999"], 5, "99999"),
+        *[
+            (["--type", "sources", f"--{name}", ""], 2, f"--{name} is empty")
+            for name in ("id", "name", "status", "tag")
+        ],
         (["--type", "sources", "--project", "999"], 5, "404"),
         (["--type", "lookups"], 6, "501"),
     ],
@@ -180,6 +185,33 @@ def test_a_list_that_changes_while_it_is_read_has_no_duplicates(sandbox: Sandbox
         if len(seen) == 50:
             sandbox.api("POST", "/data_sources", {"name": "late", "source_type": "s3"})
     assert len(seen) == len(set(seen)) >= 254
+
+
+def test_flows_are_filtered_by_what_their_origin_carries(sandbox: Sandbox) -> None:
+    def names(*args: str) -> list[str]:
+        return sorted(row["name"] for row in listed(sandbox, "--type", "flows", *args)["data"])
+
+    assert names("--tag", "prod") == ["customers", "orders"]
+    assert names("--owner", "ana.silva@example.com", "--tag", "prod") == ["customers", "orders"]
+    assert names("--updated-since", "2020-01-01", "--status", "PAUSED") == ["customers"]
+    assert names("--updated-since", "2099-01-01") == []
+
+
+def test_sorted_flow_trees_keep_their_own_members(sandbox: Sandbox) -> None:
+    sandbox.control("POST", "bulk", {"count": 130})
+    rows = listed(sandbox, "--type", "flows", "--full", "--all", "--sort", "name")["data"]
+    assert len(rows) == 134
+    assert all(row["tree"]["name"] == row["name"] for row in rows)
+
+
+def test_what_cannot_match_or_was_not_found_is_said(sandbox: Sandbox) -> None:
+    tagged = listed(sandbox, "--type", "credentials", "--tag", "demo")
+    assert "carry no tags" in tagged["warnings"][0]
+    some = listed(sandbox, "--type", "sources", "--id", "123,99999")
+    assert (ids(some), "1 of the 2 ids" in some["warnings"][0]) == ([123], True)
+    assert "not sorted" in listed(sandbox, "--type", "sources", "--sort", "nope")["warnings"][0]
+    assert listed(sandbox, "--type", "sources", "--fields", "type")["data"][0] == {"type": "s3"}
+    assert listed(sandbox, "--type", "users")["data"][0]["name"] == "Ana Silva"
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "table"])

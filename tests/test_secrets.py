@@ -81,6 +81,16 @@ def test_known_values_go_in_every_encoding() -> None:
         assert form not in json.dumps(redact.redact({"name": f"x{form}y", form: 1}))
 
 
+@pytest.mark.parametrize("hidden", ['pa"ss\\word-123', "käse-brot-77", "with/slash and space"])
+def test_known_values_go_also_when_they_are_escaped(hidden: str) -> None:
+    redact.remember(hidden)
+    for form in (json.dumps({"was": hidden}), json.dumps({"was": hidden}, ensure_ascii=False), quote(hidden)):
+        assert json.dumps(hidden)[1:-1] not in redact.redact_text(form)
+        assert hidden not in redact.redact_text(form)
+        assert quote(hidden) not in redact.redact_text(form)
+    assert hidden not in redact.redact_text(hidden[:3] + "\u200b" + hidden[3:])
+
+
 def test_tokens_known_by_their_shape_go() -> None:
     for text in ("AKIAABCDEFGHIJKLMNOP", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.c2lnbmF0dXJl"):
         assert text not in redact.redact_text(f"see {text}.")

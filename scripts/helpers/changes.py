@@ -18,6 +18,7 @@ from .transport import ApiError, refuse_if_read_only
 
 UNCHANGED = "unchanged"
 FINE = "ok"  # of a check: it has been made and was good
+SKIPPED = "skipped"  # of a check: there was no call for it
 UNDO_SECONDS = 120.0  # time kept for undoing when the deadline is the failure
 
 
@@ -118,6 +119,14 @@ class Run:
         return bool(entry and entry.made)
 
 
+@dataclass(frozen=True)
+class Finish:
+    """Commands that a failure names: ``resume`` goes on, ``remove`` takes away what the change is about."""
+
+    resume: str
+    remove: str
+
+
 def plan(run: Run, steps: Sequence[Step]) -> list[Outcome]:
     """What a run would do; nothing is written."""
     for step in steps:
@@ -133,12 +142,12 @@ def _note(run: Run, step: Step, action: str, number: int | None, changes: dict[s
     run.outcomes.append(Outcome(step.key, action, step.kind, name, number, changes, step.writes))
 
 
-def apply(run: Run, steps: Sequence[Step], *, rollback: bool, resume_hint: str) -> list[Outcome]:
+def apply(run: Run, steps: Sequence[Step], *, rollback: bool, finish: Finish) -> list[Outcome]:
     """Carry a change out.
 
     Args:
         rollback: whether a failure undoes what this change made.
-        resume_hint: the command that goes on after a failure that is kept.
+        finish: the commands to print after a failure.
 
     Returns:
         The outcome of every step.
@@ -148,14 +157,25 @@ def apply(run: Run, steps: Sequence[Step], *, rollback: bool, resume_hint: str) 
             UNKNOWN_OUTCOME, which is never rolled back; INTERRUPTED.
     """
     assert run.journal is not None, "a change that is applied needs a journal"
-    position = 0
     try:
         for position, step in enumerate(steps, 1):
             _apply_one(run, step, f"[{position}/{len(steps)}] {step.title}")
-    except OperatorError as error:
-        _fail(run, steps, error, rollback=rollback, resume_hint=resume_hint)
+    except Exception as error:  # a defect, too, must end in undo or in a list of what is there
+        _fail(run, steps, _as_operator_error(error), rollback=rollback, finish=finish)
+    keys = {step.key for step in steps}
+    for entry in run.journal.entries.values():
+        if entry.made and entry.key not in keys:
+            run.warnings.append(f"{entry.key} (id {entry.id}) was made by this change and is no longer in its config")
     run.journal.finish(Exit.OK.name)
     return run.outcomes
+
+
+def _as_operator_error(error: Exception) -> OperatorError:
+    if isinstance(error, OperatorError):
+        return error
+    wrapped = OperatorError(Exit.ERROR, f"unexpected {type(error).__name__}: {error}", hint="look with --verbose")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _apply_one(run: Run, step: Step, title: str) -> None:
@@ -163,7 +183,7 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
     run.session.deadline.check()
     found = step.find(run)
     entry = run.entry(step.key)
-    if found.action in (UNCHANGED, FINE):
+    if found.action in (UNCHANGED, FINE, SKIPPED):
         if entry and not entry.done:
             run.journal.done(step.key, found.id, made=entry.made)
         _note(run, step, found.action, found.id, {})
@@ -174,12 +194,14 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
         number, _ = step.apply(run, found)
         _note(run, step, FINE, number, found.changes)
         return
-    refuse_if_read_only(step.title)
-    run.journal.intent(step.key, found.action, found.before, found.memo)
+    refuse_if_read_only(run.session, step.title)
+    run.journal.intent(step.key, found.action, found.id, found.before, found.memo)
+    if found.id is not None:
+        run.results[step.key] = found.id
     try:
         number, made = step.apply(run, found)
     except ApiError as error:
-        if error.settled and found.action == "create":
+        if error.settled and error.method == "POST" and found.action == "create":
             run.journal.undone(step.key)  # refused: there is nothing to undo
         raise
     run.journal.done(step.key, number, made=made)
@@ -187,7 +209,7 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
     step.verify(run, number, made=made)
 
 
-def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bool, resume_hint: str) -> None:
+def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bool, finish: Finish) -> None:
     """End a failed run: undo or keep, and say exactly what is there."""
     assert run.journal is not None
     STOP.clear()
@@ -196,31 +218,41 @@ def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bo
         run.journal.finish(error.code.name)
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
-        error.data = {"outcome": "kept", "steps": [o.as_row() for o in run.outcomes], "kept": _listed(effects)}
-        error.hint = f"{error.hint + '; ' if error.hint else ''}go on with: {resume_hint}"
+        gone = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
+        there = {key: entry for key, entry in effects.items() if key not in gone}
+        steps_done = [outcome.as_row() for outcome in run.outcomes]
+        error.data = {"outcome": "kept", "steps": steps_done, "kept": _listed(there), "deleted": _listed(gone)}
+        error.hint = f"{error.hint + '; ' if error.hint else ''}go on with: {finish.resume}"
         raise error
     run.session.deadline.extend(UNDO_SECONDS)
     run.say(f"failed: {error.message}; undoing")
+    made_all = all(entry.made or entry.action != "update" for entry in effects.values())
     left = undo(run, steps)
-    data = {"outcome": "left_behind" if left else "rolled_back", "cause": error.as_dict(), "left_behind": left}
-    interrupted = error.code is Exit.INTERRUPTED
+    data: dict[str, Any] = {
+        "outcome": "left_behind" if left else "rolled_back",
+        "cause": error.as_dict(),
+        "left_behind": left,
+    }
+    data["warnings"] = run.warnings
+    code = Exit.LEFT_BEHIND if left else Exit.ROLLED_BACK
+    run.warnings += [f"{count} records were delivered to {name} before this and stay there"
+                     for name, count in run.facts.get("arrived", {}).items() if count]  # fmt: skip
     if left:
-        code = Exit.INTERRUPTED if interrupted else Exit.LEFT_BEHIND
         names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
         text = f"{error.message}; not everything could be undone: {names}"
-        hint = f"finish with: {resume_hint}"
+        wayout = f"remove it all with: {finish.remove}" if made_all else "restore what data.left_behind lists"
+        hint = f"{wayout}; or go on with: {finish.resume}"
     else:
-        run.journal.finish(Exit.ROLLED_BACK.name)
-        code = Exit.INTERRUPTED if interrupted else Exit.ROLLED_BACK
-        text = f"{error.message}; everything that this run changed is undone"
-        hint = error.hint
+        run.journal.finish(code.name)
+        text = f"{error.message}; everything that this run changed in Nexla is undone"
+        hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
     raise OperatorError(
-        code,
+        Exit.INTERRUPTED if error.code is Exit.INTERRUPTED else code,
         text,
         hint=hint,
         http_status=error.http_status,
         request_id=error.request_id,
-        retryable=error.retryable,
+        retryable=error.retryable and error.code in (Exit.UPSTREAM, Exit.THROTTLED),
         resource=error.resource,
         data=data,
     ) from error
@@ -235,6 +267,9 @@ def undo(run: Run, steps: Sequence[Step]) -> list[dict[str, Any]]:
     assert run.journal is not None
     by_key = {step.key: step for step in steps}
     left = []
+    for entry in run.journal.entries.values():
+        if entry.id is not None:
+            run.results.setdefault(entry.key, entry.id)
     for entry in sorted(run.journal.entries.values(), key=lambda e: e.order, reverse=True):
         step = by_key.get(entry.key)
         try:
@@ -243,6 +278,7 @@ def undo(run: Run, steps: Sequence[Step]) -> list[dict[str, Any]]:
             run.say(f"undo {step.title}")
             step.undo(run, entry)
             run.journal.undone(entry.key)
-        except OperatorError as error:
-            left.append({"step": entry.key, "action": entry.action, "id": entry.id, "reason": error.message})
+        except Exception as error:  # one step that cannot be undone must not keep the others from it
+            reason = _as_operator_error(error).message
+            left.append({"step": entry.key, "action": entry.action, "id": entry.id, "reason": reason})
     return left

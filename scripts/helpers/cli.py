@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 INSTALL = f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}"
+AGAIN = "run the same command again; one that writes takes --resume"
 EXIT_TABLE = "exit codes:\n" + "\n".join(f"  {int(code):>3} {code.name:<16} {text}" for code, text in MEANINGS.items())
 
 
@@ -45,7 +46,7 @@ def build_parser(command: str, description: str, example: str, *, writes: bool =
     common.add_argument("--output", metavar="FILE", help="write the result to FILE (0600, atomically)")
     common.add_argument("--fields", metavar="A,B", help="only these fields, dotted for nested ones")
     common.add_argument("--env-file", metavar="FILE", help="read the NEXLA_* settings from FILE, not the environment")
-    common.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="deadline of the whole command")
+    common.add_argument("--timeout", type=seconds, metavar="SECONDS", help="deadline of the whole command")
     common.add_argument("--rps", type=_rate, metavar="N", help="at most N requests a second")
     common.add_argument("--workers", type=_workers, default=4, metavar="N", help="parallel reads (default 4)")
     common.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -64,11 +65,12 @@ def _positive(text: str, kind: type[float] | type[int], top: float) -> Any:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 < value <= top:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {top:g}")
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {top:g}")
     return value
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """An argument in seconds: above 0, at most a week."""
     return float(_positive(text, float, 7 * 86_400))
 
 
@@ -158,7 +160,8 @@ def main(command: str, parser: argparse.ArgumentParser, job: Job, argv: Sequence
     try:
         args = parser.parse_args(argv)
         _catch_signals(graceful=hasattr(args, "resume"))
-        renderer = Renderer(command, args.format, args.output, args.fields)
+        whole = bool(getattr(args, "full", False))
+        renderer = Renderer(command, args.format, args.output, args.fields, whole_rows=whole)
         context = Context(args, Reporter(quiet=args.quiet))
         result = _run(job, args, context, renderer)
         for warning in result.warnings if renderer.form in ("table", "csv") else []:
@@ -170,7 +173,7 @@ def main(command: str, parser: argparse.ArgumentParser, job: Job, argv: Sequence
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit does not fail on it again
         return int(Exit.OK)
     except KeyboardInterrupt:
-        return _report(OperatorError(Exit.INTERRUPTED, "interrupted", retryable=True), args)
+        return _report(OperatorError(Exit.INTERRUPTED, "interrupted", retryable=True, hint=AGAIN), args)
     except OperatorError as error:
         return _report(error, args)
     except ModuleNotFoundError as error:
@@ -189,8 +192,12 @@ def _run(job: Job, args: argparse.Namespace, context: Context, renderer: Rendere
     try:
         result = job(args, context)
     except OperatorError as error:
-        if error.data is not None:
-            renderer.render(Result(error.data, code=error.code), context.meta)
+        stale = renderer.output is not None and renderer.form in ("json", "ndjson")
+        if error.data is not None or stale:  # no earlier success may be read as this run's
+            try:
+                renderer.render(Result(error.data, code=error.code), context.meta)
+            except (OperatorError, OSError) as lost:  # the failure itself matters more than its report
+                context.say(f"the report could not be written: {lost}")
         raise
     renderer.render(result, context.meta)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import flow_config
-from .changes import FINE, UNCHANGED, Found, Run, Step
+from .changes import FINE, SKIPPED, UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .flow_members import SinkStep
 from .flow_state import SOURCE_STEP, FlowState
@@ -41,7 +41,15 @@ def probe(run: Run, number: int) -> tuple[str, str]:
             expect=(type(None), dict, list, str, int),
         )
     except ApiError as error:
-        if error.http_status in (401, 404):
+        if error.http_status == 404:
+            raise OperatorError(
+                Exit.NOT_FOUND,
+                f"there is no credential {number}",
+                hint="see python scripts/list_resources.py --type credentials --all",
+                http_status=404,
+                resource={"type": "credentials", "id": number},
+            ) from error
+        if error.http_status == 401:
             raise
         clear = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
         return ("failed" if clear else "unknown"), error.message
@@ -113,6 +121,7 @@ class FreeNamesStep(_Check):
         if self.state.source(run) is None:
             for sink in self.sinks:
                 sink.refuse_foreign(run)
+                sink.refuse_foreign_nexset(run)
         return Found(FINE)
 
 
@@ -144,7 +153,8 @@ class ActivateStep(Step):
         return {"runs": {str(row.get("runId")): [row.get("records"), row.get("errors")] for row in rows}}
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        assert found.id is not None
+        if found.id is None:
+            raise OperatorError(Exit.ERROR, f"{self.title}: it is not in the flow, although it was there before")
         row = set_status(run, KINDS[self.kind], found.id, active=True)
         self.state.forget_flow()
         if row.get("status") != "ACTIVE":
@@ -165,6 +175,8 @@ class ActivateStep(Step):
             except ApiError as error:
                 if error.http_status != 404:
                     raise
+            if entry.before.get("status") == "INIT":
+                run.warnings.append(f"{self.title}: it was INIT before and is PAUSED now; there is no way back")
         self.state.forget_flow()
 
 
@@ -176,7 +188,8 @@ class DiscoverStep(_Check):
         self.state, self.timeout, self.kind = state, timeout, "nexsets"
 
     def find(self, run: Run) -> Found:
-        member = self.state.chosen(run, self.state.detected(run))
+        activated = any(o.key == f"activate:{SOURCE_STEP}" and o.changed for o in run.outcomes)
+        member = self.state.chosen(run, self.state.detected(run)) if not activated else None
         if member is None:
             return Found("wait")
         self.name = member.name or ""
@@ -223,11 +236,12 @@ class ProveStep(_Check):
         changed = any(o.key == self.target and o.changed for o in run.outcomes)
         resumed = run.made(self.target) and not run.dry
         if not changed and not resumed:
-            return Found(FINE, run.results.get(self.target))
+            return Found(SKIPPED, run.results.get(self.target))
         return Found("check", run.results.get(self.target))
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        assert found.id is not None
+        if found.id is None:
+            raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
         path = item_path(KINDS["nexsets"], found.id, "samples")
         end, pause = Clock.now() + self.timeout, FIRST_PAUSE
         while True:

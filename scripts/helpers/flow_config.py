@@ -21,10 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from . import redact
 from .errors import OperatorError, usage
 
+SEE_SCHEMA = "see python scripts/deploy_flow.py --print-schema; nothing was sent"
 SCHEMA_FILE = Path(__file__).with_name("flow_config.schema.json")
+_QUARTZ = r"^[0-9*?/,-]+( +[0-9A-Za-z*?/,#-]+){5,6}$"  # seconds first; Nexla does not check it, and never fires
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Cron = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_QUARTZ)]
 Id = Annotated[int, Field(gt=0, strict=True)]
 Text = Annotated[str, StringConstraints(max_length=255)]
 
@@ -125,7 +128,7 @@ class FlowConfig(_Strict):
     nexsets: list[DerivedNexset] = Field(default_factory=list)
     destination: Destination | None = None
     destinations: list[Destination] = Field(default_factory=list)
-    schedule: Name | None = Field(default=None, description="Quartz cron with seconds, e.g. 0 0 6 * * ?")
+    schedule: Cron | None = Field(default=None, description="Quartz cron with seconds, e.g. 0 0 6 * * ?")
     tags: list[Name] = Field(default_factory=list, description="added to every resource of the flow")
     project: Name | Id | None = Field(default=None, description="name or id of an existing project")
     verify: Verify = Field(default_factory=Verify)
@@ -167,8 +170,11 @@ class FlowConfig(_Strict):
         return {**self.source.source_config, **({"start.cron": self.schedule} if self.schedule else {})}
 
 
-def load(path: str, environ: Mapping[str, str] | None = None) -> tuple[FlowConfig, str]:
+def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> tuple[FlowConfig, str]:
     """Read, fill in ``${VAR}`` and check a config file (``-`` is standard input).
+
+    Args:
+        need_secrets: whether variables inside ``credentials`` must be set; a teardown does without them.
 
     Returns:
         The config, and a digest of the file as written.
@@ -178,14 +184,20 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> tuple[FlowConfi
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        raw = json.loads(text)
+        raw = json.loads(text, object_pairs_hook=_no_twins)
     except OSError as error:
         raise usage(f"cannot read the config {path}: {error.strerror}") from error
     except ValueError as error:
-        raise usage(f"{path} is not JSON: {error}", "see python scripts/deploy_flow.py --print-schema") from error
+        raise usage(
+            f"{path} is not the JSON of a config: {error}", "see python scripts/deploy_flow.py --print-schema"
+        ) from error
     if not isinstance(raw, dict):
-        raise usage(f"{path} must hold one JSON object", "see python scripts/deploy_flow.py --print-schema")
-    filled = _fill(raw, os.environ if environ is None else environ)
+        raise usage(f"{path} must hold one JSON object", SEE_SCHEMA)
+    missing: list[str] = []
+    filled = _fill(raw, os.environ if environ is None else environ, missing, need_secrets=need_secrets)
+    if missing:
+        names = ", ".join(dict.fromkeys(missing))
+        raise usage(f"{path} uses variables that are not set: {names}", "export them and run again")
     _remember_secrets(filled)
     try:
         return FlowConfig.model_validate(filled), hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -197,21 +209,35 @@ def load(path: str, environ: Mapping[str, str] | None = None) -> tuple[FlowConfi
 def _refused(path: str, problems: list[str]) -> OperatorError:
     more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
     message = f"{path}: " + "; ".join(problems[:5]) + more
-    return usage(message, "see python scripts/deploy_flow.py --print-schema; nothing was sent")
+    return usage(message, SEE_SCHEMA)
 
 
-def _fill(value: Any, environ: Mapping[str, str]) -> Any:
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} stands twice in one object")
+    return dict(pairs)
+
+
+def _fill(value: Any, environ: Mapping[str, str], missing: list[str], *, need_secrets: bool) -> Any:
     """``${VAR}`` in every text replaced from the environment; the values count as secret from then on."""
     if isinstance(value, dict):
-        return {key: _fill(item, environ) for key, item in value.items()}
+        return {
+            key: item
+            if not need_secrets and key in ("credentials", "template_config")
+            else _fill(item, environ, missing, need_secrets=need_secrets)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_fill(item, environ) for item in value]
+        return [_fill(item, environ, missing, need_secrets=need_secrets) for item in value]
     if not isinstance(value, str):
         return value
 
     def replace(match: re.Match[str]) -> str:
         if match[1] not in environ:
-            raise usage(f"the config uses ${{{match[1]}}}, which is not set", f"export {match[1]} and run again")
+            missing.append(match[1])
+            return match[0]
         redact.remember(environ[match[1]])
         return environ[match[1]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import flow_config
-from .changes import FINE, Found, Run
+from .changes import SKIPPED, Found, Run
 from .errors import Exit, OperatorError
 from .flow_checks import FIRST_PAUSE, LONGEST_PAUSE, _Check
 from .flow_state import SOURCE_STEP
@@ -21,12 +21,18 @@ class DeliverStep(_Check):
 
     An activation answers 200 whatever happens next, so only new records prove that data moves. A destination that
     was neither made nor activated by this change is not waited for; the report says so.
+
+    Args:
+        upstream: keys of the steps whose changes this destination will see.
     """
 
-    def __init__(self, config: flow_config.Destination, verify: flow_config.Verify, timeout: float) -> None:
+    def __init__(
+        self, config: flow_config.Destination, verify: flow_config.Verify, timeout: float, upstream: set[str]
+    ) -> None:
         super().__init__(f"deliver:{config.name}", f"first run of destination {config.name}")
         self.target, self.activation = f"destination:{config.name}", f"activate:destination:{config.name}"
         self.rule, self.timeout = verify, timeout
+        self.upstream = {*upstream, self.target}
         self.name, self.kind = config.name, "destinations"
 
     def find(self, run: Run) -> Found:
@@ -34,11 +40,11 @@ class DeliverStep(_Check):
         activated = any(o.key == self.activation and o.changed for o in run.outcomes)
         if not (activated or run.entry(self.activation)):
             self._say_unverified(run)
-            return Found(FINE, number)
+            return Found(SKIPPED, number)
         return Found("verify", number)
 
     def _say_unverified(self, run: Run) -> None:
-        changed = [o.key for o in run.outcomes if o.changed]
+        changed = [o.key for o in run.outcomes if o.changed and o.key in self.upstream]
         if changed and not run.dry:
             run.warnings.append(
                 f"destination {self.name!r} was active already: what changed ({', '.join(changed)}) shows with its "
@@ -52,6 +58,7 @@ class DeliverStep(_Check):
         end, pause, last, looks = Clock.now() + self.timeout, FIRST_PAUSE, None, 0
         while True:
             fresh = _on_top(run_rows(run.session, KINDS["destinations"], found.id), baseline)
+            run.facts.setdefault("arrived", {})[self.name] = fresh["records"]
             if fresh["errors"] > self.rule.max_errors:
                 raise self._failed(found.id, fresh)
             enough = bool(fresh["runs"]) and fresh["records"] >= self.rule.min_records
@@ -111,7 +118,7 @@ class SourceErrorsStep(_Check):
 
     def find(self, run: Run) -> Found:
         number = run.results.get(SOURCE_STEP)
-        return Found("check" if run.facts.get("delivered") else FINE, number)
+        return Found("check" if run.facts.get("delivered") else SKIPPED, number)
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         assert found.id is not None
@@ -119,6 +126,6 @@ class SourceErrorsStep(_Check):
         rows = run_rows(run.session, KINDS["sources"], found.id)
         errors = sum(row.get("errors") or 0 for row in rows if row.get("runId") in wanted)
         if errors:
-            run.warnings.append(f"the source could not read {errors} records of this run; see its quarantine")
+            run.warnings.append(f"source {found.id} could not read {errors} records of this run: they are quarantined")
         run.facts["source_errors"] = errors
         return found.id, False

@@ -29,8 +29,7 @@ class NexsetStep(ResourceStep):
         return {**fields, "has_custom_transform": True, "transform_id": number}
 
     def current(self, run: Run) -> Row | None:
-        parent = run.results.get(self.parent_key)
-        member = self.state.derived(run, parent, self.name) if parent else None
+        member = self.state.derived(run, run.results.get(self.parent_key), self.name)
         if member is None:
             return None
         container = member.row.get("code_container_id")
@@ -107,7 +106,8 @@ class SinkStep(ResourceStep):
         fields |= {"tags": tags} if tags else {}
         number = self.config.data_set_id or run.results.get(self.nexset_key)
         fields |= {"data_set_id": number} if number is not None else {}
-        return with_credential(fields, run, self.name, self.config.data_credentials_id, self.state.config.credential_id)
+        own = self.config.data_credentials_id or self.state.config.credential_id
+        return with_credential(fields, run, self.name, inline=self.config.credential is not None, own=own)
 
     def comparable(self, wanted: Row) -> Row:
         skipped = ("name", "sink_type", "vendor_endpoint_id", "template_config")
@@ -118,7 +118,20 @@ class SinkStep(ResourceStep):
         row = one_of(self.api, self.name, [member.row for member in members])
         if row is None:
             self.refuse_foreign(run)
+        self.refuse_foreign_nexset(run)
         return row
+
+    def refuse_foreign_nexset(self, run: Run) -> None:
+        """A ``data_set_id`` must be a nexset of this flow."""
+        number, flow = self.config.data_set_id, self.state.flow(run)
+        if number is None or (flow is not None and flow.find("nexsets", number)):
+            return
+        raise OperatorError(
+            Exit.NOT_FOUND,
+            f"destination {self.name!r}: nexset {number} is not in this flow",
+            hint='leave data_set_id out, or name an entry of nexsets with "nexset"',
+            resource={"type": "nexsets", "id": number},
+        )
 
     def refuse_foreign(self, run: Run) -> None:
         """Once per run, while the flow has no such destination: one of another flow must not be taken for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .changes import FINE, UNCHANGED, Found, Run, Step
+from .changes import FINE, SKIPPED, UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .flow_checks import (
     ActivateStep,
@@ -21,6 +21,7 @@ from .flow_members import NexsetStep, SinkStep
 from .flow_project import ProjectStep
 from .flow_state import SOURCE_STEP, FlowState
 from .flow_steps import CredentialStep, SourceStep, remove
+from .flows import Flow, Member
 from .resources import KINDS, Kind, by_name, one_of
 from .transport import ApiError
 
@@ -54,7 +55,9 @@ def deploy_steps(config: FlowConfig, args: argparse.Namespace) -> list[Step]:
         steps.append(ProjectStep(config.project, state))
     steps.append(ConfirmStep(state, [step for step in steps if isinstance(step, ActivateStep)]))
     if not args.no_verify:
-        steps += [DeliverStep(sink, config.verify, args.verify_timeout) for sink in config.all_destinations]
+        for target in config.all_destinations:
+            upstream = _upstream(_nexset_key(target, config), config)
+            steps.append(DeliverStep(target, config.verify, args.verify_timeout, upstream))
         steps.append(SourceErrorsStep())
     return steps
 
@@ -71,6 +74,18 @@ def _nexset_key(sink: Destination, config: FlowConfig) -> str:
     if sink.nexset:
         return f"nexset:{sink.nexset}"
     return f"nexset:{config.nexsets[-1].name}" if config.nexsets else DETECTED
+
+
+def _upstream(key: str, config: FlowConfig) -> set[str]:
+    """The steps above a nexset, itself included, whose changes show below it."""
+    keys = {SOURCE_STEP, f"activate:{SOURCE_STEP}"}
+    names = [nexset.name for nexset in config.nexsets]
+    while key != DETECTED:
+        keys |= {key, f"activate:{key}"}
+        place = names.index(key.removeprefix("nexset:"))
+        parent = config.nexsets[place].parent or (names[place - 1] if place else None)
+        key = f"nexset:{parent}" if parent else DETECTED
+    return keys
 
 
 def _users(config: FlowConfig) -> list[tuple[str, Credential | None, int | None]]:
@@ -107,8 +122,10 @@ class ConfirmStep(Step):
 
     def find(self, run: Run) -> Found:
         flow = self.state.flow(run)
-        if flow is None:
+        if flow is None and run.dry:
             return Found("check")
+        if flow is None:
+            raise OperatorError(Exit.ERROR, "the flow is gone, although it was there before")
         run.facts["flow_id"] = flow.origin.node_id
         for step in self.activations:
             member = flow.find(step.kind, run.results.get(step.target, 0))
@@ -118,7 +135,57 @@ class ConfirmStep(Step):
                     f"{KINDS[step.kind].singular} {member.name!r} (id {member.id}) is {member.status}, not ACTIVE",
                     resource={"type": step.kind, "id": member.id},
                 )
+        detected = self.state.detected(run)
+        if self.state.config.nexset is None and len(detected) > 1:
+            names = "; ".join(f"{m.id} {m.name!r}" for m in detected)
+            run.warnings.append(f"the source has {len(detected)} nexsets by now: {names}")
+        others = strangers(flow, self.state.config)
+        if others:
+            run.warnings.append("the flow also has what the config does not name: " + listed(others))
         return Found(FINE, flow.origin.node_id)
+
+
+def strangers(flow: Flow, config: FlowConfig) -> list[Member]:
+    """Derived nexsets and destinations of a flow that its config does not name."""
+    nexsets = {nexset.name for nexset in config.nexsets}
+    sinks = {(sink.name, sink.sink_type) for sink in config.all_destinations}
+    return [
+        member
+        for member in flow.origin.walk()
+        if (member.kind == "nexsets" and not member.row.get("data_source_id") and member.name not in nexsets)
+        or (member.kind == "destinations" and (member.name, member.row.get("sink_type")) not in sinks)
+    ]
+
+
+def listed(members: list[Member]) -> str:
+    return ", ".join(f"{KINDS[m.kind].singular} {m.id} {m.name!r} ({m.status})" for m in members)
+
+
+class NothingElseStep(Step):
+    """Before a teardown deletes anything: nothing that the config does not name may hang on the flow."""
+
+    writes = False
+
+    def __init__(self, state: FlowState) -> None:
+        super().__init__("nothing-else", "nothing else hangs on the flow")
+        self.state, self.kind = state, "flows"
+
+    def find(self, run: Run) -> Found:
+        source = self.state.source(run)
+        if source is None:
+            run.warnings.append("there is no source of this name and type among those that you own")
+            return Found(SKIPPED)
+        run.results[SOURCE_STEP] = source["id"]
+        flow = self.state.flow(run)
+        others = strangers(flow, self.state.config) if flow else []
+        if others:
+            raise OperatorError(
+                Exit.ERROR,
+                f"the flow has what the config does not name: {listed(others)}",
+                hint="nothing was deleted; add it to the config, or remove it first",
+                resource={"type": "flows", "id": flow.origin.node_id if flow else None},
+            )
+        return Found(FINE, flow.origin.node_id if flow else None)
 
 
 class RemoveStep(Step):
@@ -160,6 +227,7 @@ class RemoveStep(Step):
         except ApiError as error:
             if self.kind == "credentials" and error.http_status == 405:
                 run.warnings.append(f"credential {self.name!r} (id {found.id}) is used elsewhere and was kept")
+                found.action = "kept"
             else:
                 raise
         self.state.forget()
@@ -169,7 +237,8 @@ class RemoveStep(Step):
 def teardown_steps(config: FlowConfig) -> list[Step]:
     """Delete destinations, derived nexsets, the source with its detected nexsets, then inline credentials."""
     state = FlowState(config)
-    steps: list[Step] = [
+    steps: list[Step] = [NothingElseStep(state)]
+    steps += [
         RemoveStep(f"destination:{sink.name}", KINDS["destinations"], sink.name, state, sink)
         for sink in config.all_destinations
     ]

@@ -22,7 +22,10 @@ class ProjectStep(Step):
     def _project_id(self, run: Run) -> int:
         if isinstance(self.project, int):
             return self.project
-        return run.results[lookup_key("projects", self.project)]
+        number = run.results.get(lookup_key("projects", self.project), run.results.get(self.key))
+        if number is None:
+            raise OperatorError(Exit.LEFT_BEHIND, f"the id of project {self.project!r} is not known")
+        return number
 
     def find(self, run: Run) -> Found:
         number, flow = self._project_id(run), self.state.flow(run)

@@ -67,6 +67,10 @@ class FlowState:
         """
         choice = self.config.nexset
         fitting = [member for member in members if choice is None or _fits(member, choice.name, choice.fields)]
+        if choice is None and len(fitting) > 1:
+            names = {n.name for n in self.config.nexsets} | {s.name for s in self.config.all_destinations}
+            ours = [member for member in fitting if names & {child.name for child in member.children}]
+            fitting = ours if len(ours) == 1 else fitting  # the one that the flow hangs on already
         if len(fitting) > 1:
             listed = "; ".join(f"{m.id} {m.name!r} with {', '.join(_fields(m)[:8])}" for m in fitting)
             raise OperatorError(
@@ -77,11 +81,12 @@ class FlowState:
             )
         return fitting[0] if fitting else None
 
-    def derived(self, run: Run, parent: int, name: str) -> Member | None:
-        """The nexset of this name right below a nexset of this flow."""
+    def derived(self, run: Run, parent: int | None, name: str) -> Member | None:
+        """The nexset of this name right below a nexset of this flow (below any, while the parent is not known)."""
         flow = self.flow(run)
-        above = flow.find("nexsets", parent) if flow else None
-        rows = [m for m in above.children if m.kind == "nexsets" and m.name == name] if above else []
+        members = flow.of_kind("nexsets") if flow else []
+        above = [m for m in members if parent is None or m.id == parent]
+        rows = [m for top in above for m in top.children if m.kind == "nexsets" and m.name == name]
         one_of(KINDS["nexsets"], name, [{"id": m.id, "status": m.status} for m in rows])
         return rows[0] if rows else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from . import flow_config
@@ -13,7 +14,9 @@ from .journal import Entry
 from .redact import MARK
 from .resources import KINDS, Kind, Row, by_name, exists, item_path, one_of
 from .transport import call
-from .writes import create, delete
+from .writes import create, delete, look_for
+
+SETTLED_AFTER = 90.0  # seconds after which an unanswered request cannot take effect any more
 
 
 def set_status(run: Run, kind: Kind, number: int, *, active: bool) -> Row:
@@ -118,17 +121,24 @@ class ResourceStep(Step):
         run.warnings.append(text)
 
     def undo(self, run: Run, entry: Entry) -> None:
-        number = entry.id or run.results.get(self.key)
         if entry.made:
-            if number is None:
-                row = self._fresh(run)
-                number = row["id"] if row else None
-            if number is not None:
-                entry.id = number
-                remove(run, self.api, number)
-        elif number is not None:
-            self._restore(run, number, entry.before)
+            entry.id = entry.id or self._lost_id(run, entry)
+            if entry.id is not None:
+                remove(run, self.api, entry.id)
+        elif entry.id is None:
+            raise OperatorError(Exit.LEFT_BEHIND, "its id is not known")
+        else:
+            self._restore(run, entry.id, entry.before)
         self.state.forget()
+
+    def _lost_id(self, run: Run, entry: Entry) -> int | None:
+        """The id of something whose creation was never answered. None once it is certain that it was not made."""
+        row = look_for(run.session, lambda: self._fresh(run), strict=True)
+        if row is not None:
+            return int(row["id"])
+        if time.time() - entry.at < SETTLED_AFTER:
+            raise OperatorError(Exit.LEFT_BEHIND, "its creation was never answered; it is not there, but may appear")
+        return None
 
     def _restore(self, run: Run, number: int, before: Row) -> None:
         if MARK in json.dumps(before):
@@ -145,10 +155,9 @@ def lookup_key(kind: str, name: str) -> str:
     return f"lookup:{kind}:{name}"
 
 
-def with_credential(fields: Row, run: Run, key: str, own: int | None, default: int | None) -> Row:
-    """Add the credential id: of the inline credential's step, else its own, else the flow's default."""
-    inline = f"credential:{key}"
-    number = run.results.get(inline, own or default)
+def with_credential(fields: Row, run: Run, key: str, *, inline: bool, own: int | None) -> Row:
+    """Add the credential id: of the inline credential's step (``(new)`` while it is not made), else its own."""
+    number: int | str | None = run.results.get(f"credential:{key}", "(new)") if inline else own
     return {**fields, **({"data_credentials_id": number} if number is not None else {})}
 
 
@@ -201,7 +210,8 @@ class SourceStep(ResourceStep):
         fields |= {"source_config": settings} if settings else {}
         tags = [*source.tags, *self.config.tags]
         fields |= {"tags": tags} if tags else {}
-        return with_credential(fields, run, "source", source.data_credentials_id, self.config.credential_id)
+        own = source.data_credentials_id or self.config.credential_id
+        return with_credential(fields, run, "source", inline=source.credential is not None, own=own)
 
     def comparable(self, wanted: Row) -> Row:
         skipped = ("name", "source_type", "vendor_endpoint_id", "template_config")
@@ -211,6 +221,13 @@ class SourceStep(ResourceStep):
         row = self.state.source(run)
         credential = (row or {}).get("data_credentials") or {}
         return {**row, "data_credentials_id": credential.get("id")} if row else None
+
+    def find(self, run: Run) -> Found:
+        found = super().find(run)
+        status = found.before.get("status")
+        if run.dry and status == "ACTIVE" and any(name.startswith("source_config") for name in found.changes):
+            run.warnings.append(f"source {self.name!r} is active: it is paused while its config changes")
+        return found
 
     def candidates(self, run: Run) -> list[int]:
         self.state.forget()

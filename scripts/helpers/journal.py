@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Exit, OperatorError, config_error, usage
-from .redact import redact
+from .redact import redact, redact_text
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Entry:
         action: of the first intent: ``create``, ``update``, ``activate``…
         done: whether an outcome was written after the last intent.
         made: whether this change created the resource.
+        at: when the last intent was written, in epoch seconds.
         before: state to go back to, as it was before the first intent.
         order: position of the first intent; undo goes from high to low.
     """
@@ -38,6 +39,7 @@ class Entry:
     id: int | None = None
     done: bool = False
     made: bool = False
+    at: float = 0.0
     before: dict[str, Any] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict)
 
@@ -46,7 +48,7 @@ def default_path(command: str, host: str, subject: str) -> Path:
     """The journal's place: one file per command, host and subject in the user's state directory."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     digest = hashlib.sha256(f"{command}\n{host}\n{subject}".encode()).hexdigest()[:8]
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", subject)[:40].strip("-").lower()
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", redact_text(subject))[:40].strip("-").lower()
     return Path(state) / "nexla-operator" / f"{command}-{re.sub(r'[^A-Za-z0-9.]+', '-', host)}-{slug}-{digest}.jsonl"
 
 
@@ -67,8 +69,7 @@ class Journal:
         self.entries: dict[str, Entry] = {}
         self.finished = False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         except OSError as error:
             raise config_error(f"cannot write the journal {path}: {error.strerror}", "pass --journal FILE") from error
         try:
@@ -90,26 +91,34 @@ class Journal:
             ) from error
 
     def _read(self) -> list[dict[str, Any]]:
-        lines = []
-        for line in self._file.read().splitlines():
+        """The whole lines; a last line that a kill cut off is removed, since nothing was done on its account."""
+        lines: list[dict[str, Any]] = []
+        good = 0
+        for raw in self._file.read().splitlines(keepends=True):
             try:
-                lines.append(json.loads(line))
+                line = json.loads(raw)
             except ValueError:
-                break  # a line cut by the kill; nothing after it was acted upon
-        return [line for line in lines if isinstance(line, dict)]
+                break
+            if not isinstance(line, dict) or not raw.endswith(b"\n"):
+                break
+            lines.append(line)
+            good += len(raw)
+        if (not lines and self._file.tell()) or (lines and "journal" not in lines[0]):
+            raise config_error(f"{self.path} is not a journal; it was left as it is", "pass another --journal FILE")
+        self._file.truncate(good)
+        return lines
 
     def _take_over(self, lines: list[dict[str, Any]], header: dict[str, Any], *, resume: bool) -> None:
         for line in lines:
             self._replay(line)
-        begun = bool(lines)
-        if begun and any(lines[0].get(key) != header[key] for key in ("command", "host", "subject")):
+        if lines and any(lines[0].get(key) != redact(header[key]) for key in ("command", "host", "subject")):
             raise config_error(f"the journal {self.path} belongs to another change", "pass another --journal FILE")
-        if begun and not self.finished and self.entries and not resume:
+        if not self.finished and self.entries and not resume:
             raise usage(
                 f"an earlier run is unfinished: {self.path}",
                 "add --resume to go on where it stopped (or to roll it back, if it fails again)",
             )
-        if not resume or not begun or self.finished:
+        if not resume or not lines or self.finished:
             self._start_over(header)
 
     def _start_over(self, header: dict[str, Any]) -> None:
@@ -123,7 +132,8 @@ class Journal:
         event, key = line.get("event"), str(line.get("step"))
         if event == "intent":
             entry = self.entries.setdefault(key, Entry(key, line["action"], len(self.entries)))
-            entry.done = False
+            entry.done, entry.at = False, line.get("at", 0) / 1000
+            entry.id = line.get("id") or entry.id
             if not entry.before:
                 entry.before = line.get("before") or {}
             entry.memo = entry.memo or line.get("memo") or {}
@@ -139,17 +149,19 @@ class Journal:
             self.finished = True
 
     def _write(self, line: dict[str, Any]) -> None:
+        line["at"] = int(time.time() * 1000)
         try:
             self._file.seek(0, os.SEEK_END)
-            self._file.write(json.dumps(redact({**line, "at": int(time.time() * 1000)}), ensure_ascii=False) + "\n")
+            self._file.write((json.dumps(redact(line), ensure_ascii=False) + "\n").encode())
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise config_error(f"cannot write the journal {self.path}: {error.strerror}") from error
 
-    def intent(self, key: str, action: str, before: dict[str, Any], memo: dict[str, Any]) -> Entry:
-        """About to write. The first intent of a step fixes what undo goes back to, across resumes."""
-        line = {"event": "intent", "step": key, "action": action, "before": before, "memo": memo}
+    def intent(self, key: str, action: str, number: int | None, before: dict[str, Any], memo: dict[str, Any]) -> Entry:
+        """About to write to the resource ``number`` (None: to make it). The first intent of a step fixes what undo
+        goes back to, across resumes."""
+        line = {"event": "intent", "step": key, "action": action, "id": number, "before": before, "memo": memo}
         self._write(line)
         known = self.entries.get(key)
         self._replay(line)

@@ -67,18 +67,36 @@ def choose(rows: Iterable[Any], fields: list[str], warn: Callable[[str], None]) 
         warn(f"no row has the field {', '.join(sorted(missing))}; known: {', '.join(known)}")
 
 
+def _checked_output(output: str) -> Path:
+    """The file that will be written, with symbolic links followed; a place that cannot be written is refused early."""
+    if not output.strip():
+        raise usage("--output is empty", "give a file, or - for standard output")
+    target = Path(output).resolve()
+    if target.is_dir():
+        raise usage(f"--output {output} is a folder", "give a file")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise config_error(f"cannot write {output}: no such folder, or it cannot be written")
+    return target
+
+
 class Renderer:
     """Writes one result in one format.
 
     Args:
         command: the script's name, for the JSON document.
         form: one of FORMATS; None picks table on a terminal and JSON otherwise.
-        output: file to write instead of standard output.
+        output: file to write instead of standard output; ``-`` is standard output.
+        whole_rows: the rows are too wide for a table, so that a terminal gets JSON as well.
+
+    Raises:
+        OperatorError: USAGE or CONFIG when the output could not be written later; nothing has been done by then.
     """
 
-    def __init__(self, command: str, form: str | None, output: str | None, fields: str | None) -> None:
-        self.command, self.output = command, output
-        self.form = form or ("table" if sys.stdout.isatty() and not output else "json")
+    def __init__(
+        self, command: str, form: str | None, output: str | None, fields: str | None, *, whole_rows: bool = False
+    ) -> None:
+        self.command, self.output = command, None if output in (None, "-") else _checked_output(str(output))
+        self.form = form or ("table" if sys.stdout.isatty() and not self.output and not whole_rows else "json")
         self.fields = [name.strip() for name in fields.split(",") if name.strip()] if fields else []
         if fields is not None and not self.fields:
             raise usage("--fields is empty", "for example --fields id,name")
@@ -89,31 +107,35 @@ class Renderer:
         Raises:
             OperatorError: CONFIG when the output file cannot be written.
         """
-        if self.fields:
-            single = isinstance(result.data, dict)
-            rows = choose(result.rows(), self.fields, result.warnings.append)
-            result.data = next(rows) if single else rows
+        if self.fields and result.data is not None:
+            chosen: Any = choose(result.rows(), self.fields, result.warnings.append)
+            if isinstance(result.data, dict):
+                (chosen,) = list(chosen)  # to the end, so that missing fields are noticed
+            result.data = chosen
             result.columns = self.fields
         if self.output is None:
             self._write(result, meta, sys.stdout)
             sys.stdout.flush()
             return
-        target = Path(self.output)
         try:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            if self.output.exists() and not self.output.is_file():  # a device or a pipe is written to, not replaced
+                with self.output.open("w", encoding="utf-8") as stream:
+                    self._write(result, meta, stream)
+                return
+            handle, name = tempfile.mkstemp(dir=self.output.parent, prefix=f".{self.output.name}.")
         except OSError as error:
             raise config_error(f"cannot write {self.output}: {error.strerror}") from error
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 self._write(result, meta, stream)
-            os.replace(name, target)
+            os.replace(name, self.output)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
 
     def _write(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
-        if self.form in ("table", "csv") and result.table and isinstance(result.data, dict):
-            result = replace(result, data=result.data[result.table])
+        if self.form in ("table", "csv") and isinstance(result.data, dict) and result.table in result.data:
+            result = replace(result, data=result.data[str(result.table)])
         writer = {"json": self._json, "ndjson": self._ndjson, "csv": self._csv, "table": self._table}[self.form]
         writer(result, meta, out)
 
@@ -129,7 +151,7 @@ class Renderer:
         out.write(json.dumps(redact(document), ensure_ascii=False, indent=2) + "\n")
 
     def _ndjson(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
-        for row in result.rows():
+        for row in result.rows() if result.data is not None else ():
             out.write(json.dumps(redact(row), ensure_ascii=False) + "\n")
         last = {"_meta": {**result.meta, **meta(), "ok": result.code is Exit.OK, "warnings": result.warnings}}
         out.write(json.dumps(redact(last), ensure_ascii=False) + "\n")

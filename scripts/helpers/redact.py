@@ -7,6 +7,7 @@ base64 and URL-encoded forms. Text from the API is data: control, ANSI, zero-wid
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -43,9 +44,10 @@ def remember(*secrets: str | None) -> None:
     for secret in secrets:
         if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _WORDS:
             continue
-        plain = secret.strip()
-        raw = plain.encode()
-        forms = {secret, plain, quote(plain, safe=""), quote_plus(plain), base64.b64encode(raw).decode()}
+        bare = secret.strip()
+        raw = bare.encode()
+        forms = {secret, bare, quote(bare), quote(bare, safe=""), quote_plus(bare), base64.b64encode(raw).decode()}
+        forms |= {json.dumps(bare)[1:-1], json.dumps(bare, ensure_ascii=False)[1:-1]}
         forms |= {base64.urlsafe_b64encode(raw).decode(), base64.b64encode(raw).decode().rstrip("=")}
         _known.update(forms)
 
@@ -83,9 +85,9 @@ def plain(text: str) -> str:
 
 def redact_text(text: str) -> str:
     """Free text with known secrets and secret-looking parts replaced."""
+    text = plain(text)  # first, or an invisible character would keep a secret from being recognised
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MARK)
-    text = plain(text)
     for pattern in _INLINE:
         text = pattern.sub(lambda match: match[0].replace(match[1], MARK), text)
     return text

@@ -147,6 +147,7 @@ class Pages:
         total: what the server says there is; None before the first page or when it does not say.
         seen: rows given out.
         complete: whether the list was read to its end.
+        body: for flows, the whole answer that the current row came in, with the resources beside the trees.
     """
 
     def __init__(
@@ -163,13 +164,14 @@ class Pages:
         self.total: int | None = None
         self.seen = 0
         self.complete = False
-        self.whole: list[Row] = []  # flow answers: the whole objects, for the resources beside the trees
+        self.body: Row = {}
 
     def __iter__(self) -> Iterator[Row]:
         ids: set[Any] = set()
         received = 0
         for answer in self._answers():
             rows = rows_of(answer)
+            self.body = answer.data if isinstance(answer.data, dict) else {}
             self.total = answer.total if answer.total is not None else self.total
             received += len(rows)
             self.complete = not rows or (self.total is not None and received >= self.total)
@@ -206,8 +208,6 @@ class Pages:
                 raise
             self._per_page = SMALL_PER_PAGE
             return self._page(number)
-        if isinstance(answer.data, dict):
-            self.whole.append(answer.data)
         return answer
 
 

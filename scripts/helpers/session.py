@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from . import redact
 from .errors import OperatorError, config_error
-from .limits import Deadline, RateLimiter
+from .limits import Clock, Deadline, RateLimiter
 
 if TYPE_CHECKING:
     import requests
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "https://dataops.nexla.io/nexla-api"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 READ_TIMEOUT = 30.0  # seconds without a byte
+ANSWER_TIMEOUT = 300.0  # seconds for a whole answer, however steadily it drips
 TOKEN_MARGIN = 60  # the SDK's default of 3600 fetches a token per call when tokens live an hour
 CHUNK = 1 << 16
 
@@ -38,6 +39,7 @@ class Settings:
     api_url: str
     service_key: str | None = field(repr=False, default=None)
     access_token: str | None = field(repr=False, default=None)
+    read_only: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -50,9 +52,8 @@ class Settings:
         return urlsplit(self.api_url).netloc
 
 
-def read_only(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether NEXLA_READ_ONLY forbids every write."""
-    return (environ or os.environ).get("NEXLA_READ_ONLY", "").strip().lower() not in ("", "0", "false", "no")
+def _says_read_only(values: Mapping[str, str | None]) -> bool:
+    return (values.get("NEXLA_READ_ONLY") or "").strip().lower() not in ("", "0", "false", "no")
 
 
 def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -82,7 +83,8 @@ def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None
     for name, secret in (("NEXLA_SERVICE_KEY", key), ("NEXLA_ACCESS_TOKEN", token)):
         if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
             raise config_error(f"{name} holds white space or characters that no key has", "copy the key again")
-    return Settings(url, key or None, None if key else token, tuple(notes))
+    read_only = _says_read_only(values) or _says_read_only(os.environ)
+    return Settings(url, key or None, None if key else token, read_only, tuple(notes))
 
 
 def _read_env_file(path: str) -> Mapping[str, str | None]:
@@ -273,11 +275,11 @@ def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
 
         @staticmethod
         def _body(response: requests.Response, deadline: Deadline) -> bytes:
-            parts = []
+            parts, latest = [], Clock.now() + ANSWER_TIMEOUT
             while chunk := response.raw.read1(CHUNK, decode_content=True):
                 parts.append(chunk)
-                if deadline.left() <= 0:
-                    raise requests.ReadTimeout("the deadline passed while the answer was dripping in")
+                if deadline.left() <= 0 or Clock.now() > latest:
+                    raise requests.ReadTimeout("the answer dripped in for too long")
             return b"".join(parts)
 
     return WireAdapter(max_retries=0)

@@ -19,6 +19,7 @@ from .limits import DEFAULT_RATES
 from .redact import excerpt
 from .session import Exchange, Session
 
+HANDSHAKE_FAULTS = ("CERTIFICATE", "WRONG_VERSION", "UNSUPPORTED_PROTOCOL", "HANDSHAKE", "UNKNOWN_CA", "HOSTNAME")
 MAX_TRIES = 4
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more ends the retries, unless the deadline allows less anyway
 BACKOFF = wait_as_told(base=0.5, cap=8.0)
@@ -60,9 +61,9 @@ def _silent(text: str) -> None:
     """Say nothing."""
 
 
-def refuse_if_read_only(what: str) -> None:
-    """Raises: OperatorError (CONFIG) while NEXLA_READ_ONLY is set."""
-    if sessions.read_only():
+def refuse_if_read_only(session: Session, what: str) -> None:
+    """Raises: OperatorError (CONFIG) while NEXLA_READ_ONLY is set, in the environment or the env file."""
+    if session.settings.read_only:
         text = f"NEXLA_READ_ONLY is set: {what} was not sent"
         raise OperatorError(Exit.CONFIG, text, hint="unset NEXLA_READ_ONLY to write")
 
@@ -92,7 +93,7 @@ def call(
         OperatorError: TIMEOUT when the deadline passes; CONFIG when NEXLA_READ_ONLY forbids the write.
     """
     if method != "GET":
-        refuse_if_read_only(f"{method} {path}")
+        refuse_if_read_only(session, f"{method} {path}")
 
     def once() -> Answer:
         return _answer(session, session.send(method, path, params, body), path, expect)
@@ -215,7 +216,8 @@ def _network_failure(session: Session, exchange: Exchange) -> ApiError:
     host, where = session.settings.host, f"{exchange.method} {exchange.path}"
     hint, sent = "check the network and NEXLA_API_URL", True
     if "SSLError" in names or "CERTIFICATE" in names:
-        text, sent, hint = f"TLS to {host} failed: {excerpt(str(error))}", False, "check the certificate and the URL"
+        sent = not any(word in names.upper() for word in HANDSHAKE_FAULTS)
+        text, hint = f"TLS to {host} failed: {excerpt(str(error))}", "check the certificate and the URL"
     elif "NameResolutionError" in names or "gaierror" in names:
         text, sent, hint = f"the host {host} cannot be found (DNS)", False, "check NEXLA_API_URL"
     elif "ConnectionRefusedError" in names or "NewConnectionError" in names:

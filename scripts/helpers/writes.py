@@ -45,7 +45,7 @@ def create(
                 raise
             error, status = failure, failure.http_status
         say(f"POST {path}: outcome unknown, looking for {body.get('name')!r}")
-        found = _look_for(session, find)
+        found = _settle(session, find, path, body)
         if found is not None:
             return found, True
         if status == 409:
@@ -55,9 +55,13 @@ def create(
             raise error
         if status not in RETRYABLE_STATUSES or attempt == 2:
             break
-    raise OperatorError(
+    raise _unknown(path, body, error.message, status)
+
+
+def _unknown(path: str, body: Row, why: str, status: int | None) -> OperatorError:
+    return OperatorError(
         Exit.UNKNOWN_OUTCOME,
-        f"POST {path} for {body.get('name')!r} may have happened: {error.message}",
+        f"POST {path} for {body.get('name')!r} may have happened: {why}",
         hint="look for it in a minute with python scripts/list_resources.py, then run the same command with --resume",
         retryable=True,
         http_status=status,
@@ -65,15 +69,27 @@ def create(
     )
 
 
-def _look_for(session: Session, find: Callable[[], Row | None]) -> Row | None:
+def _settle(session: Session, find: Callable[[], Row | None], path: str, body: Row) -> Row | None:
+    """Look for what may have been made; a look that fails for good leaves the outcome unknown."""
+    try:
+        return look_for(session, find, strict=True)
+    except ApiError as error:
+        raise _unknown(path, body, f"it cannot be looked for: {error.message}", error.http_status) from error
+
+
+def look_for(session: Session, find: Callable[[], Row | None], *, strict: bool = False) -> Row | None:
+    """Call ``find`` for up to 15 s until it finds something. With ``strict`` the last look must have worked."""
     end, pause = Clock.now() + RECONCILE_SECONDS, 0.5
     while True:
+        failure = None
         try:
             row = find()
         except ApiError as error:
             if not error.retryable:
                 raise
-            row = None
+            row, failure = None, error
+        if failure is not None and strict and Clock.now() + pause > end:
+            raise failure
         if row is not None or Clock.now() + pause > end:
             return row
         session.deadline.sleep(pause)
