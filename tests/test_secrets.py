@@ -88,7 +88,7 @@ def test_known_values_go_also_when_they_are_escaped(hidden: str) -> None:
         assert json.dumps(hidden)[1:-1] not in redact.redact_text(form)
         assert hidden not in redact.redact_text(form)
         assert quote(hidden) not in redact.redact_text(form)
-    assert hidden not in redact.redact_text(hidden[:3] + "\u200b" + hidden[3:])
+    assert hidden not in redact.redact_text(hidden[:3] + "\u200b" + hidden[3:]).replace("\u200b", "")
 
 
 def test_tokens_known_by_their_shape_go() -> None:

@@ -196,8 +196,6 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
         return
     refuse_if_read_only(run.session, step.title)
     run.journal.intent(step.key, found.action, found.id, found.before, found.memo)
-    if found.id is not None:
-        run.results[step.key] = found.id
     try:
         number, made = step.apply(run, found)
     except ApiError as error:
