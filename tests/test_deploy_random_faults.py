@@ -183,7 +183,7 @@ def test_what_may_still_appear_is_listed_not_called_undone(
     for name, value in (("NEXLA_API_URL", sandbox.url), ("NEXLA_SERVICE_KEY", sandbox.key)):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    sandbox.faults({"action": "late", "method": "POST", "path": "/data_sources", "seconds": 4})
+    sandbox.faults({"action": "late", "method": "POST", "path": "/data_sources", "seconds": 9})
     monkeypatch.setattr(writes, "RECONCILE_SECONDS", 1000.0)  # so that the deadline ends the looking
     code, data, _ = run(capsys, "--config", path, "--timeout", "150")
     assert visible(sandbox)["sources"] == [], "the effect has not come yet"
