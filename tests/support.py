@@ -195,6 +195,7 @@ def start_sandbox(folder: Path) -> Iterator[Sandbox]:
 def plant_orders(sandbox: Sandbox, rows: int = 20, bucket: str = "shop") -> dict[str, Any]:
     """An empty sandbox with credentials and a small file; returns a flow config that deploys on it."""
     sandbox.reset("empty")
+    sandbox.control("POST", "settings", {"discovery_seconds": 0.02})
     folder = sandbox.data / "buckets" / bucket / "in"
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{n},user{n}@example.com,{n * 1.5}" for n in range(1, rows + 1)]

@@ -369,6 +369,7 @@ def test_keep_leaves_everything_and_says_how_to_go_on(sandbox: Sandbox, tmp_path
 def test_a_failed_update_is_restored(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
     assert deploy(sandbox, tmp_path, config).code == 0
     before = {kind: rows(sandbox, kind) for kind in ("sources", "nexsets", "sinks", "code")}
+    known = {row["id"] for row in before["nexsets"]}
     config["source"]["description"] = "new words"
     config["source"]["source_config"]["csv.delimiter"] = ";"
     config["nexsets"][0]["transform"] = [{"operation": "remove", "spec": {"amount": ""}}]
@@ -377,9 +378,14 @@ def test_a_failed_update_is_restored(sandbox: Sandbox, tmp_path: Path, config: A
     done = deploy(sandbox, tmp_path, config)
     assert done.code == 9, done.err
     for kind, old in before.items():
-        for was, now in zip(old, rows(sandbox, kind), strict=True):
+        now_there = {row["id"]: row for row in rows(sandbox, kind)}
+        for was, now in [(row, now_there[row["id"]]) for row in old]:
             for key in ("name", "description", "source_config", "sink_config", "status", "code"):
                 assert now.get(key) == was.get(key), (kind, key)
+    sandbox.idle()
+    new = [row["id"] for row in rows(sandbox, "nexsets") if row["id"] not in known]
+    told = " ".join(done.json["data"]["warnings"])
+    assert not new or "were detected meanwhile" in told, "the other delimiter made another shape, and nobody said so"
 
 
 def test_left_behind_lists_exactly_what_remains(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:

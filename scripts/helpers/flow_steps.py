@@ -161,6 +161,11 @@ def with_credential(fields: Row, run: Run, key: str, *, inline: bool, own: int |
     return {**fields, **({"data_credentials_id": number} if number is not None else {})}
 
 
+def _nexset_ids(source: Row | None) -> list[int]:
+    """Ids of the nexsets that a source row names."""
+    return [row["id"] for row in (source or {}).get("data_sets") or [] if isinstance(row, dict) and "id" in row]
+
+
 def given(model: Any, *names: str) -> Row:
     """The named fields of a config model, without the empty ones."""
     return {name: value for name in names if (value := getattr(model, name)) not in (None, [], {})}
@@ -227,7 +232,16 @@ class SourceStep(ResourceStep):
         status = found.before.get("status")
         if run.dry and status == "ACTIVE" and any(name.startswith("source_config") for name in found.changes):
             run.warnings.append(f"source {self.name!r} is active: it is paused while its config changes")
+        found.memo = {"detected": _nexset_ids(self.current(run))}
         return found
+
+    def undo(self, run: Run, entry: Entry) -> None:
+        super().undo(run, entry)
+        if entry.made or entry.id is None:
+            return
+        extra = set(_nexset_ids(exists(run.session, self.api, entry.id))) - set(entry.memo.get("detected") or [])
+        if extra:
+            run.warnings.append(f"source {self.name!r}: nexsets {sorted(extra)} were detected meanwhile and stay")
 
     def candidates(self, run: Run) -> list[int]:
         self.state.forget()
