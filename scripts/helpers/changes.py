@@ -226,25 +226,36 @@ def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bo
     run.say(f"failed: {error.message}; undoing")
     made_all = all(entry.made or entry.action != "update" for entry in effects.values())
     left = undo(run, steps)
-    data: dict[str, Any] = {
-        "outcome": "left_behind" if left else "rolled_back",
-        "cause": error.as_dict(),
-        "left_behind": left,
-    }
-    data["warnings"] = run.warnings
-    code = Exit.LEFT_BEHIND if left else Exit.ROLLED_BACK
-    run.warnings += [f"{count} records were delivered to {name} before this and stay there"
-                     for name, count in run.facts.get("arrived", {}).items() if count]  # fmt: skip
+    run.warnings += [
+        f"{count} records were delivered to {name} before this and stay there"
+        for name, count in run.facts.get("arrived", {}).items()
+        if count
+    ]
     if left:
-        names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
-        text = f"{error.message}; not everything could be undone: {names}"
-        wayout = f"remove it all with: {finish.remove}" if made_all else "restore what data.left_behind lists"
-        hint = f"{wayout}; or go on with: {finish.resume}"
-    else:
-        run.journal.finish(code.name)
-        text = f"{error.message}; everything that this run changed in Nexla is undone"
-        hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
-    raise OperatorError(
+        raise _left_behind(run, error, left, finish, made_all=made_all) from error
+    run.journal.finish(Exit.ROLLED_BACK.name)
+    raise _rolled_back(run, error) from error
+
+
+def _rolled_back(run: Run, error: OperatorError) -> OperatorError:
+    data = {"outcome": "rolled_back", "cause": error.as_dict(), "left_behind": [], "warnings": run.warnings}
+    hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
+    text = f"{error.message}; everything that this run changed in Nexla is undone"
+    return _after_undo(error, Exit.ROLLED_BACK, text, hint, data)
+
+
+def _left_behind(
+    run: Run, error: OperatorError, left: list[dict[str, Any]], finish: Finish, *, made_all: bool
+) -> OperatorError:
+    data = {"outcome": "left_behind", "cause": error.as_dict(), "left_behind": left, "warnings": run.warnings}
+    names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
+    wayout = f"remove it all with: {finish.remove}" if made_all else "restore what data.left_behind lists"
+    text = f"{error.message}; not everything could be undone: {names}"
+    return _after_undo(error, Exit.LEFT_BEHIND, text, f"{wayout}; or go on with: {finish.resume}", data)
+
+
+def _after_undo(error: OperatorError, code: Exit, text: str, hint: str, data: dict[str, Any]) -> OperatorError:
+    return OperatorError(
         Exit.INTERRUPTED if error.code is Exit.INTERRUPTED else code,
         text,
         hint=hint,
@@ -253,7 +264,7 @@ def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bo
         retryable=error.retryable and error.code in (Exit.UPSTREAM, Exit.THROTTLED),
         resource=error.resource,
         data=data,
-    ) from error
+    )
 
 
 def _listed(entries: dict[str, Entry]) -> list[dict[str, Any]]:
