@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .resources import KINDS, Kind, Row, item_path
+from .resources import Kind, Row, item_path
 from .session import Session
 from .transport import ApiError, call
 
@@ -83,9 +83,6 @@ class Flow:
     def of_kind(self, kind: str) -> list[Member]:
         return [member for member in self.origin.walk() if member.kind == kind]
 
-    def parent_of(self, member: Member) -> Member | None:
-        return next((m for m in self.origin.walk() if member in m.children), None)
-
     def code(self, number: int | None) -> Row | None:
         """The code container of this id, if the answer carries it."""
         rows = self.body.get("code_containers") or []
@@ -110,13 +107,6 @@ def flow_from(body: Row, index: int = 0) -> Flow | None:
         return None
     origin = members(nodes[index], body)
     return Flow(origin, nodes[index].get("project_id"), body) if origin else None
-
-
-def set_flow_status(session: Session, flow: Flow, *, active: bool, node_id: int | None = None) -> Flow | None:
-    """Activate or pause a node and all below it (the whole flow by default); returns the flow as answered."""
-    word = "activate" if active else "pause"
-    node = node_id or flow.origin.node_id
-    return flow_from(call(session, "PUT", item_path(KINDS["flows"], node, word)).data)
 
 
 def run_rows(session: Session, kind: Kind, number: int, size: int = 20) -> list[Row]:

@@ -22,7 +22,6 @@ Row = dict[str, Any]
 PER_PAGE = 100
 SMALL_PER_PAGE = 50  # some endpoints answer 400 above this
 MAX_PAGES = 10_000
-ACCESS_ROLES = ("owner", "admin", "operator", "collaborator", "all")
 
 
 @dataclass(frozen=True)
