@@ -52,6 +52,7 @@ class App:
             await asyncio.sleep(fault.seconds)
         elif fault and fault.when == "before":
             entry |= {"fault": fault.action, "status": None, "committed": False}
+            self._note_lost(entry, scope, raw)
             await misbehave(fault, scope, send, b"", {"server": SERVER})
             return
         started = time.perf_counter()
@@ -83,6 +84,11 @@ class App:
         self._check(entry, method, path, query, body, answer)
         return answer
 
+    def _note_lost(self, entry: dict[str, Any], scope: Scope, raw: bytes) -> None:
+        """Hold a request that a fault keeps from its handler against the contract all the same."""
+        query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+        self._check(entry, entry["method"], entry["path"], query, json.loads(raw) if raw else None, None)
+
     def _dispatch(self, request: Request) -> Answer:
         try:
             handler, public = self._find(request)
@@ -109,15 +115,15 @@ class App:
         raise ApiError(404)
 
     def _check(
-        self, entry: dict[str, Any], method: str, path: str, query: dict[str, str], body: Any, answer: Answer
+        self, entry: dict[str, Any], method: str, path: str, query: dict[str, str], body: Any, answer: Answer | None
     ) -> None:
         operation = contract.operation(method, path)
         if operation is None:
             entry["contract"] = "unknown"
             return
-        problems = operation.problems_of_answer(answer.status, answer.body)
-        if answer.status not in (400, 404):
-            problems += operation.problems_of_request(query, body)
+        problems = operation.problems_of_request(query, body)
+        if answer is not None:
+            problems += operation.problems_of_answer(answer.status, answer.body)
         entry["contract"] = problems or "ok"
 
 

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -30,10 +29,10 @@ from helpers.output import Result
 
 if TYPE_CHECKING:
     from helpers.changes import Finish, Outcome, Run, Step
-    from helpers.flow_config import FlowConfig
+    from helpers.flow_model import FlowConfig
 
 COMMAND = "deploy_flow"
-SCHEMA = Path(__file__).resolve().parent / "helpers" / "flow_config.schema.json"
+SCHEMA = Path(__file__).resolve().parent / "helpers" / "flow_model.schema.json"
 COLUMNS = ("step", "action", "type", "name", "id")
 PLAN_COLUMNS = (*COLUMNS, "changes")
 
@@ -57,13 +56,14 @@ def deploy_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     """Deploy (or tear down) the configured flow; the data names every id, what was done, and what arrived."""
     if not args.config:
         raise usage("--config is required", "or --print-schema to see what goes into it")
+    if args.teardown and not (args.yes or args.dry_run):
+        raise usage("--teardown deletes the flow and cannot be undone", "look with --dry-run, then add --yes")
     from helpers import flow_config
+
+    config, digest = flow_config.load(args.config, need_secrets=not args.teardown)
     from helpers.changes import Run, apply, plan
     from helpers.flow_plan import deploy_steps, teardown_steps
 
-    config, digest = flow_config.load(args.config, need_secrets=not args.teardown)
-    if args.teardown and not (args.yes or args.dry_run):
-        raise usage("--teardown deletes the flow and cannot be undone", "look with --dry-run, then add --yes")
     steps: list[Step] = teardown_steps(config) if args.teardown else deploy_steps(config, args)
     run = Run(context.session, context.say, dry=args.dry_run)
     if args.dry_run:
@@ -97,6 +97,8 @@ def _delivered(sinks: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowConfig, digest: str) -> Any:
+    import hashlib
+
     from helpers.journal import Journal, default_path
 
     command = f"{COMMAND}-teardown" if args.teardown else COMMAND

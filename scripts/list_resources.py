@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def list_resources(args: argparse.Namespace, context: cli.Context) -> Result:
     """Rows that pass every filter, cut to the limit; ``meta`` says how many there are and whether rows are missing."""
-    from helpers.resources import Pages, kind_of
+    from helpers.kinds import kind_of
 
     if args.limit < 1:
         raise usage("--limit must be at least 1", "use --all for every row")
@@ -77,7 +77,10 @@ def list_resources(args: argparse.Namespace, context: cli.Context) -> Result:
         tests.append(lambda row: row.get("id") in members)
     few = not (tests or args.all or args.sort)
     workers = 1 if kind.name == "flows" or few else args.workers
-    pages = Pages(context.session, kind, params, per_page=min(args.limit, 100) if few else 100, workers=workers)
+    session = context.session
+    from helpers.resources import Pages  # late: wrong flags and settings are refused without it
+
+    pages = Pages(session, kind, params, per_page=min(args.limit, 100) if few else 100, workers=workers)
     return _result(args, context, kind.name, pages, tests)
 
 
@@ -164,7 +167,7 @@ def _tests(args: argparse.Namespace) -> list[Callable[[Any], bool]]:
         since = _time(args.updated_since)
         tests.append(lambda row: bool(row.get("updated_at")) and _time(row["updated_at"]) >= since)
     if args.id:
-        from helpers.resources import checked_id
+        from helpers.kinds import checked_id
 
         ids = {checked_id(part) for part in args.id.split(",")}
         tests.append(lambda row: row.get("id") in ids)
@@ -210,7 +213,8 @@ def _server_filters(args: argparse.Namespace, known: frozenset[str]) -> dict[str
 def _members_of_project(context: cli.Context, project: str, kind: str) -> set[int]:
     """Ids of a kind in a project's flows; the lists' own project filter is ignored by the server."""
     from helpers.flows import flow_from
-    from helpers.resources import KINDS, by_name, checked_id, item_path, one_of
+    from helpers.kinds import KINDS, checked_id, item_path
+    from helpers.resources import by_name, one_of
     from helpers.transport import call
 
     projects = KINDS["projects"]

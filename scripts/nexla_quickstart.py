@@ -51,7 +51,8 @@ def quickstart(args: argparse.Namespace, context: cli.Context) -> Result:
 def _look(context: cli.Context, *, sandbox: bool) -> Result:
     from importlib.metadata import version
 
-    from helpers.resources import KINDS, count
+    from helpers.kinds import KINDS
+    from helpers.resources import count
     from helpers.transport import call
 
     session = context.session

@@ -113,7 +113,7 @@ def link_problems(text: str, root: Path = ROOT) -> list[str]:
 
 def json_problems(text: str) -> list[str]:
     """JSON blocks that do not parse, and whole flow configs that the model refuses."""
-    from helpers.flow_config import FlowConfig
+    from helpers.flow_model import FlowConfig
 
     problems = []
     for block in blocks(text):

@@ -52,7 +52,9 @@ def _median(command: list[str], runs: int = 7) -> float:
 @pytest.mark.parametrize(
     "args",
     [["list_resources.py", "--help"], ["deploy_flow.py", "--help"], ["deploy_flow.py", "--print-schema"],
-     ["nexla_quickstart.py", "--help"], ["list_resources.py"], ["deploy_flow.py", "--config"]],
+     ["nexla_quickstart.py", "--help"], ["list_resources.py"], ["deploy_flow.py", "--config"],
+     ["list_resources.py", "--type", "sources"], ["deploy_flow.py", "--config", "no-such-file.json"],
+     ["deploy_flow.py", "--config", "README.md"], ["deploy_flow.py", "--config", "tests/data/flow-with-faults.json"]],
 )  # fmt: skip
 def test_start_up_is_at_most_four_times_a_bare_python(args: list[str]) -> None:
     script = [sys.executable, str(SCRIPTS / args[0]), *args[1:]]

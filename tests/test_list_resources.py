@@ -174,8 +174,10 @@ def test_wrong_input(sandbox: Sandbox, args: list[str], code: int, words: str) -
 
 def test_a_list_that_changes_while_it_is_read_has_no_duplicates(sandbox: Sandbox) -> None:
     from helpers import limits
-    from helpers.resources import KINDS, Pages
-    from helpers.session import Session, load_settings
+    from helpers.kinds import KINDS
+    from helpers.resources import Pages
+    from helpers.session import Session
+    from helpers.settings import load_settings
 
     sandbox.control("POST", "bulk", {"count": 250})
     session = Session(load_settings(environ=sandbox.env), limits.Deadline(60), limits.RateLimiter(unlimited=True))

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from helpers import limits, redact
 from helpers.errors import Exit, OperatorError
-from helpers.resources import KINDS, get
-from helpers.session import Session, Settings, load_settings
+from helpers.kinds import KINDS
+from helpers.resources import get
+from helpers.session import Session
+from helpers.settings import Settings, load_settings
 from helpers.transport import ApiError, call
 from helpers.writes import create, delete
 from support import Sandbox
@@ -312,7 +314,7 @@ def test_hazard_d_one_odd_row_does_not_hide_the_others(sandbox: Sandbox, live: S
 def test_hazard_d_a_create_whose_answer_no_model_fits_keeps_its_id(sandbox: Sandbox, live: Session) -> None:
     odd = {"id": 77, "name": "odd", "status": None, "source_type": None, "access_roles": [None]}
     sandbox.faults({"action": "status", "status": 200, "body": odd, "method": "POST", "path": "/data_sources"})
-    row, adopted = create(live, "/data_sources", {"name": "odd"}, lambda: None, lambda text: None)
+    row, adopted = create(live, "/data_sources", {"name": "odd", "source_type": "s3"}, lambda: None, lambda text: None)
     assert (row["id"], adopted) == (77, False)
 
 

@@ -138,11 +138,13 @@ class Context:
             OperatorError: CONFIG.
         """
         if self._session is None:
-            from .session import Session, load_settings
+            from .settings import load_settings
 
             settings = load_settings(self.args.env_file)
             for note in settings.notes:
                 self.say(f"note: {note}")
+            from .session import Session  # late: wrong settings are refused without it
+
             limiter = limits.RateLimiter(self.args.rps, unlimited=settings.loopback)
             self._session = Session(settings, self.deadline, limiter)
         return self._session

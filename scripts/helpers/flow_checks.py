@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import flow_config
+from . import flow_model
 from .changes import FINE, SKIPPED, UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .flow_members import SinkStep
@@ -12,8 +12,9 @@ from .flow_state import SOURCE_STEP, FlowState
 from .flow_steps import lookup_key, set_status
 from .flows import Member, run_rows
 from .journal import Entry
+from .kinds import KINDS, Row, item_path
 from .limits import Clock
-from .resources import KINDS, Row, by_name, item_path, one_of
+from .resources import by_name, one_of
 from .transport import ApiError, call
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between polls
@@ -227,7 +228,7 @@ class DiscoverStep(_Check):
 class ProveStep(_Check):
     """Show on samples that a new or changed derived nexset gives output. No sample at all is a failure."""
 
-    def __init__(self, config: flow_config.DerivedNexset, timeout: float) -> None:
+    def __init__(self, config: flow_model.DerivedNexset, timeout: float) -> None:
         super().__init__(f"prove:{config.name}", f"samples of nexset {config.name}")
         self.target, self.timeout = f"nexset:{config.name}", timeout
         self.name, self.kind = config.name, "nexsets"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import flow_config
+from . import flow_model
 from .changes import SKIPPED, Found, Run
 from .errors import Exit, OperatorError
 from .flow_checks import FIRST_PAUSE, LONGEST_PAUSE, _Check
 from .flow_state import SOURCE_STEP
 from .flows import run_rows
+from .kinds import KINDS, Row
 from .limits import Clock
-from .resources import KINDS, Row
 
 SETTLED_LOOKS = 2  # equal looks in a row after which a delivery counts as ended
 
@@ -27,7 +27,7 @@ class DeliverStep(_Check):
     """
 
     def __init__(
-        self, config: flow_config.Destination, verify: flow_config.Verify, timeout: float, upstream: set[str]
+        self, config: flow_model.Destination, verify: flow_model.Verify, timeout: float, upstream: set[str]
     ) -> None:
         super().__init__(f"deliver:{config.name}", f"first run of destination {config.name}")
         self.target, self.activation = f"destination:{config.name}", f"activate:destination:{config.name}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from . import flow_config
+from . import flow_model
 from .changes import UNCHANGED, Found, Run
 from .errors import Exit, OperatorError
 from .flow_state import FlowState, before_of, differences, update_body
 from .flow_steps import ResourceStep, given, lookup_key, with_credential
-from .resources import KINDS, Row, by_name, item_path, one_of
+from .kinds import KINDS, Row, item_path
+from .resources import by_name, one_of
 from .transport import call
 
 
 class NexsetStep(ResourceStep):
     """A nexset derived from another nexset of the flow by a transform."""
 
-    def __init__(self, config: flow_config.DerivedNexset, parent_key: str, state: FlowState) -> None:
+    def __init__(self, config: flow_model.DerivedNexset, parent_key: str, state: FlowState) -> None:
         super().__init__(f"nexset:{config.name}", KINDS["nexsets"], config.name, state)
         self.config, self.parent_key = config, parent_key
 
@@ -95,7 +96,7 @@ def _wrapped(transform: list[Row] | Row) -> Row:
 class SinkStep(ResourceStep):
     """A destination on one nexset of the flow. One of the same name elsewhere is never taken over."""
 
-    def __init__(self, config: flow_config.Destination, nexset_key: str, state: FlowState) -> None:
+    def __init__(self, config: flow_model.Destination, nexset_key: str, state: FlowState) -> None:
         super().__init__(f"destination:{config.name}", KINDS["destinations"], config.name, state)
         self.config, self.nexset_key = config, nexset_key
 

@@ -15,14 +15,15 @@ from .flow_checks import (
     ProbeStep,
     ProveStep,
 )
-from .flow_config import Credential, DerivedNexset, Destination, FlowConfig
 from .flow_delivery import DeliverStep, SourceErrorsStep
 from .flow_members import NexsetStep, SinkStep
+from .flow_model import Credential, DerivedNexset, Destination, FlowConfig
 from .flow_project import ProjectStep
 from .flow_state import SOURCE_STEP, FlowState
 from .flow_steps import CredentialStep, SourceStep, remove
 from .flows import Flow, Member
-from .resources import KINDS, Kind, by_name, one_of
+from .kinds import KINDS, Kind
+from .resources import by_name, one_of
 from .transport import ApiError
 
 DETECTED = "nexset:"

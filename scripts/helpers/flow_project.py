@@ -8,7 +8,7 @@ from .flow_state import FlowState
 from .flow_steps import lookup_key
 from .flows import Flow
 from .journal import Entry
-from .resources import KINDS, item_path
+from .kinds import KINDS, item_path
 from .transport import call
 
 

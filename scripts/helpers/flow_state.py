@@ -6,9 +6,10 @@ from typing import Any
 
 from .changes import Run
 from .errors import Exit, OperatorError
-from .flow_config import FlowConfig
+from .flow_model import FlowConfig
 from .flows import Flow, Member, read_flow
-from .resources import KINDS, Row, by_name, one_of
+from .kinds import KINDS, Row
+from .resources import by_name, one_of
 
 SOURCE_STEP = "source"
 

@@ -6,13 +6,14 @@ import json
 import time
 from typing import Any
 
-from . import flow_config
+from . import flow_model
 from .changes import UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .flow_state import SOURCE_STEP, FlowState, before_of, differences, update_body
 from .journal import Entry
+from .kinds import KINDS, Kind, Row, item_path
 from .redact import MARK
-from .resources import KINDS, Kind, Row, by_name, exists, item_path, one_of
+from .resources import by_name, exists, one_of
 from .transport import call
 from .writes import create, delete, look_for
 
@@ -174,7 +175,7 @@ def given(model: Any, *names: str) -> Row:
 class CredentialStep(ResourceStep):
     """An inline credential. Its secrets are write-only on the server, so an existing one is used as it is."""
 
-    def __init__(self, role: str, config: flow_config.Credential, state: FlowState) -> None:
+    def __init__(self, role: str, config: flow_model.Credential, state: FlowState) -> None:
         super().__init__(f"credential:{role}", KINDS["credentials"], config.name, state)
         self.config = config
 

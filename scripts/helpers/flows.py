@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .resources import Kind, Row, item_path
+from .kinds import Kind, Row, item_path
 from .session import Session
 from .transport import ApiError, call
 

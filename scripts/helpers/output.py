@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,6 +115,8 @@ class Renderer:
             self._write(result, meta, sys.stdout)
             sys.stdout.flush()
             return
+        import tempfile  # late, like csv and rich: a refusal does without
+
         try:
             if self.output.exists() and not self.output.is_file():  # a device or a pipe is written to, not replaced
                 with self.output.open("w", encoding="utf-8") as stream:
@@ -157,6 +157,8 @@ class Renderer:
         out.write(json.dumps(redact(last), ensure_ascii=False) + "\n")
 
     def _csv(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        import csv
+
         writer = None
         for row in result.rows():
             clean = redact(row) if isinstance(row, dict) else {"value": redact(row)}

@@ -1,4 +1,4 @@
-"""From the environment (or an env file) to one session around the SDK's client.
+"""One session around the SDK's client.
 
 The SDK does authentication, URLs and errors; answers are taken from the wire as they came, because the SDK throws the
 paging headers away and its models refuse real answers. What the SDK does wrongly by default is switched off here.
@@ -6,113 +6,26 @@ paging headers away and its models refuse real answers. What the SDK does wrongl
 
 from __future__ import annotations
 
-import os
-import ssl
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import redact
-from .errors import OperatorError, config_error
+from .errors import OperatorError
 from .limits import Clock, Deadline, RateLimiter
+from .settings import Settings
 
 if TYPE_CHECKING:
     import requests
     from nexla_sdk import NexlaClient
 
-DEFAULT_URL = "https://dataops.nexla.io/nexla-api"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 READ_TIMEOUT = 30.0  # seconds without a byte
 ANSWER_TIMEOUT = 300.0  # seconds for a whole answer, however steadily it drips
 TOKEN_MARGIN = 60  # the SDK's default of 3600 fetches a token per call when tokens live an hour
 CHUNK = 1 << 16
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where to connect and as whom. Exactly one of the two secrets is set."""
-
-    api_url: str
-    service_key: str | None = field(repr=False, default=None)
-    access_token: str | None = field(repr=False, default=None)
-    read_only: bool = False
-    notes: tuple[str, ...] = ()
-
-    @property
-    def loopback(self) -> bool:
-        return urlsplit(self.api_url).hostname in LOOPBACK
-
-    @property
-    def host(self) -> str:
-        """Host and port, for messages and journal names."""
-        return urlsplit(self.api_url).netloc
-
-
-def _says_read_only(values: Mapping[str, str | None]) -> bool:
-    return (values.get("NEXLA_READ_ONLY") or "").strip().lower() not in ("", "0", "false", "no")
-
-
-def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Checked settings. With an env file only that file counts, so that no key meets another host by accident.
-
-    Raises:
-        OperatorError: CONFIG, when a secret is missing or the URL cannot be used.
-    """
-    values: Mapping[str, str | None] = environ if environ is not None else os.environ
-    notes = []
-    if env_file:
-        values = _read_env_file(env_file)
-        if Path(env_file).stat().st_mode & 0o077:
-            notes.append(f"{env_file} can be read by others; chmod 600 it")
-    key = (values.get("NEXLA_SERVICE_KEY") or "").strip()
-    token = (values.get("NEXLA_ACCESS_TOKEN") or "").strip()
-    redact.remember(key, token)
-    url = _checked_url((values.get("NEXLA_API_URL") or "").strip() or DEFAULT_URL)
-    if key and token:
-        notes.append("NEXLA_SERVICE_KEY and NEXLA_ACCESS_TOKEN are both set; using the service key")
-    if not key and not token:
-        raise config_error(
-            "no credentials: NEXLA_SERVICE_KEY or NEXLA_ACCESS_TOKEN must be set",
-            "export one of them, or pass --env-file FILE; to try without an account: "
-            "python scripts/nexla_quickstart.py --sandbox",
-        )
-    for name, secret in (("NEXLA_SERVICE_KEY", key), ("NEXLA_ACCESS_TOKEN", token)):
-        if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
-            raise config_error(f"{name} holds white space or characters that no key has", "copy the key again")
-    read_only = _says_read_only(values) or _says_read_only(os.environ)
-    return Settings(url, key or None, None if key else token, read_only, tuple(notes))
-
-
-def _read_env_file(path: str) -> Mapping[str, str | None]:
-    from dotenv import dotenv_values
-
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return dotenv_values(stream=stream, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise config_error(f"cannot read the env file {path}: {error}") from error
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise config_error("NEXLA_API_URL is not a URL", f"an example is {DEFAULT_URL}") from error
-    if parts.username or parts.password:
-        redact.remember(parts.password, parts.username)
-        raise config_error("NEXLA_API_URL must not hold a user or password", f"an example is {DEFAULT_URL}")
-    if not host or parts.scheme not in ("https", "http") or any(ch.isspace() for ch in url):
-        raise config_error(f"NEXLA_API_URL is not a web address: {url!r}", f"an example is {DEFAULT_URL}")
-    if parts.scheme == "http" and host not in LOOPBACK:
-        raise config_error("NEXLA_API_URL must be https (plain http only on this machine)", f"try https://{host}")
-    if parts.query or parts.fragment:
-        raise config_error("NEXLA_API_URL must not hold a query or fragment", f"an example is {DEFAULT_URL}")
-    return url.rstrip("/")
 
 
 @dataclass
@@ -266,7 +179,7 @@ def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
                 response = super().send(request, *args, **kwargs)
                 response._content = self._body(response, deadline)
                 response._content_consumed = True  # type: ignore[attr-defined]  # requests' own flag
-            except (requests.RequestException, urllib3.exceptions.HTTPError, ssl.SSLError, OSError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 exchange.error = error
                 raise requests.ConnectionError(type(error).__name__) from error
             exchange.status, exchange.headers = response.status_code, response.headers

@@ -13,11 +13,11 @@ from typing import Any
 import tenacity
 from retry_helpers import RETRYABLE_STATUSES, is_network_error, parse_retry_after, stop_when_told_too_long, wait_as_told
 
-from . import session as sessions
 from .errors import Exit, OperatorError
 from .limits import DEFAULT_RATES
 from .redact import excerpt
 from .session import Exchange, Session
+from .settings import DEFAULT_URL
 
 HANDSHAKE_FAULTS = ("CERTIFICATE", "WRONG_VERSION", "UNSUPPORTED_PROTOCOL", "HANDSHAKE", "UNKNOWN_CA", "HOSTNAME")
 MAX_TRIES = 4
@@ -200,7 +200,7 @@ def _token_failure(session: Session, exchange: Exchange) -> ApiError:
         code, text = Exit.THROTTLED, f"{host} answered 429 to the login"
     elif exchange.status in (404, 405, 301, 302, 307, 308):
         code, text = Exit.CONFIG, f"no Nexla API at {session.settings.api_url}: /token answered {exchange.status}"
-        hint = f"check NEXLA_API_URL; the default is {sessions.DEFAULT_URL}"
+        hint = f"check NEXLA_API_URL; the default is {DEFAULT_URL}"
     elif exchange.status >= 400:
         text = f"login at {host} answered {exchange.status}: {_message(exchange)}"
         code = Exit.UPSTREAM if exchange.status >= 500 else Exit.AUTH

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from retry_helpers import RETRYABLE_STATUSES
 
 from .errors import Exit, OperatorError
+from .kinds import Kind, Row, item_path
 from .limits import Clock
-from .resources import Kind, Row, exists, item_path
+from .resources import exists
 from .session import Session
 from .transport import ApiError, call
 

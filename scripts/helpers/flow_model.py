@@ -1,0 +1,166 @@
+"""The model of deploy_flow.py's config file.
+
+``flow_model.schema.json`` beside this file is its JSON Schema; a test keeps the two equal. It is stored so that
+printing the schema, and refusing a file that is against it, need not load pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+_QUARTZ = r"^[0-9*?/,-]+( +[0-9A-Za-z*?/,#-]+){5,6}$"  # seconds first; Nexla does not check it, and never fires
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+Cron = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=_QUARTZ),
+    Field(description="a Quartz cron with seconds, e.g. 0 0 6 * * ?"),
+]
+Id = Annotated[int, Field(gt=0, strict=True)]
+Text = Annotated[str, StringConstraints(max_length=255)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Credential(_Strict):
+    """A credential to create when none of this name and type exists. Secrets come in as ``${VAR}``."""
+
+    name: Name
+    credentials_type: Name
+    credentials: dict[str, Any] | None = None
+    description: Text | None = None
+    vendor_id: int | None = None
+    auth_template_id: int | None = None
+    template_config: dict[str, Any] | None = None
+
+
+class Source(_Strict):
+    """What is read."""
+
+    name: Name
+    source_type: Name
+    data_credentials_id: Id | None = None
+    credential: Credential | None = None
+    source_config: dict[str, Any] = Field(default_factory=dict)
+    description: Text | None = None
+    tags: list[Name] = Field(default_factory=list)
+    ingest_method: str | None = None
+    vendor_endpoint_id: int | None = None
+    template_config: dict[str, Any] | None = None
+
+
+class DetectedNexset(_Strict):
+    """Which of the nexsets that Nexla detects in the source is meant; needed only when there are several."""
+
+    name: Name | None = None
+    fields: list[Name] | None = Field(default=None, description="fields that the nexset's schema must have")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> DetectedNexset:
+        if (self.name is None) == (self.fields is None):
+            raise ValueError("give either name or fields")
+        return self
+
+
+class DerivedNexset(_Strict):
+    """A nexset made from another one by a transform."""
+
+    name: Name
+    parent: Name | None = Field(default=None, description="name of an earlier entry; default: the entry before")
+    transform: list[dict[str, Any]] | dict[str, Any] | None = Field(
+        default=None, description="inline: Jolt operations, or {version, data_maps, transforms}"
+    )
+    transform_id: Id | None = Field(default=None, description="id of a reusable transform")
+    transform_name: Name | None = Field(default=None, description="exact name of a reusable transform")
+    description: Text | None = None
+    tags: list[Name] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_transform(self) -> DerivedNexset:
+        if [self.transform, self.transform_id, self.transform_name].count(None) != 2:
+            raise ValueError("give exactly one of transform, transform_id, transform_name")
+        return self
+
+
+class Destination(_Strict):
+    """Where a nexset is delivered."""
+
+    name: Name
+    sink_type: Name
+    data_credentials_id: Id | None = None
+    credential: Credential | None = None
+    nexset: Name | None = Field(default=None, description="name of an entry in nexsets; default: the last one")
+    data_set_id: Id | None = Field(default=None, description="only for an existing flow: the nexset's id")
+    sink_config: dict[str, Any] = Field(default_factory=dict)
+    description: Text | None = None
+    tags: list[Name] = Field(default_factory=list)
+    vendor_endpoint_id: int | None = None
+    template_config: dict[str, Any] | None = None
+
+
+class Verify(_Strict):
+    """What the first run must show at each new destination."""
+
+    min_records: Annotated[int, Field(ge=0)] = 1
+    max_errors: Annotated[int, Field(ge=0)] = 0
+
+
+class FlowConfig(_Strict):
+    """A flow: source, nexsets derived from what it reads, destinations."""
+
+    credential_id: Id | None = Field(default=None, description="for the source and destinations that name no other")
+    source: Source
+    nexset: DetectedNexset | None = None
+    nexsets: list[DerivedNexset] = Field(default_factory=list)
+    destination: Destination | None = None
+    destinations: list[Destination] = Field(default_factory=list)
+    schedule: Cron | None = None
+    tags: list[Name] = Field(default_factory=list, description="added to every resource of the flow")
+    project: Name | Id | None = Field(default=None, description="name or id of an existing project")
+    verify: Verify = Field(default_factory=Verify)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FlowConfig:
+        if self.destination and self.destinations:
+            raise ValueError("give destination or destinations, not both")
+        if not self.all_destinations:
+            raise ValueError("a flow needs a destination")
+        for what, names in (
+            ("nexsets", [nexset.name for nexset in self.nexsets]),
+            ("destinations", [sink.name for sink in self.all_destinations]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what} have the same name: {', '.join(twice)}")
+        self._check_references()
+        return self
+
+    def _check_references(self) -> None:
+        earlier: list[str] = []
+        for nexset in self.nexsets:
+            if nexset.parent is not None and nexset.parent not in earlier:
+                raise ValueError(f"nexset {nexset.name!r}: parent {nexset.parent!r} is not an earlier entry")
+            earlier.append(nexset.name)
+        for sink in self.all_destinations:
+            if sink.nexset is not None and sink.nexset not in earlier:
+                raise ValueError(f"destination {sink.name!r}: nexset {sink.nexset!r} is not in nexsets")
+            if sink.data_credentials_id is None and sink.credential is None and self.credential_id is None:
+                raise ValueError(f"destination {sink.name!r} has no credential")
+
+    @property
+    def all_destinations(self) -> list[Destination]:
+        return self.destinations or ([self.destination] if self.destination else [])
+
+    def source_settings(self) -> dict[str, Any]:
+        """source_config with the schedule where Nexla keeps it."""
+        return {**self.source.source_config, **({"start.cron": self.schedule} if self.schedule else {})}
+
+
+def schema_text() -> str:
+    """The JSON Schema of the config, as stored in flow_model.schema.json."""
+    return json.dumps(FlowConfig.model_json_schema(), indent=2) + "\n"
