@@ -388,3 +388,35 @@ def test_tls_that_breaks_after_the_handshake_is_not_taken_for_unsent() -> None:
         error = requests.exceptions.SSLError(ssl.SSLError(1, text))
         found = _network_failure(session, Exchange("POST", "/data_sources", error=error))
         assert (found.sent, found.settled) == (sent, not sent), text
+
+
+@pytest.mark.parametrize(("age", "left"), [(5, True), (100, False)])
+def test_an_unanswered_create_counts_as_not_made_only_when_it_can_no_longer_appear(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, left: bool
+) -> None:
+    import argparse
+    import time
+
+    from helpers import flow_config, limits, writes
+    from helpers.changes import Run
+    from helpers.errors import Exit, OperatorError
+    from helpers.flow_plan import deploy_steps
+    from helpers.journal import Entry
+    from helpers.session import Session
+    from helpers.settings import Settings
+
+    monkeypatch.setattr(writes, "RECONCILE_SECONDS", 0.1)
+    config, _ = flow_config.load(str(support.write_config(tmp_path, support.plant_orders(sandbox))))
+    args = argparse.Namespace(verify_timeout=1.0, no_verify=True)
+    step = next(step for step in deploy_steps(config, args) if step.key == "source")
+    deadline = limits.Deadline(None)
+    session = Session(Settings(sandbox.url, sandbox.key), deadline, limits.RateLimiter(None, unlimited=True))
+    run = Run(session, lambda text: None)
+    entry = Entry("source", "create", 1, made=True, at=time.time() - age)
+    if left:
+        with pytest.raises(OperatorError) as caught:
+            step.undo(run, entry)
+        assert caught.value.code is Exit.LEFT_BEHIND
+    else:
+        step.undo(run, entry)
+    assert entry.id is None
