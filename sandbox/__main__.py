@@ -19,7 +19,20 @@ from pathlib import Path
 
 import uvicorn
 
-from sandbox import code, credentials, flows, limits, metrics, nexsets, people, sinks, sources, tokens
+from sandbox import (
+    code,
+    credentials,
+    flows,
+    limits,
+    metrics,
+    nexsets,
+    notifications,
+    people,
+    runs,
+    sinks,
+    sources,
+    tokens,
+)
 from sandbox.app import App
 from sandbox.engine import Engine
 from sandbox.faults import Protocol
@@ -27,7 +40,9 @@ from sandbox.seed import DEMO, EMPTY, plant_demo, plant_people
 from sandbox.world import World
 
 HOST = "127.0.0.1"
-MODULES = (tokens, limits, credentials, sources, nexsets, code, sinks, flows, metrics, people)  # each adds its routes
+MODULES = (  # each adds its routes
+    tokens, limits, credentials, sources, nexsets, code, sinks, flows, metrics, runs, notifications, people
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -94,6 +109,7 @@ def main(argv: list[str] | None = None) -> int:
         http=Protocol,
         log_level="error",
         server_header=False,
+        date_header=False,  # the sandbox has a clock of its own
         ws="none",
         timeout_graceful_shutdown=1,  # a hanging fault must not keep the process
     )

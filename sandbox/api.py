@@ -81,10 +81,12 @@ RESOURCE_TYPES = "data_sources|data_sets|data_sinks"
 
 
 def route(method: str, template: str, *, public: bool = False) -> Callable[[Handler], Handler]:
-    """Register a handler. ``{x_id}`` takes a number, ``{resource_type}`` one of the three flow resource types."""
+    """Register a handler. ``{x_id}`` takes a number (``{run_id}`` also "latest"), ``{resource_type}`` one of the three
+    types of flow resources."""
 
     def register(handler: Handler) -> Handler:
-        pattern = re.sub(r"\{(\w+_id)\}", r"(?P<\1>\\d+)", template)
+        pattern = template.replace("{run_id}", r"(?P<run_id>\d+|latest)")
+        pattern = re.sub(r"\{(\w+_id)\}", r"(?P<\1>\\d+)", pattern)
         pattern = re.sub(r"\{resource_type\}", f"(?P<resource_type>{RESOURCE_TYPES})", pattern)
         ROUTES.append(Route(method, template, re.compile(pattern), handler, public))
         return handler

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -58,6 +59,7 @@ class App:
         started = time.perf_counter()
         answer = await run_in_threadpool(self._handle, entry, http.headers.get("authorization", ""), scope, raw)
         entry |= {"status": answer.status, "ms": round((time.perf_counter() - started) * 1000, 1)}
+        answer.headers.setdefault("Date", formatdate(self.world.clock.now(), usegmt=True))
         await self._finish(fault, entry, answer, scope, send)
 
     async def _finish(
@@ -105,7 +107,7 @@ class App:
             match = known.pattern.fullmatch(request.path) if known.method == request.method else None
             if match:
                 for name, value in match.groupdict().items():
-                    if name.endswith("_id"):
+                    if name.endswith("_id") and value.isdigit():
                         request.ids[name] = int(value)
                     else:
                         request.text[name] = value

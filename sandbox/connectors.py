@@ -28,6 +28,10 @@ class ConnectorError(Exception):
     """The outside system refused; the message goes into the flow's log."""
 
 
+class NotReadyError(ConnectorError):
+    """The target is not there yet. The batch is kept, and tried again with the next one."""
+
+
 @dataclass
 class Reading:
     """What one file or table gave: JSON Lines in ``path``, its columns, and the rows that could not be read."""
@@ -156,12 +160,14 @@ def read_table(world: World, credential: Doc, config: Doc, target: Path) -> Read
         raise ConnectorError(str(error).splitlines()[0]) from error
 
 
-def write(world: World, sink: Doc, credential: Doc, batch: Path, run_id: int) -> None:
-    """Deliver one batch to a destination, all of it or nothing.
+def write(world: World, sink: Doc, credential: Doc, batch: Path, run_id: int) -> list[Doc]:
+    """Deliver one batch to a destination. Returns the records that a table refused one by one.
 
     Raises:
-        ConnectorError: the target refused it.
+        NotReadyError: there is no such table.
+        ConnectorError: the target refused the batch; nothing of it was delivered.
     """
+    refused: list[Doc] = []
     config = sink.get("sink_config") or {}
     try:
         if sink["sink_type"] in FILES:
@@ -169,11 +175,14 @@ def write(world: World, sink: Doc, credential: Doc, batch: Path, run_id: int) ->
         elif sink["sink_type"] in DATABASES and postgres.wanted(credential):
             postgres.write(credential, config, _renamed(config), batch)
         elif sink["sink_type"] in DATABASES:
-            _write_table(database_file(world, credential, config), config, batch)
+            refused = _write_table(database_file(world, credential, config), config, batch)
         else:
             raise ConnectorError(f"the sandbox cannot write to {sink['sink_type']}")
+    except duckdb.CatalogException as error:
+        raise NotReadyError(str(error).splitlines()[0]) from error
     except (duckdb.Error, postgres.Error) as error:
         raise ConnectorError(str(error).splitlines()[0]) from error
+    return refused
 
 
 def _renamed(config: Doc) -> dict[str, str]:
@@ -201,20 +210,41 @@ def _batch_sql(batch: Path) -> str:
     return f"read_json('{batch}', format='newline_delimited', sample_size=-1, maximum_object_size=67108864)"
 
 
-def _write_table(file: Path, config: Doc, batch: Path) -> None:
+def _write_table(file: Path, config: Doc, batch: Path) -> list[Doc]:
+    """The whole batch in one go, or, when the table refuses a record of it, one record after the other."""
     table, renames = quoted(str(config.get("table"))), _renamed(config)
     columns = ", ".join(f"{quoted(a)} AS {quoted(b)}" for a, b in renames.items()) or "*"
     select = f"SELECT {columns} FROM {_batch_sql(batch)}"
     with duckdb.connect(str(file)) as db:
-        db.execute("BEGIN")
         if not renames:
             db.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {select} LIMIT 0")
-        if str(config.get("insert.mode", "INSERT")).upper() == "UPSERT":
-            keys = [quoted(key.strip()) for key in str(config["primary.key"]).split(",")]
-            tie = " AND ".join(f"{table}.{key} IS NOT DISTINCT FROM incoming.{key}" for key in keys)
-            db.execute(f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM ({select}) incoming WHERE {tie})")
-        db.execute(f"INSERT INTO {table} BY NAME {select}")
-        db.execute("COMMIT")
+        try:
+            _insert(db, table, config, select)
+            return []
+        except (duckdb.ConversionException, duckdb.ConstraintException):
+            db.execute("ROLLBACK")
+        refused = []
+        db.execute(f"CREATE TEMP TABLE batch AS SELECT row_number() OVER () AS line, * FROM ({select})")
+        lines = db.execute("SELECT count(*) FROM batch").fetchall()[0][0]
+        for line in range(1, lines + 1):
+            one = f"SELECT * EXCLUDE (line) FROM batch WHERE line = {line}"
+            try:
+                _insert(db, table, config, one)
+            except (duckdb.ConversionException, duckdb.ConstraintException) as error:
+                db.execute("ROLLBACK")
+                record = db.execute(f"SELECT to_json(b)::VARCHAR FROM ({one}) b").fetchall()[0][0]
+                refused.append({"error": str(error).splitlines()[0], "record": json.loads(record)})
+        return refused
+
+
+def _insert(db: duckdb.DuckDBPyConnection, table: str, config: Doc, select: str) -> None:
+    db.execute("BEGIN")
+    if str(config.get("insert.mode", "INSERT")).upper() == "UPSERT":
+        keys = [quoted(key.strip()) for key in str(config["primary.key"]).split(",")]
+        tie = " AND ".join(f"{table}.{key} IS NOT DISTINCT FROM incoming.{key}" for key in keys)
+        db.execute(f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM ({select}) incoming WHERE {tie})")
+    db.execute(f"INSERT INTO {table} BY NAME {select}")
+    db.execute("COMMIT")
 
 
 def sample_rows(world: World, credential: Doc, config: Doc, limit: int = 100) -> Doc:

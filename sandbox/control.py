@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import sources
 from sandbox.api import Answer, ApiError, Request
 from sandbox.faults import Fault
+from sandbox.records import past_run
 from sandbox.seed import add_user
 from sandbox.world import DEFAULTS
 
@@ -105,6 +106,17 @@ def _bulk(app: App, body: Any, query: Mapping[str, str]) -> Any:
     return {"made": body["count"]}
 
 
+def _history(app: App, body: Any, query: Mapping[str, str]) -> Any:
+    """Plant what earlier runs left: ``{"kind", "id", "runs": [{"ago", "records", "errors", "logs"}]}``, ``ago`` in
+    seconds. ``logs`` is a number of log lines, or a list of texts."""
+    world = app.world
+    doc = world.store.get(body["kind"], body["id"])
+    if doc is None:
+        raise ValueError("no such document")
+    label = {"sources": "SOURCE", "nexsets": "DATASET", "sinks": "SINK"}[body["kind"]]
+    return {"runs": [past_run(world, doc, label, **run) for run in body["runs"]]}
+
+
 def _idle(app: App, body: Any, query: Mapping[str, str]) -> Any:
     return {"idle": not app.world.engine.busy()}
 
@@ -121,5 +133,6 @@ COMMANDS: dict[tuple[str, str], Any] = {
     ("GET", "users"): _list_users,
     ("POST", "edit"): _edit,
     ("POST", "bulk"): _bulk,
+    ("POST", "history"): _history,
     ("GET", "idle"): _idle,
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import connectors, records, schedule, transforming
-from sandbox.connectors import ConnectorError, Reading
+from sandbox.connectors import ConnectorError, NotReadyError, Reading
 from sandbox.store import Doc
 from sandbox.transforming import TransformError
 from sandbox.world import World
@@ -58,6 +58,9 @@ class Engine(threading.Thread):
     def move(self, source_id: int) -> None:
         """Let what is already read flow on, as after a destination was activated."""
         self._jobs.append(Job(self.world.clock.now(), source_id, 0, self.world.generation))
+
+    def is_reading(self, source_id: int) -> bool:
+        return any(job.source_id == source_id and job.run_id for job in self._jobs)
 
     def busy(self) -> bool:
         return bool(self._jobs)
@@ -137,14 +140,22 @@ class Engine(threading.Thread):
             with self.world.lock:
                 records.log(self.world, source, "SOURCE", job.run_id, f"Read failed: {error}", severity="ERROR")
                 records.count(self.world, "data_sources", source["id"], job.run_id, 0, 0, errors=1)
+                records.notify(self.world, source, "SOURCE", f"Reading failed: {error}")
             return
         with self.world.lock:
             if job.generation != self.world.generation or self.world.store.get("sources", source["id"]) is None:
                 return
             if not readings:
-                records.log(self.world, source, "SOURCE", job.run_id, "No new data", severity="INFO")
+                self._say_nothing_new(source, job.run_id)
             for reading in readings:
                 records.store_reading(self.world, source, job.run_id, reading)
+
+    def _say_nothing_new(self, source: Doc, run_id: int) -> None:
+        path = str((source.get("source_config") or {}).get("path", ""))
+        if source["source_type"] in connectors.FILES and not connectors.list_files(self.world, path):
+            records.log(self.world, source, "SOURCE", run_id, f"No files found under {path}", severity="WARNING")
+        else:
+            records.log(self.world, source, "SOURCE", run_id, "No new data", severity="INFO")
 
     def _read(self, source: Doc, job: Job) -> list[Reading]:
         world, config = self.world, source.get("source_config") or {}
@@ -225,16 +236,33 @@ class Engine(threading.Thread):
     def _deliver(self, sink: Doc, nexset: Doc, batch: Doc, generation: int) -> None:
         with self.world.lock:
             credential = self.world.store.get("credentials", sink.get("data_credentials_id"))
-        file, errors, count = Path(batch["file"]), 0, batch["records"]
+        file, run_id, refused, trouble = Path(batch["file"]), batch["run_id"], [], ""
         try:
             if credential is None or credential.get("bad"):
                 raise ConnectorError("403 Forbidden: the credential was refused")
-            if count:
-                connectors.write(self.world, sink, credential, file, batch["run_id"])
-        except (ConnectorError, OSError, KeyError) as error:
-            errors, count = batch["records"], 0
+            if batch["records"]:
+                refused = connectors.write(self.world, sink, credential, file, run_id)
+        except NotReadyError as error:
             with self.world.lock:
-                records.log(self.world, sink, "SINK", batch["run_id"], f"Write failed: {error}", severity="ERROR")
+                if generation == self.world.generation:
+                    self._keep_waiting(sink, run_id, str(error))
+            return
+        except (ConnectorError, OSError, KeyError) as error:
+            trouble = f"Write failed: {error}"
+        errors = batch["records"] if trouble else len(refused)
         with self.world.lock:
-            if self._taken("sinks", sink, batch, generation):
-                records.finish(self.world, sink, "SINK", batch["run_id"], file, count, errors, data_set_id=nexset["id"])
+            if not self._taken("sinks", sink, batch, generation):
+                return
+            sink["runtime_status"] = "IDLE"
+            if trouble:
+                records.log(self.world, sink, "SINK", run_id, trouble, severity="ERROR")
+                records.notify(self.world, sink, "SINK", trouble)
+            records.quarantine(self.world, sink, "SINK", run_id, refused)
+            good, number = batch["records"] - errors, nexset["id"]
+            records.finish(self.world, sink, "SINK", run_id, file, good, errors, data_set_id=number)
+
+    def _keep_waiting(self, sink: Doc, run_id: int, reason: str) -> None:
+        """The batch stays where it is; the destination looks busy, and delivers nothing."""
+        sink["runtime_status"] = "PROCESSING"
+        self.world.store.put("sinks", sink)
+        records.log(self.world, sink, "SINK", run_id, f"Waiting for the table: {reason}", severity="WARNING")

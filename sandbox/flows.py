@@ -45,14 +45,12 @@ def tree(world: World, source: Doc) -> Node:
     return Node("sources", source, [_below_nexset(world, nexset) for nexset in detected])
 
 
-def _roots(world: World) -> Iterator[Node]:
-    for source in world.store.all("sources"):
-        yield tree(world, source)
-
-
 def locate(request: Request, node_id: int) -> tuple[Node, Node]:
     """The origin and the node itself."""
-    for root in _roots(request.world):
+    store = request.world.store
+    docs = [doc for kind in KINDS.values() for doc in store.where(kind, flow_node_id=node_id)]
+    for source in store.where("sources", flow_node_id=docs[0]["origin_node_id"]) if docs else ():
+        root = tree(request.world, source)
         for node in root.walk():
             if node.doc["flow_node_id"] == node_id:
                 return root, node
@@ -73,7 +71,14 @@ def allow(request: Request, root: Node, need: str) -> None:
         raise ApiError(403)
 
 
-def _node_view(node: Node, origin: Doc, *, children: bool = True) -> Doc:
+def _runtime(world: World, node: Node) -> str:
+    """Of the node; the origin is PROCESSING when anything in its flow is."""
+    members = node.walk() if node.kind == "sources" else [node]
+    statuses = {world.runtime_status(member.kind, member.doc) for member in members}
+    return "PROCESSING" if "PROCESSING" in statuses else "IDLE"
+
+
+def _node_view(world: World, node: Node, origin: Doc, *, children: bool = True) -> Doc:
     doc = node.doc
     is_origin = node.kind == "sources"
     view: Doc = {
@@ -81,7 +86,7 @@ def _node_view(node: Node, origin: Doc, *, children: bool = True) -> Doc:
         "parent_node_id": doc.get("parent_node_id"),
         "origin_node_id": origin["flow_node_id"],
         KEYS[node.kind]: doc["id"],
-        "runtime_status": "IDLE",
+        "runtime_status": _runtime(world, node),
         "node_type": None,
     }
     if is_origin:
@@ -96,7 +101,7 @@ def _node_view(node: Node, origin: Doc, *, children: bool = True) -> Doc:
             "last_run_id": doc.get("last_run_id"),
         }
     if children:
-        view["children"] = [_node_view(child, origin) for child in node.children]
+        view["children"] = [_node_view(world, child, origin) for child in node.children]
     return view
 
 
@@ -104,7 +109,8 @@ def _element(request: Request, node: Node) -> Doc:
     doc = node.doc
     common = ("id", "owner_id", "org_id", "name", "description", "status", "flow_node_id", "origin_node_id")
     view = {key: doc.get(key) for key in common}
-    view |= {"tags": doc.get("tags") or [], "runtime_status": "IDLE", "managed": False}
+    view |= {"tags": doc.get("tags") or [], "managed": False}
+    view["runtime_status"] = request.world.runtime_status(node.kind, doc)
     view |= {"access_roles": [request.world.role(request.user, doc)]}
     view |= {key: doc[key] for key in ("created_at", "updated_at")} | {"copied_from_id": doc.get("copied_from_id")}
     if node.kind == "sources":
@@ -136,7 +142,7 @@ def _credential_view(doc: Doc) -> Doc:
 def flows_view(request: Request, roots: list[Node]) -> Doc:
     """The one object that every flow answer is: trees, and unless ``flows_only`` the resources in them."""
     children = not request.flag("origin_only")
-    body: Doc = {"flows": [_node_view(root, root.doc, children=children) for root in roots]}
+    body: Doc = {"flows": [_node_view(request.world, root, root.doc, children=children) for root in roots]}
     body |= {"triggered_flows": [], "triggering_flows": [], "linked_flows": []}
     if request.flag("flows_only"):
         return body

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.api import ApiError, Request, page, route
 from sandbox.flows import KINDS, Node, allow, locate, locate_resource
 from sandbox.store import Doc
-from sandbox.world import fetch
+from sandbox.world import World, fetch
 
 SECONDS_BELOW = 10_000_000_000  # a time below this is in seconds, not milliseconds
 
@@ -91,6 +91,30 @@ def _milliseconds(value: int | None) -> int | None:
     return value * 1000 if value is not None and value < SECONDS_BELOW else value
 
 
+_LATEST: dict[str, Any] = {}  # the last selection, so that paging through many rows does not sort them for every page
+
+
+def _selected(world: World, key: tuple[Any, ...]) -> list[Doc]:
+    """The log rows of a flow that pass the filters, sorted."""
+    version = (world.generation, world.store.versions.get("logs"))
+    if (_LATEST.get("key"), _LATEST.get("version")) == (key, version):
+        rows: list[Doc] = _LATEST["rows"]
+        return rows
+    origin, run, first, last, severity, kind, down = key
+    rows = [
+        row
+        for row in world.store.where("logs", origin_node_id=origin)
+        if run in (-1, row["run_id"])
+        and (first is None or row["timestamp"] >= first)
+        and (last is None or row["timestamp"] <= last)
+        and (severity is None or row["severity"].lower() == severity.lower())
+        and (kind is None or row["log_type"] == kind)
+    ]
+    rows.sort(key=lambda row: (row["timestamp"], row["id"]), reverse=down)
+    _LATEST.update(key=key, version=version, rows=rows)
+    return rows
+
+
 def _logs(request: Request, root: Node) -> Doc:
     allow(request, root, "collaborator")
     if request.query.get("order_by", "ts") != "ts":
@@ -98,17 +122,10 @@ def _logs(request: Request, root: Node) -> Doc:
     run = request.number("run_id", -1)
     first, last = _milliseconds(request.number("from")), _milliseconds(request.number("to"))
     severity = request.query.get("severity") or request.query.get("level")
-    rows = request.world.store.where("logs", origin_node_id=root.doc["flow_node_id"])
-    rows = [
-        row
-        for row in rows
-        if run in (-1, row["run_id"])
-        and (first is None or row["timestamp"] >= first)
-        and (last is None or row["timestamp"] <= last)
-        and (severity is None or row["severity"].lower() == severity.lower())
-    ]
+    kind = request.query.get("log_type")
     down = request.query.get("sort_order", request.query.get("sortorder", "desc")).lower() == "desc"
-    rows.sort(key=lambda row: (row["timestamp"], row["id"]), reverse=down)
+    key = (root.doc["flow_node_id"], run, first, last, severity, kind, down)
+    rows = _selected(request.world, key)
     part, headers = page(request, rows)
     hidden = ("id", "origin_node_id")
     meta = {

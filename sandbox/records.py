@@ -89,6 +89,23 @@ def quarantine(world: World, doc: Doc, label: str, run_id: int, bad: list[Doc]) 
     world.store.put("quarantine", {"resource_id": doc["id"], "label": label, "run_id": run_id, "file": str(file)})
     first = bad[0]["error"]
     log(world, doc, label, run_id, f"{len(bad)} records in quarantine, first: {first}", severity="ERROR")
+    notify(world, doc, label, f"{len(bad)} records in quarantine")
+
+
+def notify(world: World, doc: Doc, label: str, message: str) -> None:
+    """A notification of level ERROR for the resource's owner."""
+    entry = {
+        "owner_id": doc["owner_id"],
+        "org_id": doc["org_id"],
+        "level": "ERROR",
+        "resource_id": doc["id"],
+        "resource_type": label,
+        "message_id": 0,
+        "message": message,
+        "read_at": None,
+        "ts": int(world.clock.now()),
+    }
+    world.store.put("notifications", world.stamp(entry, new=True))
 
 
 def add_batch(world: World, nexset: Doc, run_id: int, file: Path, records: int) -> None:
@@ -207,3 +224,30 @@ def _object_schema(records: list[Doc]) -> Doc:
         else:
             properties[name] = {"type": kinds[0] if len(kinds) == 1 else kinds or "null"}
     return {"type": "object", "properties": properties}
+
+
+def past_run(
+    world: World, doc: Doc, label: str, ago: float, records: int = 0, errors: int = 0, logs: int | list[str] = 0
+) -> int:
+    """A run that was ``ago`` seconds before now, as its metrics row and log lines. Returns the run id."""
+    run_id = int((world.clock.now() - ago) * 1000)
+    key = {"resource_type": API_TYPES[label], "resource_id": doc["id"], "run_id": run_id}
+    numbers = {"records": records, "size": records * 180, "errors": errors, "last_written": run_id + 4000}
+    world.store.put("metrics", {**key, "data_set_id": doc["id"] if label == "DATASET" else 0, **numbers})
+    texts = logs if isinstance(logs, list) else [f"Processed record {n}" for n in range(1, logs + 1)]
+    origin = {"resource_id": doc["id"], "resource_type": label, "run_id": run_id}
+    origin["origin_node_id"] = doc["origin_node_id"]
+    for number, text in enumerate(texts):
+        severity = "ERROR" if "failed" in text.lower() else "INFO"
+        line = {"timestamp": run_id + number, "log": text, "log_type": "LOG", "severity": severity}
+        world.store.put("logs", {**line, **origin})
+    if logs:
+        text = f"Processed records={records}, errors={errors}, size={records * 180}"
+        line = {"timestamp": run_id + len(texts), "log": text, "log_type": "SUMMARY"}
+        world.store.put("logs", {**line, "severity": "ERROR" if errors else "INFO", **origin})
+    if label == "SOURCE":
+        doc["last_run_id"] = max(doc.get("last_run_id") or 0, run_id)
+        created = {"id": run_id, "created_at": world.clock.iso(run_id / 1000)}
+        doc["run_ids"] = sorted([created, *doc.get("run_ids", [])], key=lambda run: run["id"], reverse=True)[:5]
+        world.store.put("sources", doc)
+    return run_id

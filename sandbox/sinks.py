@@ -20,7 +20,7 @@ def row_view(request: Request, doc: Doc) -> Doc:
         "origin_node_id": doc["origin_node_id"],
         "flow_node_id": doc["flow_node_id"],
         "status": doc["status"],
-        "runtime_status": "IDLE",
+        "runtime_status": request.world.runtime_status(KIND, doc),
         "data_set_id": doc.get("data_set_id"),
         "data_map_id": None,
         "data_source_id": None,

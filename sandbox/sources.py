@@ -23,7 +23,7 @@ def row_view(request: Request, doc: Doc) -> Doc:
         "origin_node_id": doc["origin_node_id"],
         "flow_node_id": doc["flow_node_id"],
         "status": doc["status"],
-        "runtime_status": "IDLE",
+        "runtime_status": request.world.runtime_status(KIND, doc),
         "ingest_method": doc["ingest_method"],
         "source_format": doc["source_format"],
         "managed": False,

@@ -77,6 +77,11 @@ class World:
             return "admin"
         return given
 
+    def runtime_status(self, kind: str, doc: Doc) -> str:
+        """PROCESSING while a source is being read, or a destination cannot get rid of what waits for it."""
+        busy = kind == "sources" and self.engine.is_reading(doc["id"])
+        return "PROCESSING" if busy else str(doc.get("runtime_status", "IDLE"))
+
     def stamp(self, doc: Doc, *, new: bool = False) -> Doc:
         now = self.clock.iso()
         if new:

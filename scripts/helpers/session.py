@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ READ_TIMEOUT = 30.0  # seconds without a byte
 ANSWER_TIMEOUT = 300.0  # seconds for a whole answer, however steadily it drips
 TOKEN_MARGIN = 60  # the SDK's default of 3600 fetches a token per call when tokens live an hour
 CHUNK = 1 << 16
+SMALLEST_LEAD = 2.0  # seconds; less is the header's own coarseness
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Session:
         self.deadline = deadline
         self.limiter = limiter
         self.requests = 0
+        self._lead = 0.0  # of the server's clock
         self._local = threading.local()
         self._count_lock = threading.Lock()
         self.client = self._build_client()
@@ -90,6 +93,18 @@ class Session:
         with self._count_lock:
             self.requests += 1
         self._local.exchanges.append(exchange)
+
+    def note_time(self, date: str | None) -> None:
+        """Learn the server's clock from a ``Date`` header, which is exact to a second."""
+        try:
+            lead = parsedate_to_datetime(date or "").timestamp() - time.time()
+        except ValueError:
+            return
+        self._lead = lead if abs(lead) > SMALLEST_LEAD else 0.0
+
+    def server_time(self) -> float:
+        """Now in epoch seconds, by the server's clock where it differs from ours: run ids are the server's times."""
+        return time.time() + self._lead
 
     def send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Exchange:
         """One attempt of one request, through the SDK.
@@ -183,6 +198,7 @@ def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
                 exchange.error = error
                 raise requests.ConnectionError(type(error).__name__) from error
             exchange.status, exchange.headers = response.status_code, response.headers
+            session.note_time(response.headers.get("Date"))
             exchange.text = response.content.decode("utf-8", errors="replace")
             return response
 

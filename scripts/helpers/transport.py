@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import tenacity
 from retry_helpers import RETRYABLE_STATUSES, is_network_error, parse_retry_after, stop_when_told_too_long, wait_as_told
@@ -23,6 +23,10 @@ HANDSHAKE_FAULTS = ("CERTIFICATE", "WRONG_VERSION", "UNSUPPORTED_PROTOCOL", "HAN
 MAX_TRIES = 4
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more ends the retries, unless the deadline allows less anyway
 BACKOFF = wait_as_told(base=0.5, cap=8.0)
+
+
+Effect = Literal["read", "repeat", "once"]  # repeat: doing it twice is doing it once
+DEFAULT_EFFECTS: dict[str, Effect] = {"GET": "read", "POST": "once"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def call(
     params: Mapping[str, Any] | None = None,
     body: Any = None,
     expect: type | tuple[type, ...] = dict,
+    effect: Effect | None = None,
     say: Callable[[str], None] = _silent,
 ) -> Answer:
     """One API call with retries.
@@ -85,6 +90,8 @@ def call(
 
     Args:
         path: below the API URL, with ids checked by the caller.
+        effect: what the request does, where its method does not tell: a POST that only reads, a PUT that must not be
+            sent twice.
         expect: the JSON types that count as an answer; ``type(None)`` among them allows an empty body.
         say: told about every wait.
 
@@ -92,7 +99,8 @@ def call(
         ApiError: with the exit code that fits; UPSTREAM and a false ``settled`` when a write may have happened.
         OperatorError: TIMEOUT when the deadline passes; CONFIG when NEXLA_READ_ONLY forbids the write.
     """
-    if method != "GET":
+    effect = effect or DEFAULT_EFFECTS.get(method, "repeat")
+    if effect != "read":
         refuse_if_read_only(session, f"{method} {path}")
 
     def once() -> Answer:
@@ -105,7 +113,7 @@ def call(
         say(f"{method} {path}: {error}; trying again in {pause:.1f} s")
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_may_repeat),
+        retry=tenacity.retry_if_exception(lambda error: _may_repeat(error, once=effect == "once")),
         wait=BACKOFF,
         stop=tenacity.stop_any(_Enough(), stop_when_told_too_long(min(LONGEST_WAIT, session.deadline.left()))),
         sleep=session.deadline.sleep,
@@ -124,10 +132,10 @@ class _Enough(tenacity.stop.stop_base):
         return retry_state.attempt_number >= tries
 
 
-def _may_repeat(error: BaseException) -> bool:
+def _may_repeat(error: BaseException, *, once: bool) -> bool:
     if not isinstance(error, ApiError) or not error.retryable:
         return False
-    return error.method != "POST" or error.path == "/token" or not error.sent or error.http_status == 429
+    return not once or error.path == "/token" or not error.sent or error.http_status == 429
 
 
 def _slow_down(session: Session, error: BaseException | None, attempt: int) -> None:
