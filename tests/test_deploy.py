@@ -341,8 +341,8 @@ def test_a_transform_that_changes_nothing_is_warned_of(sandbox: Sandbox, tmp_pat
 
 
 def test_errors_at_the_destination_undo_the_deployment(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
-    config["destination"]["sink_config"]["mapping"] = {"mode": "manual", "mapping": {"id": "id"}}
-    before = sandbox.resources()  # a manual mapping makes no table, so the write fails
+    config["destination"]["sink_config"] |= {"insert.mode": "UPSERT", "primary.key": "no_such_column"}
+    before = sandbox.resources()
     done = deploy(sandbox, tmp_path, config)
     assert done.code == 9, done.err
     assert "20 errors" in done.error["message"]
