@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from croniter import CroniterError, croniter
 
 NEVER = float("inf")
+WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
 
 
 def next_fire(expression: str, after: float) -> float:
@@ -15,7 +17,11 @@ def next_fire(expression: str, after: float) -> float:
     The API server does not check the expression, so a wrong one simply never fires.
     """
     try:
-        iterator = croniter(expression.replace("?", "*"), datetime.fromtimestamp(after, UTC), second_at_beginning=True)
+        fields = expression.split()
+        fields[5] = WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])  # Quartz: 1 is Sunday; croniter: 0
+        iterator = croniter(
+            " ".join(fields).replace("?", "*"), datetime.fromtimestamp(after, UTC), second_at_beginning=True
+        )
         return float(iterator.get_next(float))
-    except (CroniterError, ValueError):
+    except (CroniterError, ValueError, IndexError):
         return NEVER

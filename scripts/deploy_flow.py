@@ -10,6 +10,7 @@
 #   "jsonschema>=4.23",
 #   "jolt-py>=2",
 #   "python-dotenv>=1",
+#   "croniter>=6",
 # ]
 # ///
 """Deploy a flow from a config file: plan, apply, verify; roll back on failure; resume after a kill; tear down."""
@@ -97,19 +98,12 @@ def _delivered(sinks: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowConfig, digest: str) -> Any:
-    import hashlib
-
-    from helpers.journal import Journal, default_path
+    from helpers.journal import open_journal
 
     command = f"{COMMAND}-teardown" if args.teardown else COMMAND
     subject = f"{config.source.source_type} {config.source.name}"
     host = context.session.settings.host
-    path = Path(args.journal) if args.journal else default_path(command, host, subject)
-    if not args.journal:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    subject_digest = hashlib.sha256(subject.encode()).hexdigest()[:12]
-    header = {"command": command, "host": host, "subject": subject_digest, "config": digest}
-    return Journal(path, header, resume=args.resume)
+    return open_journal(command, host, subject, path=args.journal, resume=args.resume, config=digest)
 
 
 def _command(args: argparse.Namespace, *words: str) -> str:

@@ -10,6 +10,7 @@
 #   "jsonschema>=4.23",
 #   "jolt-py>=2",
 #   "python-dotenv>=1",
+#   "croniter>=6",
 # ]
 # ///
 """List, filter and export any kind of Nexla resource. Filters are applied over all pages, never over one page."""

@@ -10,6 +10,7 @@
 #   "jsonschema>=4.23",
 #   "jolt-py>=2",
 #   "python-dotenv>=1",
+#   "croniter>=6",
 # ]
 # ///
 """Check setup, login and reach, then count what is there. Start here; with --sandbox it needs no account."""

@@ -77,8 +77,9 @@ def test_imports_point_one_way() -> None:
     """scripts → flow modules → changes, flows → resources → transport → session; nothing points back."""
     order = [
         "errors", "redact", "config_file", "kinds", "settings", "limits", "output", "session", "transport",
-        "resources", "writes", "flows", "journal", "changes", "flow_model", "flow_config", "flow_state",
-        "flow_steps", "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan",
+        "resources", "writes", "flows", "times", "runs", "logs", "target", "status", "compare_runs", "follow",
+        "journal", "changes", "switches", "watch", "flow_model", "flow_config", "flow_state", "flow_steps",
+        "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan",
     ]  # fmt: skip
     for path in (SCRIPTS / "helpers").glob("*.py"):
         if path.stem not in order:

@@ -19,6 +19,7 @@ from .transport import ApiError, refuse_if_read_only
 UNCHANGED = "unchanged"
 FINE = "ok"  # of a check: it has been made and was good
 SKIPPED = "skipped"  # of a check: there was no call for it
+REMEMBER = "remember"  # of a step that only writes facts into the journal
 UNDO_SECONDS = 120.0  # time kept for undoing when the deadline is the failure
 
 
@@ -83,7 +84,7 @@ class Outcome:
     @property
     def changed(self) -> bool:
         """Whether the step wrote (or would write) something."""
-        return self.writes and self.action != UNCHANGED
+        return self.writes and self.action not in (UNCHANGED, REMEMBER)
 
     def as_row(self) -> dict[str, Any]:
         row = {"step": self.key, "action": self.action, "type": self.kind, "name": self.name, "id": self.id}
@@ -212,7 +213,7 @@ def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bo
     assert run.journal is not None
     STOP.clear()
     effects = dict(run.journal.entries)
-    if not effects:
+    if all(entry.action == REMEMBER for entry in effects.values()):
         run.journal.finish(error.code.name)
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:

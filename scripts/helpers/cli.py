@@ -59,6 +59,14 @@ def build_parser(command: str, description: str, example: str, *, writes: bool =
     return parser
 
 
+def add_target_flags(parser: argparse.ArgumentParser, *, default_type: str | None = None) -> None:
+    """``--resource-type``, ``--resource-id``, ``--name``."""
+    parser.add_argument("--resource-type", metavar="TYPE", required=default_type is None, default=default_type,
+                        help="flows, sources, nexsets or destinations, under any of their names")  # fmt: skip
+    parser.add_argument("--resource-id", metavar="ID", help="id of the resource")
+    parser.add_argument("--name", metavar="NAME", help="its exact name, instead of an id")
+
+
 def _positive(text: str, kind: type[float] | type[int], top: float) -> Any:
     try:
         value = kind(text)

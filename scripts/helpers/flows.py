@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .kinds import Kind, Row, item_path
+from .kinds import KINDS, Kind, Row, item_path
 from .session import Session
 from .transport import ApiError, call
 
@@ -38,6 +38,16 @@ class Member:
     def status(self) -> str | None:
         """INIT, ACTIVE, PAUSED or RATE_LIMITED; None when the answer did not carry it."""
         return self.row.get("status")
+
+    @property
+    def runtime_status(self) -> str | None:
+        """IDLE or PROCESSING; None when the answer did not carry it."""
+        return self.row.get("runtime_status")
+
+    @property
+    def label(self) -> str:
+        """For messages: ``destination 12 'orders warehouse'``."""
+        return f"{KINDS[self.kind].singular} {self.id} {self.name!r}"
 
     @property
     def name(self) -> str | None:
@@ -80,6 +90,20 @@ class Flow:
         """The member that is this resource, however deep."""
         return next((m for m in self.origin.walk() if (m.kind, m.id) == (kind, number)), None)
 
+    def by_node(self, node_id: int) -> Member | None:
+        """The member at a flow node."""
+        return next((m for m in self.origin.walk() if m.node_id == node_id), None)
+
+    def path_to(self, member: Member) -> list[Member]:
+        """From the origin down to a member, both included."""
+
+        def below(here: Member) -> list[Member]:
+            if here is member:
+                return [here]
+            return next(([here, *rest] for child in here.children if (rest := below(child))), [])
+
+        return below(self.origin)
+
     def of_kind(self, kind: str) -> list[Member]:
         return [member for member in self.origin.walk() if member.kind == kind]
 
@@ -90,9 +114,10 @@ class Flow:
 
 
 def read_flow(session: Session, kind: Kind, number: int) -> Flow | None:
-    """The whole flow that a source, nexset or destination belongs to; None when the API says 404."""
+    """The whole flow that a source, nexset, destination or flow node belongs to; None when the API says 404."""
+    path = item_path(kind, number) if kind.name == "flows" else item_path(kind, number, "flow")
     try:
-        body: Row = call(session, "GET", item_path(kind, number, "flow")).data
+        body: Row = call(session, "GET", path).data
     except ApiError as error:
         if error.http_status == 404:
             return None

@@ -52,6 +52,24 @@ def default_path(command: str, host: str, subject: str) -> Path:
     return Path(state) / "nexla-operator" / f"{command}-{re.sub(r'[^A-Za-z0-9.]+', '-', host)}-{slug}-{digest}.jsonl"
 
 
+def open_journal(command: str, host: str, subject: str, *, path: str | None, resume: bool, config: str = "") -> Journal:
+    """The locked journal of a change.
+
+    Args:
+        subject: what the change is about; one that is finished is not resumed for another subject.
+        path: of ``--journal``; None is the default place.
+        config: digest of the config that the change carries out.
+
+    Raises:
+        OperatorError: as Journal.
+    """
+    file = Path(path) if path else default_path(command, host, subject)
+    if not path:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    digest = hashlib.sha256(subject.encode()).hexdigest()[:12]
+    return Journal(file, {"command": command, "host": host, "subject": digest, "config": config}, resume=resume)
+
+
 class Journal:
     """An open, locked journal.
 

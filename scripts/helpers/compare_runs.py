@@ -1,0 +1,97 @@
+"""A failed run beside the last good one before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import Exit, OperatorError
+from .kinds import Row
+from .logs import EARLY, read_lines, shape
+from .output import Result
+from .runs import Run, member_runs
+from .session import Session
+from .target import Target
+from .times import iso
+
+LINES_SHOWN = 5
+Runs = dict[tuple[str, int], list[Run]]
+
+
+def compare(session: Session, target: Target, run_id: int | None, workers: int) -> Result:
+    """Numbers of both runs for each member, durations from log times, and the first log lines that differ.
+
+    Raises:
+        OperatorError: NOT_FOUND, when there is no failed run, or no good one before it.
+    """
+    runs = member_runs(session, target.flow, workers=workers)
+    bad, good = pick(target, runs, run_id)
+    warnings: list[str] = []
+    logs = {run: list(_lines(session, target, run, warnings)) for run in (bad, good)}
+    rows = []
+    for member in target.flow.origin.walk():
+        row = {"member": member.label, "type": member.kind, "id": member.id}
+        rows.append(row | _numbers(runs[member.kind, member.id], bad, good))
+    report = {
+        "failed_run": {"run_id": bad, "started": iso(bad), "seconds": _seconds(logs[bad])},
+        "good_run": {"run_id": good, "started": iso(good), "seconds": _seconds(logs[good])},
+        "members": rows,
+        "only_in_failed": _new_lines(logs[bad], logs[good]),
+        "only_in_good": _new_lines(logs[good], logs[bad]),
+    }
+    columns = ("member", "records", "records_good", "errors", "errors_good", "size", "size_good")
+    return Result(report, {"failed_run": bad, "good_run": good}, warnings, columns=columns, table="members")
+
+
+def pick(target: Target, runs: Runs, run_id: int | None) -> tuple[int, int]:
+    """The failed run (the newest with errors anywhere in the flow) and the last good one before it."""
+    errors: dict[int, int] = {}
+    records: dict[int, int] = {}
+    for rows in runs.values():
+        for run in rows:
+            errors[run.id] = errors.get(run.id, 0) + run.errors
+            records[run.id] = records.get(run.id, 0) + run.records
+    failed = [number for number, count in errors.items() if count]
+    if run_id is None and not failed:
+        raise _nothing(target, "has had no run with errors")
+    bad = run_id if run_id is not None else max(failed)
+    good = [number for number, count in errors.items() if number < bad and not count and records[number]]
+    if not good:
+        raise _nothing(target, f"has had no good run before run {bad}")
+    return bad, max(good)
+
+
+def _nothing(target: Target, text: str) -> OperatorError:
+    hint = f"python scripts/operate_flow.py --operation metrics --by run --resource-type {target.kind.name} "
+    return OperatorError(
+        Exit.NOT_FOUND,
+        f"{target.kind.singular} {target.id} {text}, as far as its run summaries go back",
+        hint=hint + f"--resource-id {target.id}",
+        resource={"type": target.kind.name, "id": target.id},
+    )
+
+
+def _lines(session: Session, target: Target, run: int, warnings: list[str]) -> list[Row]:
+    read = read_lines(session, target.api, target.member.id, run_id=run, since=run - EARLY, warn=warnings.append)
+    return list(read)
+
+
+def _numbers(runs: list[Run], bad: int, good: int) -> dict[str, Any]:
+    found = {number: next((run for run in runs if run.id == number), None) for number in (bad, good)}
+    row: dict[str, Any] = {}
+    for key in ("records", "errors", "size"):
+        row[key] = getattr(found[bad], key, None)
+        row[f"{key}_good"] = getattr(found[good], key, None)
+    return row
+
+
+def _seconds(lines: list[Row]) -> float | None:
+    """From the first to the last log line; the API knows no duration."""
+    times = [line["timestamp"] for line in lines if isinstance(line["timestamp"], int)]
+    return round((max(times) - min(times)) / 1000, 3) if times else None
+
+
+def _new_lines(lines: list[Row], other: list[Row]) -> list[Row]:
+    """The first lines whose like, numbers aside, the other run does not have."""
+    known = {shape(line) for line in other}
+    found = [line for line in lines if shape(line) not in known]
+    return [{key: line[key] for key in ("time", "severity", "resource", "text")} for line in found[:LINES_SHOWN]]

@@ -1,0 +1,53 @@
+"""Following the log of a run until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .errors import Exit, OperatorError
+from .flows import Flow, read_flow
+from .kinds import KINDS, Row
+from .limits import Clock
+from .logs import EARLY, LABELS, numbers_in, read_lines
+from .output import Result
+from .session import Session
+from .target import Target
+
+PAUSE = 2.0
+IDLE_SECONDS = 20.0  # without a new line and with nothing PROCESSING: the run counts as ended
+
+
+def follow(session: Session, target: Target, run_id: int, result: Result, say: Callable[[str], None]) -> Iterator[Row]:
+    """The lines of a run as they come. It has ended when every destination that is on has written its SUMMARY line.
+
+    Raises:
+        OperatorError: TIMEOUT at the command's deadline.
+    """
+    shown, summed, latest = 0, set[tuple[str, int]](), Clock.now()
+    while True:
+        lost: list[str] = []  # what one look misses, the next one sees
+        lines = read_lines(session, target.api, target.member.id, run_id=run_id, since=run_id - EARLY, warn=lost.append)
+        fresh = [line for number, line in enumerate(lines) if number >= shown]
+        shown += len(fresh)
+        for line in fresh:
+            if numbers_in(line) is not None:
+                summed.add((LABELS.get(str(line["resource_type"]), ""), line["resource_id"]))
+            yield line
+        latest = Clock.now() if fresh else latest
+        flow = read_flow(session, KINDS[target.flow.origin.kind], target.flow.origin.id)
+        if flow is None:
+            raise OperatorError(Exit.NOT_FOUND, f"{target.flow.origin.label} is gone")
+        if not fresh and _ended(flow, summed):
+            return
+        if Clock.now() - latest > IDLE_SECONDS and flow.origin.runtime_status != "PROCESSING":
+            result.warnings.append(f"no new line for {IDLE_SECONDS:g} s; the run may yet go on")
+            return
+        say("waiting for more lines")
+        session.deadline.sleep(PAUSE)
+
+
+def _ended(flow: Flow, summed: set[tuple[str, int]]) -> bool:
+    waiting = [
+        sink for sink in flow.of_kind("destinations") if all(above.status == "ACTIVE" for above in flow.path_to(sink))
+    ]
+    return bool(waiting) and all((sink.kind, sink.id) in summed for sink in waiting)

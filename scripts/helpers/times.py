@@ -1,0 +1,98 @@
+"""Times as the API and people write them, and Quartz schedules. Everything is UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import usage
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d+)\s*([smhdw])")
+_FIRST_SECONDS, _FIRST_MS, _LAST_MS = 10**9, 10**11, 10**14  # 2001 in seconds; 1973 and 5138 in milliseconds
+_WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
+
+
+def to_ms(value: Any, now: float) -> int:
+    """A moment as epoch milliseconds.
+
+    Args:
+        value: epoch seconds or milliseconds (told apart by their size), an ISO 8601 date or time (UTC unless it says
+            otherwise), or an age such as ``24h`` or ``7d``.
+        now: epoch seconds, for ages.
+
+    Raises:
+        OperatorError: USAGE, for anything else.
+    """
+    text = str(value).strip()
+    if ago := _AGO.fullmatch(text):
+        return int((now - int(ago[1]) * _UNITS[ago[2]]) * 1000)
+    if re.fullmatch(r"\d{9,}(\.\d+)?", text):
+        number = float(text)
+        if _FIRST_SECONDS <= number < _FIRST_MS:
+            return int(number * 1000)
+        if _FIRST_MS <= number < _LAST_MS:
+            return int(number)
+    from dateutil import parser as dates
+
+    try:
+        moment = dates.isoparse(text)
+    except ValueError:
+        hint = "give an age (24h, 7d), a date (2026-11-01), ISO 8601, or epoch seconds or milliseconds"
+        raise usage(f"{text!r} is not a time", hint) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def iso(milliseconds: int | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as the API writes times."""
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
+
+
+def age_text(seconds: float) -> str:
+    """An age in words: ``40 s``, ``12 min``, ``5.3 h``, ``12.0 days``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"
+
+
+class Schedule:
+    """A Quartz expression (seconds first, year optional), as ``source_config["start.cron"]`` holds it.
+
+    The API does not check it: one that cannot be read, or lies in the past, simply never fires.
+    """
+
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
+        fields = expression.split()
+        if len(fields) > 5:  # Quartz counts weekdays from 1 (Sunday), croniter from 0
+            fields[5] = _WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])
+        self._fields = " ".join(fields).replace("?", "*")
+
+    def next_after(self, moment: float) -> float | None:
+        """When it fires next, in epoch seconds; None when it never does."""
+        return self._fire(moment, later=True)
+
+    def last_before(self, moment: float) -> float | None:
+        """When it fired last, in epoch seconds; None when it never did."""
+        return self._fire(moment, later=False)
+
+    def _fire(self, moment: float, *, later: bool) -> float | None:
+        from croniter import CroniterError, croniter
+
+        try:
+            fires = croniter(self._fields, datetime.fromtimestamp(moment, UTC), second_at_beginning=True)
+            return float(fires.get_next(float) if later else fires.get_prev(float))
+        except (CroniterError, ValueError):
+            return None
+
+
+def schedule_of(config: Any) -> Schedule | None:
+    """The schedule in a source's config, if it has one."""
+    expression = config.get("start.cron") if isinstance(config, dict) else None
+    return Schedule(expression) if isinstance(expression, str) and expression.strip() else None
