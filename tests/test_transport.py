@@ -319,18 +319,16 @@ def test_hazard_d_a_create_whose_answer_no_model_fits_keeps_its_id(sandbox: Sand
 
 
 def test_hazard_e_probe_is_only_ok_when_it_says_so(sandbox: Sandbox, live: Session) -> None:
-    from helpers.changes import Run
-    from helpers.flow_checks import probe
+    from helpers.probes import probe
 
-    run = Run(live, lambda text: None)
-    assert probe(run, 123) == ("ok", "")
-    assert probe(run, 789)[0] == "failed"
+    assert probe(live, 123) == ("ok", "")
+    assert probe(live, 789)[0] == "failed"
     for body, verdict in (("Access denied", "unknown"), ({"status": "ok"}, "ok"), ({"status": "error"}, "unknown"),
                           ({}, "unknown"), ([], "unknown"), ({"status": 200}, "ok")):  # fmt: skip
         sandbox.faults({"action": "status", "status": 200, "body": body, "path": "/data_credentials/123/probe"})
-        assert probe(run, 123)[0] == verdict, body
+        assert probe(live, 123)[0] == verdict, body
     sandbox.faults({"action": "html", "path": "/data_credentials/123/probe"})
-    assert probe(run, 123)[0] == "unknown"
+    assert probe(live, 123)[0] == "unknown"
 
 
 def test_hazard_e_the_pager_is_not_cut_by_a_server_cap(sandbox: Sandbox, live: Session) -> None:

@@ -32,8 +32,10 @@ class Parser(argparse.ArgumentParser):
         raise usage(message, f"see {self.prog} --help")
 
 
-def build_parser(command: str, description: str, example: str, *, writes: bool = False) -> Parser:
-    """A parser with the common flags; ``example`` is one runnable command line."""
+def build_parser(
+    command: str, description: str, example: str, *, writes: bool = False, formats: tuple[str, ...] = ()
+) -> Parser:
+    """A parser with the common flags; ``example`` is one runnable command line, ``formats`` are the command's own."""
     parser = Parser(
         prog=f"{command}.py",
         description=description,
@@ -42,7 +44,7 @@ def build_parser(command: str, description: str, example: str, *, writes: bool =
         allow_abbrev=False,
     )
     common = parser.add_argument_group("common")
-    common.add_argument("--format", choices=FORMATS, help="default: table on a terminal, json otherwise")
+    common.add_argument("--format", choices=(*FORMATS, *formats), help="default: table on a terminal, json otherwise")
     common.add_argument("--output", metavar="FILE", help="write the result to FILE (0600, atomically)")
     common.add_argument("--fields", metavar="A,B", help="only these fields, dotted for nested ones")
     common.add_argument("--env-file", metavar="FILE", help="read the NEXLA_* settings from FILE, not the environment")
@@ -80,6 +82,11 @@ def _positive(text: str, kind: type[float] | type[int], top: float) -> Any:
 def seconds(text: str) -> float:
     """An argument in seconds: above 0, at most a week."""
     return float(_positive(text, float, 7 * 86_400))
+
+
+def hours(text: str) -> float:
+    """An argument in hours: above 0, at most ten years."""
+    return float(_positive(text, float, 87_600))
 
 
 def _rate(text: str) -> float:

@@ -14,51 +14,18 @@ from .flows import Member, run_rows
 from .journal import Entry
 from .kinds import KINDS, Row, item_path
 from .limits import Clock
+from .probes import probe
 from .resources import by_name, one_of
 from .transport import ApiError, call
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between polls
 SAMPLE_COUNT = 10
-GOOD_PROBE = ("200", "ok", "success")
 
 
 class _Check(Step):
     """A step that writes nothing."""
 
     writes = False
-
-
-def probe(run: Run, number: int) -> tuple[str, str]:
-    """Test a credential. Success is an empty 200; a failure carries the outside system's status and a message.
-
-    Returns:
-        ``ok``, ``failed`` or ``unknown``, and why. Anything that is no clear success is never ``ok``.
-    """
-    try:
-        answer = call(
-            run.session,
-            "GET",
-            item_path(KINDS["credentials"], number, "probe"),
-            expect=(type(None), dict, list, str, int),
-        )
-    except ApiError as error:
-        if error.http_status == 404:
-            raise OperatorError(
-                Exit.NOT_FOUND,
-                f"there is no credential {number}",
-                hint="see python scripts/list_resources.py --type credentials --all",
-                http_status=404,
-                resource={"type": "credentials", "id": number},
-            ) from error
-        if error.http_status == 401:
-            raise
-        clear = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
-        return ("failed" if clear else "unknown"), error.message
-    if answer.data is None:
-        return "ok", ""
-    status = answer.data.get("status") if isinstance(answer.data, dict) else answer.data
-    good = str(status).lower() in GOOD_PROBE
-    return ("ok", "") if good else ("unknown", f"the probe answered {status!r}")
 
 
 class ProbeStep(_Check):
@@ -75,7 +42,7 @@ class ProbeStep(_Check):
         if number is None:
             return Found("check")
         if number not in done:
-            done[number] = probe(run, number)
+            done[number] = probe(run.session, number)
         verdict, reason = done[number]
         if verdict == "failed":
             raise OperatorError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .errors import Exit, config_error, usage
-from .redact import redact
+from .redact import redact, redact_text
 
 WIDTH = 160  # of a table that goes into a pipe or file
 FORMATS = ("table", "json", "ndjson", "csv")
@@ -27,6 +27,7 @@ class Result:
         warnings: likewise.
         code: exit code; FINDINGS makes ``ok`` false.
         columns: of a table or CSV; default: the keys of the first row.
+        text: the result as Markdown or the like, for a format of the command's own.
         table: the key of an object's data under which the rows for a table or CSV stand.
     """
 
@@ -36,6 +37,7 @@ class Result:
     code: Exit = Exit.OK
     columns: Sequence[str] = ()
     table: str | None = None
+    text: str = ""
 
     def rows(self) -> Iterator[Any]:
         """The data as rows; an object is one row."""
@@ -136,6 +138,9 @@ class Renderer:
     def _write(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
         if self.form in ("table", "csv") and isinstance(result.data, dict) and result.table in result.data:
             result = replace(result, data=result.data[str(result.table)])
+        if self.form not in FORMATS:
+            out.write(redact_text(result.text))
+            return
         writer = {"json": self._json, "ndjson": self._ndjson, "csv": self._csv, "table": self._table}[self.form]
         writer(result, meta, out)
 

@@ -1,0 +1,71 @@
+"""The health report as a page and as Markdown."""
+
+from __future__ import annotations
+
+from . import html_page
+from .health import HEALTHY, UNHEALTHY, UNKNOWN
+from .html_page import Cell, Line
+from .kinds import Row
+from .redact import redact_text
+
+COLUMNS = ["Verdict", "Type", "Id", "Name", "Flow", "Status", "Last run", "Records", "Errors", "Runs", "Issues"]
+TONES = {HEALTHY: "good", UNHEALTHY: "bad", UNKNOWN: "dim"}
+WORST_FIRST = (UNHEALTHY, UNKNOWN, HEALTHY)
+
+
+def counts(rows: list[Row]) -> dict[str, int]:
+    return {name: sum(row["verdict"] == name for row in rows) for name in WORST_FIRST}
+
+
+def page(rows: list[Row], host: str, at: str) -> str:
+    """The report as one self-contained HTML page."""
+    found = counts(rows)
+    tiles = [(name, number, TONES[name] if number else "") for name, number in found.items()]
+    tiles.append(("checked", len(rows), ""))
+    first: dict[int | None, str] = {}
+    for row in rows:
+        first.setdefault(row["flow"], _anchor(row))
+    lines = [_line(row, first[row["flow"]]) for row in rows]
+    return html_page.render("Nexla health", f"{host}, {at}", tiles, COLUMNS, lines, "Verdict")
+
+
+def _anchor(row: Row) -> str:
+    return f"{row['type']}-{row['id']}"
+
+
+def _line(row: Row, origin: str) -> Line:
+    cells = [
+        Cell(row["verdict"], WORST_FIRST.index(row["verdict"]), TONES[row["verdict"]]),
+        Cell(row["type"]),
+        Cell(row["id"]),
+        Cell(row["name"]),
+        Cell(row["flow"], link=f"#{origin}" if row["flow"] is not None else ""),
+        Cell(row["status"]),
+        Cell(row["last_run"]),
+        Cell(row["records"]),
+        Cell(row["errors"]),
+        Cell("", row["records"], svg=html_page.bars(row["history"])),
+        Cell("; ".join(row["issues"])),
+    ]
+    return Line(cells, _anchor(row), row["verdict"])
+
+
+def markdown(rows: list[Row], host: str, at: str) -> str:
+    """The report for a chat or a pull request: what is not healthy, and how many are."""
+    found = counts(rows)
+    head = ", ".join(f"{number} {name}" for name, number in found.items())
+    lines = [f"### Nexla health: {head}", "", f"{host}, {at}", ""]
+    bad = [row for row in rows if row["verdict"] != HEALTHY]
+    if bad:
+        lines += ["| Verdict | Resource | Name | Last run | Issues |", "|---|---|---|---|---|"]
+    for row in bad:
+        cells = [row["verdict"], f"{row['type']} {row['id']}", row["name"], row["last_run"], "; ".join(row["issues"])]
+        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    text = redact_text("" if value is None else str(value)).replace("\n", " ")
+    for mark in "\\|`*_<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text
