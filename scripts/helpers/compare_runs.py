@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import Exit, OperatorError
+from .flows import Flow, Member
 from .kinds import Row
 from .logs import EARLY, read_lines, shape
 from .output import Result
@@ -24,26 +25,36 @@ def compare(session: Session, target: Target, run_id: int | None, workers: int) 
         OperatorError: NOT_FOUND, when there is no failed run, or no good one before it.
     """
     runs = member_runs(session, target.flow, workers=workers)
-    bad, good = pick(target, runs, run_id)
+    bad, good = pick(target.flow, runs, run_id)
     warnings: list[str] = []
-    logs = {run: list(_lines(session, target, run, warnings)) for run in (bad, good)}
+    lines = [line for run in (bad, good) for line in _lines(session, target, run, warnings)]
+    report = difference(target.flow, runs, lines, bad, good)
+    columns = ("member", "records", "records_good", "errors", "errors_good", "size", "size_good")
+    return Result(report, {"failed_run": bad, "good_run": good}, warnings, columns=columns, table="members")
+
+
+def difference(flow: Flow, runs: Runs, lines: list[Row], bad: int, good: int) -> Row:
+    """A failed and a good run: numbers of every member, seconds of log time, the first lines that only one has."""
+    logs = {run: [line for line in lines if line["run_id"] == run] for run in (bad, good)}
     rows = []
-    for member in target.flow.origin.walk():
+    for member in flow.origin.walk():
         row = {"member": member.label, "type": member.kind, "id": member.id}
         rows.append(row | _numbers(runs[member.kind, member.id], bad, good))
-    report = {
+    return {
         "failed_run": {"run_id": bad, "started": iso(bad), "seconds": _seconds(logs[bad])},
         "good_run": {"run_id": good, "started": iso(good), "seconds": _seconds(logs[good])},
         "members": rows,
         "only_in_failed": _new_lines(logs[bad], logs[good]),
         "only_in_good": _new_lines(logs[good], logs[bad]),
     }
-    columns = ("member", "records", "records_good", "errors", "errors_good", "size", "size_good")
-    return Result(report, {"failed_run": bad, "good_run": good}, warnings, columns=columns, table="members")
 
 
-def pick(target: Target, runs: Runs, run_id: int | None) -> tuple[int, int]:
-    """The failed run (the newest with errors anywhere in the flow) and the last good one before it."""
+def pick(flow: Flow, runs: Runs, run_id: int | None) -> tuple[int, int]:
+    """The failed run (the newest with errors anywhere in the flow) and the last good one before it.
+
+    Raises:
+        OperatorError: NOT_FOUND.
+    """
     errors: dict[int, int] = {}
     records: dict[int, int] = {}
     for rows in runs.values():
@@ -52,21 +63,21 @@ def pick(target: Target, runs: Runs, run_id: int | None) -> tuple[int, int]:
             records[run.id] = records.get(run.id, 0) + run.records
     failed = [number for number, count in errors.items() if count]
     if run_id is None and not failed:
-        raise _nothing(target, "has had no run with errors")
+        raise _nothing(flow.origin, "has had no run with errors")
     bad = run_id if run_id is not None else max(failed)
     good = [number for number, count in errors.items() if number < bad and not count and records[number]]
     if not good:
-        raise _nothing(target, f"has had no good run before run {bad}")
+        raise _nothing(flow.origin, f"has had no good run before run {bad}")
     return bad, max(good)
 
 
-def _nothing(target: Target, text: str) -> OperatorError:
-    hint = f"python scripts/operate_flow.py --operation metrics --by run --resource-type {target.kind.name} "
+def _nothing(origin: Member, text: str) -> OperatorError:
+    hint = f"python scripts/operate_flow.py --operation metrics --by run --resource-type {origin.kind} "
     return OperatorError(
         Exit.NOT_FOUND,
-        f"{target.kind.singular} {target.id} {text}, as far as its run summaries go back",
-        hint=hint + f"--resource-id {target.id}",
-        resource={"type": target.kind.name, "id": target.id},
+        f"the flow of {origin.label} {text}, as far as its run summaries go back",
+        hint=hint + f"--resource-id {origin.id}",
+        resource={"type": origin.kind, "id": origin.id},
     )
 
 

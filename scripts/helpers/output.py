@@ -27,7 +27,8 @@ class Result:
         warnings: likewise.
         code: exit code; FINDINGS makes ``ok`` false.
         columns: of a table or CSV; default: the keys of the first row.
-        text: the result as Markdown or the like, for a format of the command's own.
+        text: the result as Markdown or the like, for a format of the command's own; ``only_text`` prints it whatever
+            the format is.
         table: the key of an object's data under which the rows for a table or CSV stand.
     """
 
@@ -38,6 +39,7 @@ class Result:
     columns: Sequence[str] = ()
     table: str | None = None
     text: str = ""
+    only_text: bool = False
 
     def rows(self) -> Iterator[Any]:
         """The data as rows; an object is one row."""
@@ -138,7 +140,7 @@ class Renderer:
     def _write(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
         if self.form in ("table", "csv") and isinstance(result.data, dict) and result.table in result.data:
             result = replace(result, data=result.data[str(result.table)])
-        if self.form not in FORMATS:
+        if self.form not in FORMATS or result.only_text:
             out.write(redact_text(result.text))
             return
         writer = {"json": self._json, "ndjson": self._ndjson, "csv": self._csv, "table": self._table}[self.form]
