@@ -34,6 +34,7 @@ class Store:
         )
         self._kinds: Snapshot = {}
         self._next: dict[str, int] = {}
+        self._highest: dict[str, int] = {}
         self._index: dict[tuple[str, str, Any], dict[int, Doc]] = {}
         self._indexed: dict[tuple[str, str, int], Any] = {}
         self.versions: dict[str, int] = {}
@@ -42,8 +43,7 @@ class Store:
 
     def new_id(self, kind: str) -> int:
         """The next free id of a kind; ids are never used again within one life of the process."""
-        highest = max(self._kinds.get(kind, {}), default=0)
-        self._next[kind] = max(self._next.get(kind, FIRST_FREE_ID - 1), highest) + 1
+        self._next[kind] = max(self._next.get(kind, FIRST_FREE_ID - 1), self._highest.get(kind, 0)) + 1
         return self._next[kind]
 
     def put(self, kind: str, doc: Doc) -> Doc:
@@ -56,6 +56,7 @@ class Store:
 
     def _keep(self, kind: str, number: int, doc: Doc) -> None:
         self._kinds.setdefault(kind, {})[number] = doc
+        self._highest[kind] = max(self._highest.get(kind, 0), number)
         self.versions[kind] = self.versions.get(kind, 0) + 1
         for name in INDEXED.get(kind, ()):
             self._drop(kind, name, number)

@@ -1,0 +1,269 @@
+"""operate_flow.py: what it says before and after, restart gives back the same set, and a killed restart is resumed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Done, Sandbox
+
+RESTART_WRITES = 5  # of the demo flow: pause source and destination, activate destination, nexset, source
+KINDS = {"sources": "sources", "nexsets": "nexsets", "destinations": "sinks"}
+
+
+def operate(sandbox: Sandbox, operation: str, kind: str = "flows", number: int = 1230, *more: str) -> Done:
+    return sandbox.run(
+        "operate_flow.py", "--operation", operation, "--resource-type", kind, "--resource-id", str(number), *more
+    )
+
+
+def statuses(sandbox: Sandbox, number: int = 123) -> dict[str, str]:
+    snapshot = sandbox.snapshot()
+    return {name: row["status"] for name, kind in KINDS.items() for row in snapshot[kind] if row["id"] == number}
+
+
+def branch(sandbox: Sandbox, status: str) -> int:
+    """A second destination below the demo flow's nexset."""
+    _, sink = sandbox.api(
+        "POST",
+        "/data_sinks",
+        {"name": "second", "sink_type": "postgres", "data_credentials_id": 456, "data_set_id": 123,
+         "sink_config": {"table": "second", "database": "warehouse", "mapping": {"mode": "auto"}}},
+    )  # fmt: skip
+    if status == "ACTIVE":
+        sandbox.api("PUT", f"/data_sinks/{sink['id']}/activate")
+    return int(sink["id"])
+
+
+def test_status_shows_each_members_own_status_and_the_next_run(sandbox: Sandbox) -> None:
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    done = operate(sandbox, "status")
+    assert done.code == 0, done.err
+    members = {(m["type"], m["id"]): m for m in done.data["members"]}
+    assert [m["status"] for m in members.values()] == ["ACTIVE", "ACTIVE", "PAUSED"]
+    assert members["sources", 123]["records"] == 500
+    assert done.data["next_run"].endswith("T06:00:00.000Z")
+    paused = operate(sandbox, "status", "flows", 4560).data
+    assert (paused["next_run"], paused["next_run_reason"]) == (None, "the source is PAUSED")
+
+
+def test_a_dry_run_plans_and_writes_nothing(sandbox: Sandbox) -> None:
+    sandbox.clear_journal()
+    done = operate(sandbox, "pause", "flows", 1230, "--dry-run")
+    assert (done.code, done.data["to_do"], sandbox.writes()) == (0, 3, [])
+    assert [step["changes"] for step in done.data["steps"]] == [{"status": ["ACTIVE", "PAUSED"]}] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "scope", "paused"),
+    [
+        ("destinations", 123, "node", {"destinations"}),
+        ("sources", 123, "node", {"sources", "nexsets"}),
+        ("nexsets", 123, "downstream", {"nexsets", "destinations"}),
+        ("destinations", 123, "flow", {"sources", "nexsets", "destinations"}),
+        ("flows", 1231, None, {"sources", "nexsets", "destinations"}),
+    ],
+)
+def test_pause_changes_what_is_in_scope_and_nothing_else(
+    sandbox: Sandbox, kind: str, number: int, scope: str | None, paused: set[str]
+) -> None:
+    done = operate(sandbox, "pause", kind, number, *(["--scope", scope] if scope else []))
+    assert done.code == 0, done.err
+    assert {name for name, status in statuses(sandbox).items() if status == "PAUSED"} == paused
+    sandbox.clear_journal()
+    again = operate(sandbox, "pause", kind, number, *(["--scope", scope] if scope else []))
+    assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
+
+
+def test_restart_gives_back_exactly_what_was_on(sandbox: Sandbox) -> None:
+    resting = branch(sandbox, "INIT")
+    sandbox.api("PUT", f"/data_sinks/{resting}/pause")
+    sandbox.clear_journal()
+    done = operate(sandbox, "restart")
+    assert done.code == 0, done.err
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
+    assert sandbox.api("GET", f"/data_sinks/{resting}")[1]["status"] == "PAUSED"
+    assert len(sandbox.writes()) == RESTART_WRITES
+    assert f"/data_sinks/{resting}" not in " ".join(sandbox.writes())
+
+
+def test_restart_keeps_a_detected_nexset_paused_although_its_source_wakes_it(sandbox: Sandbox) -> None:
+    sandbox.api("PUT", "/data_sets/123/pause")
+    done = operate(sandbox, "restart")
+    assert done.code == 0, done.err
+    assert statuses(sandbox) == {"sources": "ACTIVE", "nexsets": "PAUSED", "destinations": "ACTIVE"}
+
+
+def test_restart_of_a_flow_at_rest_changes_nothing_and_says_so(sandbox: Sandbox) -> None:
+    sandbox.clear_journal()
+    done = operate(sandbox, "restart", "flows", 4560)
+    assert (done.code, done.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
+    assert "nothing was ACTIVE" in done.json["warnings"][0]
+
+
+def test_a_refused_member_takes_the_others_back(sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "status", "status": 405, "method": "PUT", "path": "/data_sinks/123/pause", "times": 9})
+    done = operate(sandbox, "pause")
+    assert done.code == 9, done.err
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
+    sandbox.faults({"action": "status", "status": 405, "method": "PUT", "path": "/data_sinks/123/pause", "times": 9})
+    kept = operate(sandbox, "pause", "flows", 1230, "--on-failure", "keep")
+    assert (kept.code, kept.json["data"]["outcome"]) == (1, "kept")
+    assert statuses(sandbox) == {"sources": "PAUSED", "nexsets": "PAUSED", "destinations": "ACTIVE"}
+    sandbox.faults()
+    resumed = operate(sandbox, "pause", "flows", 1230, "--resume")
+    assert (resumed.code, set(statuses(sandbox).values())) == (0, {"PAUSED"})
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_restart_that_is_killed_anywhere_is_resumed_to_the_same_set(
+    sandbox: Sandbox, tmp_path: Path, when: str
+) -> None:
+    """Every write of the restart is hit; the branch that rested must never be woken."""
+    for number in range(1, RESTART_WRITES + 1):
+        sandbox.reset("demo")
+        resting = branch(sandbox, "INIT")
+        sandbox.state = tmp_path / f"{when}-{number}"
+        child = sandbox.start("operate_flow.py", "--operation", "restart", "--resource-id", "1230")
+        sandbox.faults({"action": "kill", "method": "PUT", "nth": number, "when": when, "pid": child.pid})
+        child.communicate("go\n", timeout=60)
+        sandbox.faults()
+        assert child.returncode == -9, f"write {number} was never sent"
+        resumed = operate(sandbox, "restart", "flows", 1230, "--resume")
+        assert resumed.code == 0, f"killed {when} write {number}: {resumed.err}"
+        assert set(statuses(sandbox).values()) == {"ACTIVE"}, number
+        assert sandbox.api("GET", f"/data_sinks/{resting}")[1]["status"] == "INIT"
+        sandbox.clear_journal()
+        again = operate(sandbox, "status")
+        assert (again.code, sandbox.writes()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"action": "reset", "when": "after"},
+        {"action": "status", "status": 503, "when": "after"},
+        {"action": "html", "when": "after"},
+        {"action": "cut", "when": "after"},
+    ],
+)
+def test_a_lost_answer_never_starts_two_runs(sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    before = sandbox.api("GET", "/data_sources/123")[1]["run_ids"]
+    sandbox.faults({**fault, "method": "PUT", "path": "/data_sources/123/activate"})
+    sandbox.clear_journal()
+    done = operate(sandbox, "run-now", "sources", 123)
+    assert done.code == 0, done.err
+    after = sandbox.api("GET", "/data_sources/123")[1]["run_ids"]
+    assert len(after) - len(before) == 1
+    assert sandbox.writes() == ["PUT /data_sources/123/activate"]
+
+
+def test_run_now_that_never_began_is_unknown_not_success(sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "reset", "when": "before", "method": "PUT", "path": "/data_sources/123/activate"})
+    done = operate(sandbox, "run-now", "sources", 123)
+    assert (done.code, done.error["name"]) == (13, "UNKNOWN_OUTCOME")
+
+
+def test_run_now_of_a_paused_source_is_refused_and_leaves_nothing(sandbox: Sandbox) -> None:
+    sandbox.clear_journal()
+    done = operate(sandbox, "run-now", "sources", 456)
+    assert (done.code, sandbox.writes()) == (1, [])
+    assert "activate" in done.error["hint"]
+    again = operate(sandbox, "run-now", "sources", 456)
+    assert again.code == 1  # no unfinished journal stands in the way
+
+
+def test_wait_tells_what_became_of_the_run(sandbox: Sandbox) -> None:
+    empty = operate(sandbox, "run-now", "sources", 123, "--wait")
+    assert (empty.code, empty.data["run"]["outcome"]) == (0, "empty")
+    assert "read no records" in empty.json["warnings"][0]
+    file = sandbox.data / "buckets" / "demo-bucket" / "orders" / "more.csv"
+    header = (sandbox.data / "buckets" / "demo-bucket" / "orders" / "orders.csv").read_text().splitlines()
+    file.write_text("\n".join([header[0], header[1]]) + "\n")
+    try:
+        done = operate(sandbox, "run-now", "sources", 123, "--wait")
+    finally:
+        file.unlink()
+    assert (done.code, done.data["run"]["outcome"]) == (0, "ok"), done.err
+    assert [m["records"] for m in done.data["run"]["members"]] == [1, 1, 1]
+    failed = operate(sandbox, "run-now", "sources", 789, "--wait")
+    assert (failed.code, failed.data["run"]["outcome"]) == (10, "errors")
+
+
+def test_wait_ends_with_the_deadline_and_says_that_nothing_is_known(sandbox: Sandbox) -> None:
+    done = operate(sandbox, "status", "sources", 123, "--wait", "--wait-timeout", "0.4")
+    assert (done.code, done.error["name"]) == (12, "TIMEOUT")
+    assert done.json["data"]["outcome"] == "unknown"
+
+
+def test_metrics_are_the_sum_of_the_runs_by_day_and_by_run(sandbox: Sandbox) -> None:
+    data = operate(sandbox, "metrics", "sources", 123, "--days", "5").data
+    assert len(data["daily"]) == 5
+    assert data["totals"]["records"] == sum(run["records"] for run in data["runs"]) == 4 * 480 + 500
+    assert data["totals"]["runs_with_errors"] == 1
+    assert (
+        data["records_by_day"][-1] == "█" or data["records_by_day"][-2] == "█" or len(set(data["records_by_day"])) == 1
+    )
+    csv = operate(sandbox, "metrics", "sources", 123, "--format", "csv", "--by", "run").out.splitlines()
+    assert csv[0] == "run_id,started,records,errors,size"
+    none = operate(sandbox, "metrics", "destinations", 789).data
+    assert (none["totals"]["runs"], none["totals"]["error_share"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        (["--operation", "status", "--resource-id", "0"], 2, "positive number"),
+        (["--operation", "status"], 2, "either --resource-id or --name"),
+        (["--operation", "status", "--resource-type", "teams", "--resource-id", "42"], 2, "not part of a flow"),
+        (["--operation", "status", "--resource-id", "99999"], 5, "no flow 99999"),
+        (["--operation", "status", "--resource-type", "sources", "--name", "no such"], 5, "no source is named"),
+        (["--operation", "pause", "--resource-id", "1230", "--wait"], 2, "--wait does not go"),
+        (["--operation", "status", "--resource-id", "1230", "--dry-run"], 2, "changes nothing"),
+        (["--operation", "metrics", "--resource-id", "1230", "--days", "0"], 2, "--days"),
+    ],
+)
+def test_wrong_input_is_told_and_leaves_no_trace(sandbox: Sandbox, args: list[str], code: int, text: str) -> None:
+    sandbox.clear_journal()
+    done = sandbox.run("operate_flow.py", *args)
+    assert (done.code, sandbox.writes()) == (code, []), done.err
+    assert text in done.error["message"] + done.error["hint"]
+
+
+def test_a_name_that_several_have_prints_the_candidates(sandbox: Sandbox) -> None:
+    sandbox.api("POST", "/data_sources", {"name": "orders", "source_type": "s3"})
+    done = sandbox.run("operate_flow.py", "--operation", "pause", "--resource-type", "sources", "--name", "orders")
+    assert done.code == 5
+    assert 123 in done.error["resource"]["candidates"]
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
+
+
+def test_two_at_once_do_not_mix(sandbox: Sandbox) -> None:
+    children = [sandbox.start("operate_flow.py", "--operation", "restart", "--resource-id", "1230") for _ in range(2)]
+    for child in children:
+        assert child.stdin
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    outs = [child.communicate(timeout=60) for child in children]
+    codes = sorted(child.returncode for child in children)
+    assert codes in ([0, 0], [0, 1]), outs
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
+    for child, (_, err) in zip(children, outs, strict=True):
+        if child.returncode:
+            assert "another run holds the journal" in json.loads(err.splitlines()[-1])["error"]["message"]
+
+
+def test_read_only_blocks_every_operation_that_writes(sandbox: Sandbox) -> None:
+    for operation in ("pause", "activate", "restart"):
+        number = "4560" if operation == "activate" else "1230"
+        done = sandbox.run(
+            "operate_flow.py", "--operation", operation, "--resource-id", number, env={"NEXLA_READ_ONLY": "1"}
+        )
+        assert done.code == 3, (operation, done.err)
+    run = sandbox.run("operate_flow.py", "--operation", "run-now", "--resource-type", "sources", "--resource-id", "123",
+                      env={"NEXLA_READ_ONLY": "1"})  # fmt: skip
+    assert run.code == 3
+    assert sandbox.writes() == []
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
