@@ -102,7 +102,8 @@ def _bulk(app: App, body: Any, query: Mapping[str, str]) -> Any:
     request = Request(app.world, "POST", "/data_sources", {}, {}, {}, {}, "", user)
     for number in range(1, int(body["count"]) + 1):
         name = body.get("name", "bulk-{n}").replace("{n}", str(number))
-        sources.new_source(request, {"name": name, "source_type": "s3", "tags": body.get("tags", [])})
+        doc = sources.new_source(request, {"name": name, "source_type": "s3", "tags": body.get("tags", [])})
+        doc["status"] = body.get("status", doc["status"])
     return {"made": body["count"]}
 
 

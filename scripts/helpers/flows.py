@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .errors import Exit, OperatorError
 from .kinds import KINDS, Kind, Row, item_path
 from .session import Session
 from .transport import ApiError, call
@@ -135,11 +136,18 @@ def flow_from(body: Row, index: int = 0) -> Flow | None:
 
 
 def run_rows(session: Session, kind: Kind, number: int, size: int = 20) -> list[Row]:
-    """The newest run rows of a resource: ``runId`` (epoch ms), ``records``, ``size``, ``errors``; no status."""
+    """The newest run rows of a resource: ``runId`` (epoch ms), ``records``, ``size``, ``errors``; no status.
+
+    Raises:
+        ApiError: they could not be read.
+        OperatorError: UPSTREAM, for an answer of an unknown shape, which must not pass for no runs.
+    """
     params: dict[str, Any] = {"groupby": "runId", "orderby": "runId", "page": 1, "size": size}
     metrics = call(session, "GET", item_path(kind, number, "metrics", "run_summary"), params=params).data.get("metrics")
     data = metrics.get("data") if isinstance(metrics, dict) else metrics
-    return [row for row in data or [] if isinstance(row, dict)]
+    if not isinstance(data, list):
+        raise OperatorError(Exit.UPSTREAM, f"the runs of {kind.singular} {number} came in an unknown shape")
+    return [row for row in data if isinstance(row, dict)]
 
 
 def summary(flow: Row) -> Row:

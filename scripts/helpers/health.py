@@ -174,6 +174,9 @@ def _stalled(facts: Facts, limits: Limits, now: float) -> Check:
         return Check("stalled", NONE)
     newest = facts.newest or 0.0
     waits_for = facts.source_run / 1000 or newest
+    due = facts.schedule.last_before(now - limits.stall_minutes * 60) if facts.schedule else None
+    if due is not None and newest < due <= facts.source_run / 1000:
+        waits_for = due  # of several runs that it waits for, the oldest that is certain
     behind = newest < waits_for or facts.source_run == 0
     if behind and now - waits_for > limits.stall_minutes * 60:
         return Check("stalled", BAD, f"it is PROCESSING, and has delivered nothing for {age_text(now - waits_for)}")
