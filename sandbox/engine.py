@@ -108,7 +108,7 @@ class Engine(threading.Thread):
         now = self.world.clock.now()
         for source in self.world.store.where("sources", status="ACTIVE"):
             cron = (source.get("source_config") or {}).get("start.cron")
-            if not cron:
+            if not cron or source.get("stuck"):  # stuck: a rehearsal of a scheduler that has lost a source
                 continue
             known = self._next_fire.get(source["id"])
             if known is None or known[0] != cron:

@@ -156,6 +156,7 @@ def plant_demo(world: World) -> None:
     _history(world, 456, [DAY * n for n in range(3, 9)], 40)
     _history(world, 321, [DAY * n for n in range(6, 12)], 20)
     _set(world, 321, "ACTIVE")
+    world.store.put("sources", {**(world.store.get("sources", 321) or {}), "stuck": True})
     world.store.commit()
 
 

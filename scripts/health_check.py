@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from helpers import cli
 from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result
+from helpers.output import Result, checked_file
 
 if TYPE_CHECKING:
     from helpers.flows import Flow, Member
@@ -117,6 +117,9 @@ def _check(args: argparse.Namespace) -> None:
         raise usage("--tag, --project and --access-role go with --all")
     if not 1 <= args.last <= 100 or args.open_after < 1 or args.clear_after < 1 or args.remind_hours < 0:
         raise usage("--last is 1 to 100, --open-after and --clear-after at least 1, --remind-hours at least 0")
+    for flag in ("report", "state"):
+        if getattr(args, flag) is not None:
+            checked_file(getattr(args, flag), f"--{flag}")
     if (args.alert_webhook or args.alert_webhook_file) and not args.state:
         raise usage("an alert webhook needs --state FILE", "without it every run would alert again")
 

@@ -23,7 +23,7 @@ def page(rows: list[Row], host: str, at: str) -> str:
     tiles = [(name, number, TONES[name] if number else "") for name, number in found.items()]
     tiles.append(("checked", len(rows), ""))
     first: dict[int | None, str] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["type"] != "sources"):
         first.setdefault(row["flow"], _anchor(row))
     lines = [_line(row, first[row["flow"]]) for row in rows]
     return html_page.render("Nexla health", f"{host}, {at}", tiles, COLUMNS, lines, "Verdict")
@@ -35,19 +35,23 @@ def _anchor(row: Row) -> str:
 
 def _line(row: Row, origin: str) -> Line:
     cells = [
-        Cell(row["verdict"], WORST_FIRST.index(row["verdict"]), TONES[row["verdict"]]),
-        Cell(row["type"]),
+        Cell(row["verdict"], WORST_FIRST.index(row["verdict"]), TONES[row["verdict"]], short=True),
+        Cell(row["type"], short=True),
         Cell(row["id"]),
         Cell(row["name"]),
         Cell(row["flow"], link=f"#{origin}" if row["flow"] is not None else ""),
-        Cell(row["status"]),
-        Cell(row["last_run"]),
+        Cell(row["status"], short=True),
+        Cell(_minute(row["last_run"]), row["last_run"] or "", short=True),
         Cell(row["records"]),
         Cell(row["errors"]),
         Cell("", row["records"], svg=html_page.bars(row["history"])),
         Cell("; ".join(row["issues"])),
     ]
     return Line(cells, _anchor(row), row["verdict"])
+
+
+def _minute(moment: str | None) -> str:
+    return f"{moment[:10]} {moment[11:16]} UTC" if moment else ""
 
 
 def markdown(rows: list[Row], host: str, at: str) -> str:

@@ -27,6 +27,7 @@ class Cell:
     Attributes:
         text: shown, after escaping and redaction.
         sort: what it is sorted by; default the text. Empty cells come last.
+        short: never broken into lines on a wide screen.
         tone: ``good``, ``bad``, ``dim`` or nothing.
         link: ``#id`` of a row on the page.
         svg: markup made by this module, instead of the text.
@@ -35,6 +36,7 @@ class Cell:
     text: Any = ""
     sort: Any = None
     tone: str = ""
+    short: bool = False
     link: str = ""
     svg: str = ""
 
@@ -83,7 +85,7 @@ def _cell(cell: Cell, name: str) -> str:
         shown = f'<a href="{_clean(cell.link)}">{shown}</a>'
     elif cell.tone:
         shown = f'<span class="{cell.tone}">{shown}</span>'
-    kind = ' class="number"' if isinstance(cell.text, int | float) else ""
+    kind = ' class="number"' if isinstance(cell.text, int | float) else ' class="short"' if cell.short else ""
     sort = _clean(cell.text if cell.sort is None else cell.sort)
     return f'<td{kind} data-label="{_clean(name)}" data-sort="{sort}"><span>{shown}</span></td>'
 

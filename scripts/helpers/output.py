@@ -69,15 +69,19 @@ def choose(rows: Iterable[Any], fields: list[str], warn: Callable[[str], None]) 
         warn(f"no row has the field {', '.join(sorted(missing))}; known: {', '.join(known)}")
 
 
-def _checked_output(output: str) -> Path:
-    """The file that will be written, with symbolic links followed; a place that cannot be written is refused early."""
-    if not output.strip():
-        raise usage("--output is empty", "give a file, or - for standard output")
-    target = Path(output).resolve()
+def checked_file(name: str, flag: str) -> Path:
+    """The file that will be written, with symbolic links followed; a place that cannot be written is refused early.
+
+    Raises:
+        OperatorError: USAGE or CONFIG.
+    """
+    if not name.strip():
+        raise usage(f"{flag} is empty", "give a file")
+    target = Path(name).resolve()
     if target.is_dir():
-        raise usage(f"--output {output} is a folder", "give a file")
+        raise usage(f"{flag} {name} is a folder", "give a file")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise config_error(f"cannot write {output}: no such folder, or it cannot be written")
+        raise config_error(f"cannot write {name}: no such folder, or it cannot be written")
     return target
 
 
@@ -97,7 +101,7 @@ class Renderer:
     def __init__(
         self, command: str, form: str | None, output: str | None, fields: str | None, *, whole_rows: bool = False
     ) -> None:
-        self.command, self.output = command, None if output in (None, "-") else _checked_output(str(output))
+        self.command, self.output = command, None if output in (None, "-") else checked_file(str(output), "--output")
         self.form = form or ("table" if sys.stdout.isatty() and not self.output and not whole_rows else "json")
         self.fields = [name.strip() for name in fields.split(",") if name.strip()] if fields else []
         if fields is not None and not self.fields:
