@@ -9,7 +9,8 @@ from statistics import mean, median
 from typing import Any
 
 import pytest
-from helpers.health import Facts, Limits, as_row, judge, verdict
+from helpers.health import Facts, as_row, judge, verdict
+from helpers.health_config import Limits
 from helpers.runs import Run, merged
 from helpers.times import Schedule
 from hypothesis import HealthCheck, given, settings

@@ -78,7 +78,7 @@ def test_imports_point_one_way() -> None:
     order = [
         "errors", "redact", "config_file", "kinds", "settings", "limits", "output", "session", "transport",
         "resources", "writes", "flows", "times", "runs", "logs", "probes", "target", "status", "compare_runs",
-        "follow", "health", "health_facts", "health_config", "alert_text", "alerts", "html_page", "health_report",
+        "follow", "health_config", "health", "health_facts", "alert_text", "alerts", "html_page", "health_report",
         "evidence", "causes", "flow_graph",
         "journal", "changes", "switches", "watch", "flow_model", "flow_config", "flow_state", "flow_steps",
         "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan",

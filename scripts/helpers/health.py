@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import mean, median
-from typing import Any
 
+from .health_config import Limits
 from .kinds import Row
 from .runs import PAGE, Run
 from .times import Schedule, age_text, iso
 
-CHECKS = ("status", "freshness", "errors", "volume", "stalled", "quarantine", "credential")
 OK, BAD, UNKNOWN, NONE = "ok", "bad", "unknown", "none"  # none: the check does not apply
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 SETTLING = 900.0  # seconds: a younger run may still be growing, so that its volume says nothing
 FEWEST_BEFORE = 3  # runs that a median needs
 GROWTH, FEWEST_ERRORS = 3, 10  # quarantine: this many times the median, and at least this many
 DAY = 86_400.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is still healthy. ``sla`` holds max_age_hours, min_success_rate, max_error_rate, min_records_per_day."""
-
-    max_age_hours: float = 24.0
-    threshold: float = 0.2
-    last: int = 10
-    min_volume: float = 0.3
-    stall_minutes: float = 60.0
-    grace_minutes: float = 30.0
-    expected_status: str = "ACTIVE"
-    skip: frozenset[str] = frozenset()
-    sla: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -251,28 +235,3 @@ def as_row(facts: Facts, checks: list[Check]) -> Row:
         "checks": {check.name: check.verdict for check in checks},
         "history": [[run.id, run.records, run.errors] for run in runs[:30]],
     }
-
-
-SLA_NAMES = ("max_age_hours", "min_success_rate", "max_error_rate", "min_records_per_day")
-_SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
-_POSITIVE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
-LIMITS_SCHEMA: dict[str, Any] = {
-    "max_age_hours": _POSITIVE,
-    "threshold": _SHARE,
-    "last": {"type": "integer", "minimum": 1, "maximum": PAGE},
-    "min_volume": _SHARE,
-    "stall_minutes": _POSITIVE,
-    "grace_minutes": {"type": "number", "minimum": 0},
-    "expected_status": {"type": "string", "enum": ["ACTIVE", "PAUSED", "INIT"]},
-    "skip": {"type": "array", "items": {"type": "string", "enum": list(CHECKS)}},
-    "sla": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "max_age_hours": _POSITIVE,
-            "min_success_rate": _SHARE,
-            "max_error_rate": _SHARE,
-            "min_records_per_day": {"type": "number", "minimum": 0},
-        },
-    },
-}

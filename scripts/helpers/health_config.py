@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import config_file
 from .errors import usage
-from .health import CHECKS, LIMITS_SCHEMA, Limits
 from .kinds import checked_id, kind_of
 
 TYPES = ("sources", "nexsets", "destinations", "flows")
+CHECKS = ("status", "freshness", "errors", "volume", "stalled", "quarantine", "credential")
+MOST_RUNS = 100  # rows that one request for a run summary asks for
 HINT = "a monitoring config is like examples/monitoring.json; see REFERENCE.md, Monitoring"
+_SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
+_POSITIVE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
+LIMITS_SCHEMA: dict[str, Any] = {
+    "max_age_hours": _POSITIVE,
+    "threshold": _SHARE,
+    "last": {"type": "integer", "minimum": 1, "maximum": MOST_RUNS},
+    "min_volume": _SHARE,
+    "stall_minutes": _POSITIVE,
+    "grace_minutes": {"type": "number", "minimum": 0},
+    "expected_status": {"type": "string", "enum": ["ACTIVE", "PAUSED", "INIT"]},
+    "skip": {"type": "array", "items": {"type": "string", "enum": list(CHECKS)}},
+    "sla": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "max_age_hours": _POSITIVE,
+            "min_success_rate": _SHARE,
+            "max_error_rate": _SHARE,
+            "min_records_per_day": {"type": "number", "minimum": 0},
+        },
+    },
+}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -31,6 +54,21 @@ SCHEMA: dict[str, Any] = {
         "defaults": {"type": "object", "additionalProperties": False, "properties": LIMITS_SCHEMA},
     },
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is still healthy. ``sla`` holds max_age_hours, min_success_rate, max_error_rate, min_records_per_day."""
+
+    max_age_hours: float = 24.0
+    threshold: float = 0.2
+    last: int = 10
+    min_volume: float = 0.3
+    stall_minutes: float = 60.0
+    grace_minutes: float = 30.0
+    expected_status: str = "ACTIVE"
+    skip: frozenset[str] = frozenset()
+    sla: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
