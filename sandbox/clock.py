@@ -23,6 +23,10 @@ class Clock:
             raise ValueError("the clock only moves forward")
         self.offset += seconds
 
+    def reset(self) -> None:
+        """Back to real time; run ids begin anew with it."""
+        self.offset, self._last_run_id = 0.0, 0
+
     def iso(self, at: float | None = None) -> str:
         """ISO 8601 in UTC with milliseconds and Z, as the API writes times."""
         moment = datetime.fromtimestamp(self.now() if at is None else at, UTC)

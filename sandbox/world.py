@@ -52,7 +52,7 @@ class World:
         """Go back to a snapshot; what runs in the background is dropped."""
         self.generation += 1
         self.settings = dict(DEFAULTS)
-        self.clock.offset = 0.0
+        self.clock.reset()
         self.engine.forget()
         self.store.restore(snapshot)
         for name in ("batches", "quarantine"):

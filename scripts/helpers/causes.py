@@ -248,11 +248,15 @@ def read_errors(seen: Evidence) -> Iterator[Cause]:
 
 
 def transform_no_op(seen: Evidence) -> Iterator[Cause]:
+    """Samples come out as they went in: no transform is attached, or it matches nothing. When what is below it fails,
+    it may well be the reason."""
     for member in seen.flow.of_kind("nexsets"):
         pairs = seen.pairs.get(member.id) or []
         if pairs and all(before == after for before, after in pairs):
+            below = [sink for sink in member.walk() if sink.kind == "destinations"]
+            failing = any((run := seen.newest(sink)) and run.errors for sink in below)
             yield Cause(
-                50, "transform_no_op", member, f"the transform of {member.label} changes nothing",
+                27 if failing else 50, "transform_no_op", member, f"the transform of {member.label} changes nothing",
                 [f"{len(pairs)} of {len(pairs)} samples come out as they went in"],
                 command("list_resources", member).replace("--resource-type", "--type").replace("--resource-id", "--id")
                 + " --full",
