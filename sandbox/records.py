@@ -14,6 +14,7 @@ from sandbox.transforming import TransformError
 from sandbox.world import World
 
 SAMPLES_KEPT = 20
+QUARANTINE_SHOWN = 100  # records of a run that the API can show; the file has them all
 TYPES = {"data_sources": "SOURCE", "data_sets": "DATASET", "data_sinks": "SINK"}
 API_TYPES = {label: name for name, label in TYPES.items()}
 JSON_TYPES: dict[type, str] = {bool: "boolean", int: "number", float: "number", str: "string", list: "array"}
@@ -86,7 +87,14 @@ def quarantine(world: World, doc: Doc, label: str, run_id: int, bad: list[Doc]) 
     file = world.folder("quarantine") / f"{label.lower()}-{doc['id']}-{run_id}.jsonl"
     with file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(entry, ensure_ascii=False) + "\n" for entry in bad)
-    world.store.put("quarantine", {"resource_id": doc["id"], "label": label, "run_id": run_id, "file": str(file)})
+    entry = {
+        "resource_id": doc["id"],
+        "label": label,
+        "run_id": run_id,
+        "file": str(file),
+        "records": bad[:QUARANTINE_SHOWN],
+    }
+    world.store.put("quarantine", entry)
     first = bad[0]["error"]
     log(world, doc, label, run_id, f"{len(bad)} records in quarantine, first: {first}", severity="ERROR")
     notify(world, doc, label, f"{len(bad)} records in quarantine")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from sandbox.api import ApiError, Request, route
@@ -37,9 +35,7 @@ def _quarantined(world: World, label: str, number: int) -> list[Doc]:
     found = []
     entries = world.store.where("quarantine", label=label, resource_id=number)
     for entry in sorted(entries, key=lambda entry: entry["run_id"], reverse=True):
-        file = Path(entry["file"])
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        found += [(entry["run_id"], json.loads(line)) for line in lines]
+        found += [(entry["run_id"], row) for row in entry["records"]]
     return [_record(run_id, row, label, number) for run_id, row in found]
 
 

@@ -433,3 +433,55 @@ def test_the_contract_finds_violations() -> None:
         {}, {"name": "x", "sink_type": "s3", "data_credentials_id": 1, "data_set_id": 2}
     )
     assert json.dumps(contract.DOCUMENT["x-not-built"]).count("GET") > 50
+
+
+def test_notifications_are_listed_counted_and_marked(sandbox: Sandbox) -> None:
+    _, rows = sandbox.api("GET", "/notifications?level=ERROR")
+    assert any(row["resource_type"] == "SOURCE" and row["resource_id"] == 789 for row in rows)
+    assert sandbox.api("GET", "/notifications/count?read=0")[1]["count"] == len(rows)
+    assert sandbox.api("GET", f"/notifications/{rows[0]['id']}")[1]["message"] == rows[0]["message"]
+    assert sandbox.api("PUT", "/notifications/mark_read", {"ids": [rows[0]["id"], 99999]})[0] == 200
+    assert sandbox.api("GET", "/notifications/count?read=1")[1] == {"count": 1}
+    assert sandbox.api("PUT", "/notifications/mark_unread?notification_id=all")[0] == 200
+    assert sandbox.api("GET", "/notifications/count?read=0")[1]["count"] == len(rows)
+    assert sandbox.api("PUT", "/notifications/mark_read")[0] == 404
+    assert sandbox.api("DELETE", f"/notifications/{rows[0]['id']}")[0] == 200
+    assert sandbox.api("GET", f"/notifications/{rows[0]['id']}")[0] == 404
+
+
+def test_run_status_has_one_entry_for_each_destination(sandbox: Sandbox) -> None:
+    assert sandbox.api("GET", "/flows/1230/run_status/latest")[1] == [{"status": "SUCCESS", "output": {"sink_id": 123}}]
+    assert sandbox.api("GET", "/flows/1230/run_status/1")[1][0]["status"] == "PENDING"
+
+
+def test_quarantine_holds_the_bad_records_of_a_run(sandbox: Sandbox) -> None:
+    path = "/data_sources/123/probe/quarantine/sample"
+    _, body = sandbox.api("POST", path, {"page": 1, "per_page": 2})
+    assert (len(body["output"]["data"]), body["output"]["meta"]["totalCount"]) == (2, 3)
+    assert set(body["output"]["data"][0]) == {"nexlaMetaData", "error", "rawMessage"}
+    run = body["output"]["data"][0]["nexlaMetaData"]["runId"]
+    assert sandbox.api("POST", path, {"start_time": run + 1})[1]["output"]["data"] == []
+    assert sandbox.api("POST", "/data_sets/123/probe/quarantine/sample", {})[1]["output"]["data"] == []
+
+
+def test_a_missing_table_keeps_the_records_until_it_is_there(sandbox: Sandbox) -> None:
+    config = support.plant_orders(sandbox)
+    sink_config = {"table": "later", "database": "dw", "mapping": {"mode": "manual", "mapping": {"id": "id"}}}
+    _, source = sandbox.api(
+        "POST", "/data_sources", {**config["source"], "data_credentials_id": config["credential_id"]}
+    )
+    sandbox.api("PUT", f"/data_sources/{source['id']}/activate")
+    sandbox.idle()
+    nexset = sandbox.api("GET", f"/data_sources/{source['id']}")[1]["data_sets"][0]["id"]
+    body = config["destination"] | {"data_set_id": nexset, "sink_config": sink_config}
+    _, sink = sandbox.api("POST", "/data_sinks", body)
+    sandbox.api("PUT", f"/data_sinks/{sink['id']}/activate")
+    sandbox.idle()
+    waiting = sandbox.api("GET", f"/data_sinks/{sink['id']}")[1]
+    assert (waiting["status"], waiting["runtime_status"]) == ("ACTIVE", "PROCESSING")
+    with duckdb.connect(str(sandbox.data / "databases" / "dw.duckdb")) as db:
+        db.execute("CREATE TABLE later (id INTEGER)")
+    sandbox.api("PUT", f"/data_sources/{source['id']}/activate?force=1")
+    sandbox.idle()
+    assert len(support.table(sandbox, "later")) == 20
+    assert sandbox.api("GET", f"/data_sinks/{sink['id']}")[1]["runtime_status"] == "IDLE"
