@@ -18,15 +18,15 @@ CONFIG = "examples/flows/orders.json"
 HIDDEN = ("ssn", "card_number", "customer_name")
 
 
-def shell(text: str, *, show: bool = True) -> Any:
-    """Run one documented command line; its result is read from a file when ``show`` prints a table."""
+def shell(text: str, *, show: bool = True, expect: int = 0) -> Any:
+    """Run one documented command line; its result is returned when ``show`` does not print it as a table."""
     print(f"\n$ {text}", flush=True)
     words = shlex.split(text)
     extra = ["--format", "table"] if show else ["--format", "json"]
     done = subprocess.run(
         [sys.executable, *words[1:], *extra], cwd=ROOT, check=False, text=True, stdout=None if show else subprocess.PIPE
     )
-    if done.returncode != 0:
+    if done.returncode != expect:
         raise SystemExit(f"demo: {text!r} ended with exit code {done.returncode}")
     return None if show else json.loads(done.stdout)
 
@@ -79,7 +79,25 @@ def run_demo(folder: str) -> None:
     print(f"deployed again: {again['data']['outcome']}, {again['meta']['requests']} requests, all of them reads")
     if (again["data"]["outcome"], count) != ("unchanged", sink["records"]):
         raise SystemExit("demo: the second deployment was not a no-op, or the table does not hold what the run says")
-    print(f"\ndone: {count} records delivered once; the table has none of {', '.join(HIDDEN)}")
+    print(f"\n{count} records delivered once; the table has none of {', '.join(HIDDEN)}")
+    break_and_repair(deployed["data"]["flow"], sink["id"])
+
+
+def break_and_repair(flow: int, sink: int) -> None:
+    """Health is green; somebody pauses the destination; health is red; the diagnosis names it; its repair works."""
+    health = f"python scripts/health_check.py --resource-type flows --resource-id {flow}"
+    shell(health)
+    shell(f"python scripts/operate_flow.py --operation pause --resource-type destinations --resource-id {sink}")
+    print("\nsomebody has paused the destination: health ends with exit code 10, and the diagnosis says why")
+    shell(health, expect=10)
+    found = shell(f"python scripts/diagnose_flow.py --resource-id {flow}", show=False, expect=10)
+    cause = found["data"]["causes"][0]
+    print(f"diagnosis: {cause['fault']}, {cause['type']} {cause['id']}: {cause['cause']}")
+    if (cause["fault"], cause["id"]) != ("paused_destination", sink):
+        raise SystemExit("demo: the diagnosis did not name the paused destination")
+    shell(cause["repair"])
+    shell(health)
+    print("\ndone: deployed, verified, broken, diagnosed, repaired")
 
 
 def main() -> int:

@@ -210,6 +210,8 @@ def _cell(value: Any, *, safe: bool = False) -> str:
     """A value in one cell. ``safe`` keeps a spreadsheet from taking text for a formula."""
     if value is None:
         return ""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     text = str(value)
