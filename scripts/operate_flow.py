@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--scope", choices=("node", "downstream", "flow"),
         help="what activate, pause and restart change: the resource (a source with its detected nexsets), it and all "
              "below it, or the whole flow (default: flow for --resource-type flows, else node)")  # fmt: skip
+    add("--restore", metavar="FILE", help="activate: exactly what a pause turned off, by its --output FILE (JSON)")
     add("--on-failure", choices=("rollback", "keep"), default="rollback", help="what to do when a member refuses")
     add("--wait", action="store_true", help="wait for the next run and its outcome")
     add("--wait-timeout", type=cli.seconds, default=300.0, metavar="SECONDS", help="how long to wait (default 300)")
@@ -62,6 +63,10 @@ def operate_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     kind_of(args.resource_type)
     if args.resource_id is not None:
         checked_id(args.resource_id, "--resource-id")
+    if args.restore and (args.operation != "activate" or args.scope not in (None, "flow")):
+        raise usage("--restore goes with --operation activate, and without --scope")
+    if args.restore:
+        _was_active(args.restore)
     if args.wait and args.operation in ("pause", "metrics"):
         raise usage(f"--wait does not go with --operation {args.operation}")
     if args.operation not in WRITES and (args.dry_run or args.resume):
@@ -94,7 +99,7 @@ def _status(args: argparse.Namespace, context: cli.Context, target: Target) -> R
 
 def _members(args: argparse.Namespace, target: Target) -> list[Member]:
     """The members in scope, parents first. The platform switches a source's detected nexsets together with it."""
-    scope = args.scope or ("flow" if target.kind.name == "flows" else "node")
+    scope = "flow" if args.restore else args.scope or ("flow" if target.kind.name == "flows" else "node")
     if scope == "flow":
         return list(target.flow.origin.walk())
     if scope == "downstream":
@@ -127,23 +132,47 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
         run.journal.close()
     if args.operation == "restart" and not run.outcomes[1:]:
         run.warnings.append("nothing was ACTIVE, so nothing was restarted")
-    report = {"outcome": "changed" if _changed(run) else "unchanged", "changed": _changed(run), "steps": _rows(run)}
+    outcome = "changed" if _changed(run) else "unchanged"
+    report: dict[str, Any] = {"outcome": outcome, "changed": _changed(run), "steps": _rows(run)}
+    if args.operation == "pause":
+        report["was_active"] = run.facts["was_active"]
     if args.wait:
         return _waited(args, context, target, baseline, report, run.warnings)
     return Result(report, meta, run.warnings, columns=PLAN_COLUMNS, table="steps")
 
 
 def _steps(args: argparse.Namespace, target: Target, run: Run) -> list[Step]:
-    from helpers.switches import ACTIVE, PAUSED, SwitchStep, restart_steps, run_now_steps
+    from helpers.switches import ACTIVE, PAUSED, RememberStep, SwitchStep, restart_steps, run_now_steps, start_steps
 
     members = _members(args, target)
+    if args.restore:
+        on = _was_active(args.restore)
+        return start_steps(target.flow, [member for member in members if (member.kind, member.id) in on])
     if args.operation == "activate":
         return [SwitchStep(member, ACTIVE) for member in reversed(members)]
     if args.operation == "pause":
-        return [SwitchStep(member, PAUSED) for member in members]
+        remember = RememberStep(members, run)
+        run.facts["was_active"] = [[member.kind, member.id] for member in remember.on]
+        return [remember, *(SwitchStep(member, PAUSED) for member in members)]
     if args.operation == "restart":
         return restart_steps(target.flow, members, run)
     return run_now_steps(target.flow, run)
+
+
+def _was_active(path: str) -> set[tuple[str, int]]:
+    """The members that were ACTIVE before a pause, from its report.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    import json
+    from pathlib import Path
+
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {(str(kind), int(number)) for kind, number in report["data"]["was_active"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise usage(f"{path} is not the report of a pause", "write one with --operation pause --output FILE") from None
 
 
 def _changed(run: Run) -> int:
@@ -175,7 +204,7 @@ def _finish(args: argparse.Namespace) -> Finish:
     from helpers.changes import Finish
 
     given = [("--resource-type", args.resource_type), ("--resource-id", args.resource_id), ("--name", args.name)]
-    given += [("--scope", args.scope), ("--env-file", args.env_file)]
+    given += [("--scope", args.scope), ("--restore", args.restore), ("--env-file", args.env_file)]
     words = [part for flag, value in given if value is not None for part in (flag, str(value))]
     journal = ["--journal", args.journal] if args.journal else []
     head = ["python", "scripts/operate_flow.py", "--operation"]

@@ -96,6 +96,21 @@ def test_restart_keeps_a_detected_nexset_paused_although_its_source_wakes_it(san
     assert statuses(sandbox) == {"sources": "ACTIVE", "nexsets": "PAUSED", "destinations": "ACTIVE"}
 
 
+def test_what_a_pause_turned_off_can_be_restored_and_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:
+    resting = branch(sandbox, "INIT")
+    sandbox.api("PUT", "/data_sets/123/pause")
+    file = tmp_path / "paused.json"
+    assert operate(sandbox, "pause", "flows", 1230, "--output", str(file)).code == 0
+    assert set(statuses(sandbox).values()) == {"PAUSED"}
+    back = operate(sandbox, "activate", "flows", 1230, "--restore", str(file))
+    assert back.code == 0, back.err
+    assert statuses(sandbox) == {"sources": "ACTIVE", "nexsets": "PAUSED", "destinations": "ACTIVE"}
+    assert sandbox.api("GET", f"/data_sinks/{resting}")[1]["status"] == "INIT"
+    for text in ("", "{}", '{"data": {"was_active": [1]}}'):
+        file.write_text(text)
+        assert operate(sandbox, "activate", "flows", 1230, "--restore", str(file)).code == 2
+
+
 def test_restart_of_a_flow_at_rest_changes_nothing_and_says_so(sandbox: Sandbox) -> None:
     sandbox.clear_journal()
     done = operate(sandbox, "restart", "flows", 4560)
@@ -138,6 +153,15 @@ def test_a_restart_that_is_killed_anywhere_is_resumed_to_the_same_set(
         sandbox.clear_journal()
         again = operate(sandbox, "status")
         assert (again.code, sandbox.writes()) == (0, [])
+
+
+def test_a_killed_pause_that_is_resumed_still_knows_what_was_on(sandbox: Sandbox, tmp_path: Path) -> None:
+    child = sandbox.start("operate_flow.py", "--operation", "pause", "--resource-id", "1230")
+    sandbox.faults({"action": "kill", "method": "PUT", "nth": 1, "when": "after", "pid": child.pid})
+    child.communicate("go\n", timeout=60)
+    sandbox.faults()
+    done = operate(sandbox, "pause", "flows", 1230, "--resume")
+    assert done.data["was_active"] == [["sources", 123], ["nexsets", 123], ["destinations", 123]]
 
 
 @pytest.mark.parametrize(

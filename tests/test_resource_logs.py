@@ -120,7 +120,7 @@ def test_never_ran_no_lines_and_no_permission_differ(sandbox: Sandbox) -> None:
         env={"NEXLA_SERVICE_KEY": stranger["service_key"]},
     )  # fmt: skip
     assert refused.code == 4
-    filtered = logs(sandbox, "--grep", "no such text")
+    filtered = logs(sandbox, "--since", "7d", "--grep", "no such text")
     assert (filtered.code, filtered.data) == (0, [])
     assert "none passes the filters" in filtered.json["warnings"][0]
 

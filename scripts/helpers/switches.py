@@ -92,11 +92,15 @@ def restart_steps(flow: Flow, members: list[Member], run: Run) -> list[Step]:
     Activating a source activates its detected nexsets as well; those that rested before are paused again.
     """
     remember = RememberStep(members, run)
-    resting = _resting(flow, remember) if flow.origin in remember.on else []
+    stop = [SwitchStep(member, PAUSED, phase="stop", once=True) for member in remember.on]
+    return [remember, *stop, *start_steps(flow, remember.on)]
+
+
+def start_steps(flow: Flow, on: list[Member]) -> list[Step]:
+    """Activate these members, the source last, and nothing else: what it wakes besides is paused again."""
+    resting = [member for member in _detected(flow) if member not in on] if flow.origin in on else []
     return [
-        remember,
-        *(SwitchStep(member, PAUSED, phase="stop", once=True) for member in remember.on),
-        *(SwitchStep(member, ACTIVE, phase="start") for member in reversed(remember.on)),
+        *(SwitchStep(member, ACTIVE, phase="start") for member in reversed(on)),
         *(SwitchStep(member, PAUSED, phase="keep paused") for member in resting),
     ]
 
@@ -106,16 +110,13 @@ def run_now_steps(flow: Flow, run: Run) -> list[Step]:
     if flow.origin.status != ACTIVE and not run.entry(f"run:{flow.origin.id}"):
         raise _not_active(flow.origin, flow.origin.status)
     remember = RememberStep(_detected(flow), run)
-    rest = [SwitchStep(member, PAUSED, phase="keep paused") for member in _resting(flow, remember)]
+    resting = [member for member in _detected(flow) if member not in remember.on]
+    rest = [SwitchStep(member, PAUSED, phase="keep paused") for member in resting]
     return [remember, RunNowStep(flow.origin), *rest]
 
 
 def _detected(flow: Flow) -> list[Member]:
     return [child for child in flow.origin.children if child.kind == "nexsets"]
-
-
-def _resting(flow: Flow, remember: RememberStep) -> list[Member]:
-    return [member for member in _detected(flow) if member not in remember.on]
 
 
 class RunNowStep(Step):
