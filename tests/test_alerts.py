@@ -49,10 +49,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 def check(sandbox: Sandbox, receiver: Receiver, tmp_path: Path, *args: str) -> Done:
-    return sandbox.run(
-        "health_check.py", "--resource-type", "destinations", "--resource-id", "123", "--state",
-        str(tmp_path / "state.json"), *args, env={"NEXLA_ALERT_WEBHOOK": receiver.url},
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sandbox, "env", {**sandbox.env, "NEXLA_ALERT_WEBHOOK": receiver.url})
+        return sandbox.run_inside(
+            "health_check.py", "--resource-type", "destinations", "--resource-id", "123", "--state",
+            str(tmp_path / "state.json"), *args,
+        )  # fmt: skip
 
 
 def test_an_incident_is_told_once_and_its_end_once(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_deployment_that_fails_at_its_kth_write_leaves_no_trace(sandbox: Sandb
         if kind == "lost":
             rule |= {"status": 500, "when": "after", "times": 2}
         sandbox.faults(rule)
-        done = sandbox.run("deploy_flow.py", "--config", config)
+        done = sandbox.run_inside("deploy_flow.py", "--config", config)
         sandbox.faults()
         after = sandbox.resources()
         if done.code == 0:

@@ -43,11 +43,11 @@ def test_resume_after_a_kill_makes_exactly_one_of_each(sandbox: Sandbox, tmp_pat
         if child.returncode != -9:
             assert child.returncode == 0, f"request {number} was never sent, and yet it failed"
             continue
-        resumed = sandbox.run("deploy_flow.py", "--config", config, "--resume")
+        resumed = sandbox.run_inside("deploy_flow.py", "--config", config, "--resume")
         assert resumed.code == 0, f"killed {when} request {number}: {resumed.err}"
         assert sandbox.resources() == expected(), f"killed {when} request {number}"
         assert len(support.table(sandbox)) == 20
         sandbox.clear_journal()
-        again = sandbox.run("deploy_flow.py", "--config", config, "--resume")
+        again = sandbox.run_inside("deploy_flow.py", "--config", config, "--resume")
         assert (again.code, sandbox.writes()) == (0, []), again.err
         assert again.data["outcome"] == "unchanged"

@@ -28,7 +28,7 @@ class Shop:
         for file in self.folder.glob("*"):
             file.unlink()
         (self.folder / "orders.csv").write_text("id,email,amount\n1,a@example.com,1.5\n2,b@example.com,2.5\n")
-        done = sandbox.run("deploy_flow.py", "--config", support.write_config(tmp_path, self.config))
+        done = sandbox.run_inside("deploy_flow.py", "--config", support.write_config(tmp_path, self.config))
         assert done.code == 0, done.err
         self.source, (self.sink,) = done.data["source"], [sink["id"] for sink in done.data["destinations"]]
         self.nexset, self.derived = sorted(done.data["nexsets"].values())
@@ -55,7 +55,7 @@ class Shop:
                 db.execute(f"CREATE TABLE orders ({columns})")
 
     def diagnose(self, *args: str, number: int | None = None) -> Done:
-        return self.sandbox.run(
+        return self.sandbox.run_inside(
             "diagnose_flow.py", "--resource-type", "destinations", "--resource-id", str(number or self.sink), *args
         )
 
@@ -177,7 +177,7 @@ def test_the_true_cause_is_ranked_first(shop: Shop, break_it: Callable[[Shop], N
     for line in (causes[0]["confirm"], causes[0]["repair"]):
         words = shlex.split(line)
         assert words[0] == "python"
-        told = shop.sandbox.run(Path(words[1]).name, *[word for word in words[2:] if word != "--wait"])
+        told = shop.sandbox.run_inside(Path(words[1]).name, *[word for word in words[2:] if word != "--wait"])
         assert told.code not in (2, 5), (line, told.err)  # it exists, and finds what it names
 
 

@@ -21,8 +21,8 @@ NOW = 1_795_240_000.0  # 2026-11-21T05:46:40Z
 DAILY = "0 0 6 * * ?"
 
 
-def check(sandbox: Sandbox, *args: str, **options: Any) -> Done:
-    return sandbox.run("health_check.py", *args, **options)
+def check(sandbox: Sandbox, *args: str) -> Done:
+    return sandbox.run_inside("health_check.py", *args)
 
 
 def one(sandbox: Sandbox, kind: str, number: int, *args: str) -> Done:
