@@ -15,7 +15,7 @@ from pyjolt import Chainr, PyJoltError
 from sandbox.store import Doc
 
 Outcome = tuple[Any, str | None]  # the output record (None: dropped) and the error, if any
-WORKER = Path(__file__).with_name("python_worker.py")
+WORKER = Path(__file__).resolve().parent.parent / "scripts" / "helpers" / "transform_worker.py"
 SCRIPT_SECONDS = 30
 SCRIPT_OPERATION = "nexla.custom"
 

@@ -98,7 +98,8 @@ def _difference(session: Session, seen: Evidence) -> dict[str, Any] | None:
 
 def _quarantine(session: Session, seen: Evidence, *, show: bool) -> list[dict[str, Any]]:
     """Records in quarantine of the members whose newest run had errors."""
-    from helpers.evidence import quarantine, without_quotes, without_values
+    from helpers.evidence import quarantine
+    from helpers.redact import without_quotes, without_values
 
     found = []
     for member in seen.flow.origin.walk():

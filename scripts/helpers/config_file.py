@@ -119,6 +119,8 @@ def _problems_of_object(value: dict[str, Any], schema: Schema, root: Schema, whe
     for key, item in value.items():
         if key in known:
             yield from problems(item, known[key], root, _under(where, key))
+        elif isinstance(schema.get("additionalProperties"), dict):
+            yield from problems(item, schema["additionalProperties"], root, _under(where, key))
         elif schema.get("additionalProperties", True) is False:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"

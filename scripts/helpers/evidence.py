@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from .kinds import KINDS, Row, item_path
 from .logs import EARLY, belongs_to, read_lines
 from .probes import probe
 from .runs import Run, known_run_ids, member_runs
+from .samples import read_samples
 from .session import Session
 from .target import Target
 from .times import Schedule, schedule_of
@@ -24,7 +24,6 @@ LOG_RUNS = 3  # newest runs whose logs are read
 LINES_KEPT = 2000
 SAMPLES = 20
 Key = tuple[str, int]
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @dataclass
@@ -115,14 +114,8 @@ def read_log(session: Session, found: Evidence, run: int) -> None:
 
 
 def _samples(session: Session, found: Evidence, member: Member) -> None:
-    path = item_path(KINDS["nexsets"], member.id, "samples")
-    rows = call(session, "GET", path, params={"count": SAMPLES}, expect=list).data
-    pairs = [(row.get("input"), row.get("output")) for row in rows if isinstance(row, dict) and "output" in row]
-    found.pairs[member.id] = [(_record(a), _record(b)) for a, b in pairs]
-
-
-def _record(sample: Any) -> Any:
-    return sample.get("rawMessage", sample) if isinstance(sample, dict) else sample
+    samples = read_samples(session, member.id, SAMPLES)
+    found.pairs[member.id] = [(sample.input, sample.output) for sample in samples if sample.has_input]
 
 
 def quarantine(session: Session, member: Member, run: int | None) -> list[Row]:
@@ -146,19 +139,3 @@ def quarantine(session: Session, member: Member, run: int | None) -> list[Row]:
             text = error.get("message", error) if isinstance(error, dict) else error
             found.append({"error": text, "record": row.get("rawMessage")})
     return found
-
-
-def without_quotes(text: Any) -> str:
-    """A message without what it quotes, which may be a record's values."""
-    return _QUOTED.sub("'…'", str(text))
-
-
-def without_values(value: Any) -> Any:
-    """A record with every value replaced by its type and, for text, its length."""
-    if isinstance(value, dict):
-        return {key: without_values(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_values(item) for item in value]
-    if isinstance(value, str):
-        return f"text of {len(value)}"
-    return None if value is None else type(value).__name__

@@ -12,11 +12,12 @@ from .flow_state import SOURCE_STEP, FlowState
 from .flow_steps import lookup_key, set_status
 from .flows import Member, run_rows
 from .journal import Entry
-from .kinds import KINDS, Row, item_path
+from .kinds import KINDS
 from .limits import Clock
 from .probes import probe
 from .resources import by_name, one_of
-from .transport import ApiError, call
+from .samples import read_samples
+from .transport import ApiError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between polls
 SAMPLE_COUNT = 10
@@ -210,12 +211,10 @@ class ProveStep(_Check):
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         if found.id is None:
             raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
-        path = item_path(KINDS["nexsets"], found.id, "samples")
         end, pause = Clock.now() + self.timeout, FIRST_PAUSE
         while True:
-            rows = call(run.session, "GET", path, params={"count": SAMPLE_COUNT}, expect=list).data
-            pairs = [_pair(row) for row in rows if isinstance(row, dict)]
-            outputs = [after for _, after in pairs if after is not None]
+            samples = read_samples(run.session, found.id, SAMPLE_COUNT)
+            outputs = [sample for sample in samples if sample.output is not None]
             if outputs:
                 break
             if Clock.now() + pause > end:
@@ -228,17 +227,7 @@ class ProveStep(_Check):
             run.session.deadline.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
         run.facts.setdefault("samples", {})[self.name] = len(outputs)
-        if all(before == after for before, after in pairs if before is not None) and pairs[0][0] is not None:
+        pairs = [sample for sample in outputs if sample.has_input]
+        if pairs and all(sample.input == sample.output for sample in pairs):
             run.warnings.append(f"nexset {self.name!r}: the transform changed nothing in {len(outputs)} samples")
         return found.id, False
-
-
-def _unwrap(value: Any) -> Any:
-    return value.get("rawMessage", value) if isinstance(value, dict) else value
-
-
-def _pair(row: Row) -> tuple[Any, Any]:
-    """Input and output of a sample; samples come as pairs, wrapped records or bare records."""
-    if set(row) >= {"input", "output"}:
-        return _unwrap(row["input"]), _unwrap(row["output"])
-    return None, _unwrap(row)

@@ -36,6 +36,8 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\
 _ADDRESSES = frozenset({"host", "port", "database", "bucket", "region", "schema", "warehouse", "account", "role"})
 _WORDS = frozenset({"true", "false", "null", "none"})
 
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
 _known: set[str] = set()
 
 
@@ -115,3 +117,19 @@ def excerpt(text: str, length: int = 200) -> str:
     """The first characters of a text, redacted before it is cut."""
     flat = " ".join(redact_text(text).split())
     return flat if len(flat) <= length else flat[:length] + "…"
+
+
+def without_quotes(text: Any) -> str:
+    """A message without what it quotes, which may be a record's values."""
+    return _QUOTED.sub("'…'", str(text))
+
+
+def without_values(value: Any) -> Any:
+    """A record with every value replaced by its type and, for text, its length."""
+    if isinstance(value, dict):
+        return {key: without_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_values(item) for item in value]
+    if isinstance(value, str):
+        return f"text of {len(value)}"
+    return None if value is None else type(value).__name__

@@ -65,7 +65,7 @@ def find_target(session: Session, args: argparse.Namespace) -> Target:
 
 
 def _id_of(session: Session, kind: Kind, name: str) -> int:
-    row = one_of(kind, name, by_name(session, kind, name, access_role="all"))
+    row = one_of(kind, name, by_name(session, kind, name, access_role="collaborator"))
     if row is None:
         hint = f"see python scripts/list_resources.py --type {kind.name} --all"
         raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)

@@ -1,0 +1,99 @@
+"""JSON Schemas of records: inferring one from samples, and telling two apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .kinds import Row
+
+Schema = dict[str, Any]
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_NAMES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+
+
+def infer(records: list[Any]) -> Schema:
+    """The narrowest schema that every record keeps: types as seen (integer beside number is number), null where null
+    was seen, required what every object had. It allows unknown fields."""
+    return {"$schema": DRAFT, **_infer(records)}
+
+
+def _infer(values: list[Any]) -> Schema:
+    kinds = {_kind(value) for value in values}
+    if {"integer", "number"} <= kinds:
+        kinds.discard("integer")
+    schema: Schema = {"type": sorted(kinds)[0] if len(kinds) == 1 else sorted(kinds)} if kinds else {}
+    objects = [value for value in values if isinstance(value, dict)]
+    if objects:
+        names = list(dict.fromkeys(name for value in objects for name in value))
+        schema["properties"] = {name: _infer([o[name] for o in objects if name in o]) for name in names}
+        required = [name for name in names if all(name in value for value in objects)]
+        schema |= {"required": required} if required else {}
+    items = [item for value in values if isinstance(value, list) for item in value]
+    if items:
+        schema["items"] = _infer(items)
+    return schema
+
+
+def _kind(value: Any) -> str:
+    return "object" if isinstance(value, dict) else "array" if isinstance(value, list) else _NAMES[type(value)]
+
+
+def without_nulls(value: Any) -> Any:
+    """A record without its null fields: the server's own schemas say nothing of null."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def drift(before: Schema, after: Schema) -> list[Row]:
+    """Every difference, by path: added, removed, type changed, nullable changed, and whether it breaks a reader.
+
+    A reader of the old shape breaks when a field goes, becomes another type (an integer may become a number), or may
+    be null or missing where it could not before.
+    """
+    old, new = dict(_fields(before)), dict(_fields(after))
+    rows = []
+    for path in sorted({*old, *new}):
+        if path not in new:
+            rows.append(_row(path, "removed", old[path], None, breaking=True))
+        elif path not in old:
+            rows.append(_row(path, "added", None, new[path], breaking=False))
+        else:
+            rows += _changes(path, old[path], new[path])
+    return rows
+
+
+def _row(path: str, change: str, before: Any, after: Any, *, breaking: bool) -> Row:
+    shown = [value if value is None else _text(value) for value in (before, after)]
+    return {"field": path, "change": change, "before": shown[0], "after": shown[1], "breaking": breaking}
+
+
+def _text(field: tuple[frozenset[str], bool]) -> str:
+    types, nullable = field
+    return (" or ".join(sorted(types)) or "anything") + (", may be null or missing" if nullable else "")
+
+
+def _changes(path: str, old: tuple[frozenset[str], bool], new: tuple[frozenset[str], bool]) -> Iterator[Row]:
+    if old[0] != new[0]:
+        wider = "number" in old[0]
+        fits = new[0] <= old[0] | ({"integer"} if wider else set())
+        yield _row(path, "type changed", old, new, breaking=not fits)
+    if old[1] != new[1]:
+        yield _row(path, "nullable changed", old, new, breaking=new[1])
+
+
+def _fields(
+    schema: Schema, path: str = "", *, optional: bool = False
+) -> Iterator[tuple[str, tuple[frozenset[str], bool]]]:
+    """Every field as (path, (types without null, may be null or missing))."""
+    types = schema.get("type", [])
+    kinds = frozenset(types if isinstance(types, list) else [types])
+    if path:
+        yield path, (kinds - {"null"}, "null" in kinds or optional)
+    required = schema.get("required")
+    for name, inner in (schema.get("properties") or {}).items():
+        missing = isinstance(required, list) and name not in required  # the server's own schemas require nothing
+        yield from _fields(inner, f"{path}.{name}" if path else name, optional=missing)
+    if isinstance(schema.get("items"), dict):
+        yield from _fields(schema["items"], f"{path}[]")

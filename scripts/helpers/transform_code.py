@@ -1,0 +1,177 @@
+"""A transform as a file, and in the form that the server stores.
+
+What the server accepts (its enums and the public API description): a record transform is a list of operations with
+``code_encoding`` none, ``jolt_standard`` for Jolt, ``jolt_custom`` when an operation is ``nexla.custom``, which carries
+a script as base64. An attribute transform is one base64 script of type ``python``.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import OperatorError, usage
+from .kinds import KINDS, Kind, Row
+
+SCRIPT = "nexla.custom"
+FUNCTIONS = {"record": "transform", "attribute": "transformAttribute"}
+
+
+@dataclass(frozen=True)
+class Code:
+    """Code of a transform.
+
+    Attributes:
+        kind: ``record`` or ``attribute``.
+        operations: of a record transform; empty for an attribute transform.
+        script: source of an attribute transform.
+    """
+
+    kind: str
+    operations: tuple[Any, ...] = ()
+    script: str = ""
+
+    @property
+    def api(self) -> Kind:
+        return KINDS["transforms" if self.kind == "record" else "attribute_transforms"]
+
+    def as_body(self) -> Row:
+        """The fields that the API wants."""
+        if self.kind == "attribute":
+            encoded = base64.b64encode(self.script.encode()).decode()
+            return {"output_type": "attribute", "code_type": "python", "code_encoding": "base64", "code": encoded}
+        custom = any(op.get("operation") == SCRIPT for op in self.operations)
+        code_type = "jolt_custom" if custom else "jolt_standard"
+        return {"output_type": "record", "code_type": code_type, "code_encoding": "none", "code": list(self.operations)}
+
+    def stages(self) -> list[tuple[str, Any]]:
+        """What runs one after the other: (``jolt``, operations) and (``python``, source).
+
+        Raises:
+            OperatorError: USAGE, for a script in another language.
+        """
+        if self.kind == "attribute":
+            return [("python", self.script)]
+        stages: list[tuple[str, Any]] = []
+        for op in self.operations:
+            if op.get("operation") == SCRIPT:
+                stages.append(("python", script_of(op.get("spec") or {})))
+            elif stages and stages[-1][0] == "jolt":
+                stages[-1][1].append(op)
+            else:
+                stages.append(("jolt", [op]))
+        return stages
+
+    def as_text(self) -> str:
+        """For people, and for differences: operations as JSON, scripts decoded."""
+        parts = [
+            json.dumps(code, indent=2, ensure_ascii=False) if name == "jolt" else code for name, code in self.stages()
+        ]
+        return "\n".join(parts) + "\n"
+
+
+def script_of(spec: Row) -> str:
+    """The source of a nexla.custom operation.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    language = str(spec.get("language", "python"))
+    if not language.startswith("python"):
+        raise usage(f"scripts in {language} cannot be run here", "only Jolt and Python transforms can be tested")
+    script = str(spec.get("script", ""))
+    return _decoded(script) if spec.get("encoding") == "base64" else script
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise usage("the script is not base64 of text") from error
+
+
+def from_file(path: str, kind: str) -> Code:
+    """Read ``spec.json`` (Jolt: a list of operations, or one) or ``transform.py``, and check it without running it.
+
+    Raises:
+        OperatorError: USAGE, naming the file and the line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage(f"cannot read {path}: {error}") from error
+    if path.endswith(".py"):
+        _check_script(path, text, FUNCTIONS[kind])
+        if kind == "attribute":
+            return Code(kind, script=text)
+        encoded = base64.b64encode(text.encode()).decode()
+        return Code(
+            kind, ({"operation": SCRIPT, "spec": {"language": "python", "encoding": "base64", "script": encoded}},)
+        )
+    if kind == "attribute":
+        raise usage(f"{path}: an attribute transform is a Python file", "its function is transformAttribute(...)")
+    try:
+        operations = json.loads(text)
+    except ValueError as error:
+        raise usage(f"{path} is not JSON: {error}", "a file of Python must end in .py") from error
+    operations = [operations] if isinstance(operations, dict) else operations
+    if not isinstance(operations, list) or not operations:
+        raise usage(f"{path} holds no list of Jolt operations")
+    for number, op in enumerate(operations, 1):
+        if not isinstance(op, dict) or not isinstance(op.get("operation"), str):
+            raise usage(f"{path}: entry {number} is not an object with an operation")
+    code = Code(kind, tuple(operations))
+    _check_jolt(path, code)
+    return code
+
+
+def _check_script(path: str, text: str, function: str) -> None:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise usage(f"{path}, line {error.lineno}: {error.msg}") from error
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    if not found:
+        raise usage(f"{path} defines no function {function}(input, metadata, args)")
+    if len(found[-1].args.args) != 3:
+        raise usage(f"{path}, line {found[-1].lineno}: {function} must take input, metadata, args")
+
+
+def _check_jolt(path: str, code: Code) -> None:
+    from .transform_run import compiled
+
+    try:
+        for name, stage in code.stages():
+            if name == "jolt":
+                compiled(stage)
+    except OperatorError as error:
+        raise usage(f"{path}: {error.message}", error.hint) from error
+
+
+def of_row(row: Row) -> Code | None:
+    """The code of a transform as the API shows it; None when it is in a form that is not known."""
+    code = row.get("code")
+    if row.get("output_type") == "attribute" or isinstance(code, str):
+        if not isinstance(code, str):
+            return None
+        script = _decoded(code) if row.get("code_encoding") == "base64" else code
+        if row.get("output_type") == "attribute":
+            return Code("attribute", script=script)
+        encoded = base64.b64encode(script.encode()).decode()
+        spec = {"language": row.get("code_type"), "encoding": "base64", "script": encoded}
+        return Code("record", ({"operation": SCRIPT, "spec": spec},))
+    return Code("record", tuple(code)) if isinstance(code, list) and all(isinstance(op, dict) for op in code) else None
+
+
+def difference(before: Code, after: Code) -> list[str]:
+    """A unified diff of the code as people read it; empty when it is the same."""
+    lines = difflib.unified_diff(
+        before.as_text().splitlines(), after.as_text().splitlines(), "on the server", "in the file", lineterm="", n=1
+    )
+    return list(lines)

@@ -1,0 +1,83 @@
+"""Running a transform here, on records: Jolt in this process, Python in a child with limits. Nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import Exit, OperatorError, usage
+from .transform_code import Code
+
+WORKER = Path(__file__).with_name("transform_worker.py")
+SCRIPT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one record: its output (None when it is dropped), or its error and the script's line."""
+
+    output: Any = None
+    error: str | None = None
+    line: int | None = None
+
+
+def compiled(operations: list[Any]) -> Any:
+    """A chain of Jolt operations.
+
+    Raises:
+        OperatorError: USAGE, when it is no Jolt spec.
+    """
+    from pyjolt import Chainr, PyJoltError
+
+    try:
+        return Chainr.from_spec(operations)
+    except (PyJoltError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise usage(f"it is not a Jolt spec: {error}") from error
+
+
+def run(code: Code, records: list[Any]) -> list[Outcome]:
+    """One outcome for each record, in order.
+
+    Raises:
+        OperatorError: USAGE when the code cannot be run at all; TIMEOUT when it takes too long.
+    """
+    outcomes = [Outcome(record) for record in records]
+    for name, stage in code.stages():
+        live = [i for i, outcome in enumerate(outcomes) if outcome.error is None and outcome.output is not None]
+        inputs = [outcomes[i].output for i in live]
+        results = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs)
+        for i, result in zip(live, results, strict=True):
+            outcomes[i] = result
+    return outcomes
+
+
+def _jolt(chain: Any, records: list[Any]) -> list[Outcome]:
+    from pyjolt import PyJoltError
+
+    found = []
+    for record in records:
+        try:
+            found.append(Outcome(chain.apply(json.loads(json.dumps(record)))))  # a chain may change its input
+        except (PyJoltError, ValueError, TypeError, KeyError, AttributeError) as error:
+            found.append(Outcome(error=f"{type(error).__name__}: {error}"))
+    return found
+
+
+def _python(source: str, records: list[Any]) -> list[Outcome]:
+    job = json.dumps({"source": source, "records": records})
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, text=True, timeout=SCRIPT_SECONDS,
+            check=False, env={},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        hint = "look for a loop that does not end"
+        raise OperatorError(Exit.TIMEOUT, f"the script ran longer than {SCRIPT_SECONDS} s", hint=hint) from error
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["it was ended by its time or memory limit"])[-1]
+        raise usage(f"the script cannot be run: {reason}")
+    return [Outcome(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]

@@ -1,0 +1,286 @@
+"""Creating, changing, attaching and proving transforms as steps of a change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .changes import UNCHANGED, Found, Run, Step
+from .errors import Exit, OperatorError
+from .journal import Entry
+from .kinds import KINDS, Kind, Row, item_path
+from .limits import Clock
+from .redact import MARK
+from .resources import Pages, exists, get
+from .samples import read_samples
+from .session import Session
+from .transform_code import Code, difference, of_row
+from .transform_proof import Demands, failures
+from .transform_run import run as run_code
+from .transport import call
+from .writes import create, delete
+
+NEXSETS = KINDS["nexsets"]
+PROOF_SAMPLES = 30
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+
+
+def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
+    """Transforms of exactly this name, reusable or not."""
+    return [row for row in Pages(session, kind, {"reusable": "all"}) if row.get("name") == name]
+
+
+def users_of(session: Session, row: Row) -> list[Row]:
+    """The nexsets that a transform is attached to: by its own list, and by every nexset that names it."""
+    listed = [number for number in row.get("data_sets") or [] if isinstance(number, int)]
+    rows = {
+        r["id"]: r
+        for r in Pages(session, NEXSETS, {"access_role": "collaborator"})
+        if r.get("transform_id") == row["id"]
+    }
+    for number in listed:
+        if number not in rows:
+            rows[number] = exists(session, NEXSETS, number) or {"id": number, "name": None}
+    return [
+        {"id": number, "name": rows[number].get("name"), "status": rows[number].get("status")}
+        for number in sorted(rows)
+    ]
+
+
+class TransformStep(Step):
+    """One transform with this name and code: made when there is none, unchanged when it is the same.
+
+    Args:
+        number: of the transform to change; None to make one.
+    """
+
+    def __init__(self, code: Code, name: str, fields: Row, number: int | None = None) -> None:
+        word = "change" if number else "create"
+        super().__init__(f"transform:{name}", f"{word} transform {name}")
+        self.code, self.name, self.fields, self.number = code, name, fields, number
+        self.kind = code.api.name
+
+    def find(self, run: Run) -> Found:
+        row = get(run.session, self.code.api, self.number) if self.number else self._of_name(run)
+        if row is None:
+            return Found("create")
+        changes: dict[str, list[Any]] = {}
+        old = of_row(row)
+        if old is None or old != self.code:
+            changes["code"] = [difference(old, self.code) if old else "in an unknown form", "as in the file"]
+        for key, value in self.fields.items():
+            if row.get(key) != value:
+                changes[key] = [row.get(key), value]
+        if not changes:
+            return Found(UNCHANGED, row["id"])
+        before = {key: row.get(key) for key in ("code", "code_type", "code_encoding", "output_type")}
+        before |= {key: row.get(key) for key in self.fields}
+        return Found("update", row["id"], changes, before)
+
+    def _of_name(self, run: Run) -> Row | None:
+        """The one of this name. Other code under it is refused: its users would get it unasked."""
+        rows = by_exact_name(run.session, self.code.api, self.name)
+        if len(rows) > 1:
+            ids = [row["id"] for row in rows]
+            raise OperatorError(
+                Exit.NOT_FOUND,
+                f"{len(rows)} {self.kind} are named {self.name!r}: ids {', '.join(map(str, ids))}",
+                hint="use --operation update with --id, or delete all but one",
+                resource={"type": self.kind, "name": self.name, "candidates": ids},
+            )
+        if not rows:
+            return None
+        row = get(run.session, self.code.api, rows[0]["id"])
+        if of_row(row) != self.code and not run.made(self.key):
+            old = of_row(row)
+            raise OperatorError(
+                Exit.ERROR,
+                f"{self.name!r} exists (id {row['id']}) with other code",
+                hint=f"look at data.diff and data.used_by, then: --operation update --id {row['id']} --file …",
+                resource={"type": self.kind, "id": row["id"]},
+                data={"diff": difference(old, self.code) if old else None, "used_by": users_of(run.session, row)},
+            )
+        return row
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        body = {"name": self.name, **self.fields, **self.code.as_body()}
+        if found.action == "create":
+            row, _ = create(run.session, self.code.api.path, body, lambda: self._of_name(run), run.say)
+            return int(row["id"]), True
+        call(run.session, "PUT", item_path(self.code.api, found.id), body=body, say=run.say)
+        return found.id, False
+
+    def verify(self, run: Run, number: int | None, *, made: bool) -> None:
+        row = get(run.session, self.code.api, number)
+        if of_row(row) != self.code:
+            text = f"{self.title}: the server holds other code than was sent"
+            raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": number})
+
+    def undo(self, run: Run, entry: Entry) -> None:
+        if entry.made:
+            number = entry.id or next((row["id"] for row in by_exact_name(run.session, self.code.api, self.name)), None)
+            if number is not None:
+                delete(run.session, self.code.api, number, run.say)
+        elif MARK in json.dumps(entry.before):
+            raise OperatorError(Exit.LEFT_BEHIND, "the former code holds a secret, which the journal does not keep")
+        else:
+            call(run.session, "PUT", item_path(self.code.api, entry.id), body=entry.before, say=run.say)
+
+
+class ChildStep(Step):
+    """A nexset derived from a parent by a reusable transform; the safe way to attach one."""
+
+    kind = "nexsets"
+
+    def __init__(self, parent: int, name: str, transform_key: str, transform_id: int | None) -> None:
+        super().__init__(f"nexset:{name}", f"nexset {name}")
+        self.parent, self.name = parent, name
+        self.transform_key, self.transform_id = transform_key, transform_id
+
+    def wanted(self, run: Run) -> int | None:
+        return self.transform_id or run.results.get(self.transform_key)
+
+    def find(self, run: Run) -> Found:
+        row = self._look(run)
+        if row is None:
+            return Found("create")
+        if row.get("transform_id") == self.wanted(run):
+            return Found(UNCHANGED, row["id"])
+        raise OperatorError(
+            Exit.ERROR,
+            f"nexset {self.name!r} (id {row['id']}) exists below nexset {self.parent} with another transform",
+            hint=f"attach to it: --operation attach --nexset {row['id']}",
+            resource={"type": "nexsets", "id": row["id"]},
+        )
+
+    def _look(self, run: Run) -> Row | None:
+        params = {"name": self.name, "access_role": "collaborator"}
+        rows = [row for row in Pages(run.session, NEXSETS, params) if row.get("name") == self.name]
+        full = [get(run.session, NEXSETS, row["id"], expand=1) for row in rows]
+        return next((row for row in full if _parent_of(row) == self.parent), None)
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        body = {"name": self.name, "parent_data_set_id": self.parent, "has_custom_transform": True,
+                "transform_id": self.wanted(run)}  # fmt: skip
+        row, _ = create(run.session, NEXSETS.path, body, lambda: self._look(run), run.say)
+        return int(row["id"]), True
+
+    def undo(self, run: Run, entry: Entry) -> None:
+        row = {"id": entry.id} if entry.id else self._look(run)
+        if row is not None:
+            delete(run.session, NEXSETS, int(row["id"]), run.say)
+
+
+def _parent_of(row: Row) -> int | None:
+    parents = row.get("parent_data_sets") or []
+    first = parents[0].get("id") if parents and isinstance(parents[0], dict) else None
+    number = row.get("parent_data_set_id", first)
+    return number if isinstance(number, int) else None
+
+
+class AttachStep(Step):
+    """Point an existing derived nexset at a transform, or (None) at none. No container is ever edited."""
+
+    kind = "nexsets"
+
+    def __init__(
+        self, nexset: int, name: str, transform_key: str, transform_id: int | None, *, detach: bool = False
+    ) -> None:
+        super().__init__(f"attach:{nexset}", f"{'detach from' if detach else 'attach to'} nexset {nexset}")
+        self.nexset, self.name, self.detach = nexset, name, detach
+        self.transform_key, self.transform_id = transform_key, transform_id
+
+    def wanted(self, run: Run) -> int | None:
+        return None if self.detach else self.transform_id or run.results.get(self.transform_key)
+
+    def find(self, run: Run) -> Found:
+        row = get(run.session, NEXSETS, self.nexset, expand=1)
+        if _parent_of(row) is None:
+            raise OperatorError(
+                Exit.ERROR,
+                f"nexset {self.nexset} is detected in a source; its data is what everything below it gets",
+                hint=f"make a derived nexset instead: --operation attach --parent {self.nexset} --nexset-name NAME",
+                resource={"type": "nexsets", "id": self.nexset},
+            )
+        now, wanted = row.get("transform_id"), self.wanted(run)
+        if now == wanted and not (wanted is None and not run.dry and self.detach is False):
+            return Found(UNCHANGED, self.nexset)
+        before = {"transform_id": now, "transform": row.get("transform"), "reusable": self._reusable(run, now)}
+        word = "detach" if self.detach else "attach"
+        return Found(word, self.nexset, {"transform_id": [now, wanted or "(new)"]}, before)
+
+    def _reusable(self, run: Run, number: int | None) -> bool:
+        row = exists(run.session, KINDS["transforms"], number) if number else None
+        return bool(row and row.get("reusable"))
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        self._put(run, {"transform_id": self.wanted(run)})
+        return self.nexset, False
+
+    def _put(self, run: Run, body: Row) -> None:
+        call(run.session, "PUT", item_path(NEXSETS, self.nexset), body=body, say=run.say)
+
+    def verify(self, run: Run, number: int | None, *, made: bool) -> None:
+        now = get(run.session, NEXSETS, self.nexset, expand=1).get("transform_id")
+        if now != self.wanted(run):
+            text = f"{self.title}: its transform is {now} after it was set to {self.wanted(run)}"
+            raise OperatorError(Exit.ERROR, text, resource={"type": "nexsets", "id": self.nexset})
+
+    def undo(self, run: Run, entry: Entry) -> None:
+        """Back to the former transform. One that was the nexset's own is gone from the server, and is made anew."""
+        before = entry.before
+        if MARK in json.dumps(before):
+            raise OperatorError(
+                Exit.LEFT_BEHIND, "the former transform holds a secret, which the journal does not keep"
+            )
+        if before.get("reusable") or before.get("transform_id") is None:
+            self._put(run, {"transform_id": before.get("transform_id")})
+        else:
+            self._put(run, {"transform_id": None, "transform": before.get("transform")})
+
+
+class ProofStep(Step):
+    """Show on fresh samples that the attached transform does what is demanded.
+
+    Fresh means: what comes out of the nexset is what the code makes, run here, of what goes in. Samples from before
+    the change do not pass for that.
+    """
+
+    writes = False
+    kind = "nexsets"
+
+    def __init__(self, target: str, name: str, code: Code, demands: Demands, timeout: float) -> None:
+        super().__init__("proof", f"samples of nexset {name}")
+        self.target, self.name, self.code, self.demands, self.timeout = target, name, code, demands, timeout
+
+    def find(self, run: Run) -> Found:
+        return Found("check", run.results.get(self.target))
+
+    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+        if found.id is None:
+            raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
+        end, pause = Clock.now() + self.timeout, FIRST_PAUSE
+        while True:
+            why, settled = self._look(run, found.id)
+            if not why:
+                return found.id, False
+            if settled or Clock.now() + pause > end:
+                text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
+                hint = "try it first: --operation test --file FILE --nexset PARENT"
+                raise OperatorError(Exit.ERROR, text, hint=hint, resource={"type": "nexsets", "id": found.id},
+                                    data={"failures": why})  # fmt: skip
+            run.session.deadline.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _look(self, run: Run, number: int) -> tuple[list[str], bool]:
+        """Why it is not proven; and whether that is final, because the samples are enough and fresh."""
+        samples = read_samples(run.session, number, PROOF_SAMPLES, live=True)
+        pairs = [sample for sample in samples if sample.has_input]
+        here = run_code(self.code, [sample.input for sample in pairs])
+        stale = [n for n, (s, o) in enumerate(zip(pairs, here, strict=True), 1) if s.output != o.output]
+        run.facts["proof"] = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
+        why = failures(pairs, self.demands)
+        if stale:
+            why.append(f"samples {', '.join(map(str, stale[:5]))} are not what the code makes of their input here: "
+                       "they are from before the change, or the server runs it differently")  # fmt: skip
+        return why, not stale and len(pairs) >= self.demands.least

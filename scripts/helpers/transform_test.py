@@ -1,0 +1,88 @@
+"""Trying a transform on records here: input and output side by side, what changed, errors with their line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from .errors import Exit
+from .kinds import Row, checked_id
+from .output import Result
+from .samples import load_records, read_samples
+from .transform_code import Code
+from .transform_run import Outcome, run
+
+if TYPE_CHECKING:
+    from .cli import Context
+
+COLUMNS = ("record", "input", "output", "changes", "error", "line")
+
+
+def test(args: argparse.Namespace, context: Context, code: Code) -> Result:
+    """One row for each record; ``meta`` counts all of them. Exit 10 for errors, for outputs that are not the expected
+    ones, and when there was no record at all."""
+    if args.samples:
+        records = load_records(args.samples)
+    else:
+        found = read_samples(context.session, checked_id(args.nexset), 100)
+        records = [sample.output for sample in found]
+    outcomes = run(code, records)
+    wanted = load_records(args.expect) if args.expect else None
+    rows = [_row(n, a, b) for n, (a, b) in enumerate(zip(records, outcomes, strict=True), 1)]
+    wrong = _unexpected(rows, outcomes, wanted) if wanted is not None else []
+    errors = sum(outcome.error is not None for outcome in outcomes)
+    same = sum(not row["changes"] and row["error"] is None for row in rows)
+    dropped = sum(outcome.output is None and outcome.error is None for outcome in outcomes)
+    meta: dict[str, Any] = {"records": len(rows), "errors": errors, "unchanged": same, "dropped": dropped}
+    meta |= {"unexpected": len(wrong)} if wanted is not None else {}
+    warnings = list(wrong[:5])
+    if not rows:
+        warnings.append("there was no record to test with: nothing is shown")
+    elif same == len(rows) and code.kind == "record":
+        warnings.append("the transform changes no record")
+    code_ = Exit.FINDINGS if errors or wrong or not rows else Exit.OK
+    shown = sorted(rows, key=lambda row: row["error"] is None)[: max(args.limit, 0)]
+    return Result(sorted(shown, key=lambda row: row["record"]), meta, warnings, code_, COLUMNS)
+
+
+def _row(number: int, before: Any, outcome: Outcome) -> Row:
+    return {
+        "record": number,
+        "input": before,
+        "output": outcome.output,
+        "changes": [] if outcome.error else _changes(before, outcome.output),
+        "error": outcome.error,
+        "line": outcome.line,
+    }
+
+
+def _changes(before: Any, after: Any) -> list[str]:
+    """Which fields were added (+), removed (-) and changed (~)."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return [] if before == after else ["~ (record)"]
+    old, new = dict(_flat(before)), dict(_flat(after))
+    marks = [f"- {name}" for name in old if name not in new]
+    marks += [f"+ {name}" for name in new if name not in old]
+    return marks + [f"~ {name}" for name in old if name in new and not _equal(old[name], new[name])]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and a == b
+
+
+def _flat(record: dict[str, Any], path: str = "") -> Any:
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def _unexpected(rows: list[Row], outcomes: list[Outcome], wanted: list[Any]) -> list[str]:
+    found = []
+    if len(wanted) != len(rows):
+        found.append(f"{len(rows)} records, but {len(wanted)} expected outputs")
+    for row, outcome, value in zip(rows, outcomes, wanted, strict=False):
+        if outcome.error is not None or outcome.output != value:
+            found.append(f"record {row['record']}: the output is not the expected one")
+    return found

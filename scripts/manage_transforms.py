@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "nexla-sdk>=1.0.8,<2",
+#   "python-dateutil>=2.9",
+#   "requests>=2.32",
+#   "tenacity>=9",
+#   "rich>=13",
+#   "jsonschema>=4.23",
+#   "jolt-py>=2",
+#   "python-dotenv>=1",
+#   "croniter>=6",
+# ]
+# ///
+"""Record and attribute transforms: create from a file, test here, attach with a proof of the effect, find users."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from helpers import cli
+from helpers.errors import Exit, OperatorError, usage
+from helpers.output import Result
+
+if TYPE_CHECKING:
+    from helpers.changes import Finish, Step
+    from helpers.kinds import Kind
+    from helpers.transform_code import Code
+
+COMMAND = "manage_transforms"
+OPERATIONS = ("list", "get", "create", "update", "copy", "delete", "test", "attach", "detach", "usage")
+WRITES = ("create", "update", "copy", "delete", "attach", "detach")
+COLUMNS = ("id", "name", "kind", "code_type", "reusable", "public", "used_by")
+PLAN_COLUMNS = ("step", "action", "type", "name", "id", "changes")
+KEY = "transform"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    example = (
+        "python scripts/manage_transforms.py --operation test --file examples/transforms/drop_pii.json --nexset 123"
+    )
+    parser = cli.build_parser(COMMAND, __doc__ or "", example, writes=True)
+    parser.add_argument("--operation", choices=OPERATIONS, required=True)
+    what = parser.add_argument_group("which transform")
+    what.add_argument("--kind", choices=("record", "attribute"), default="record")
+    what.add_argument("--id", metavar="ID", help="id of the transform")
+    what.add_argument("--name", metavar="NAME", help="its exact name; for create and copy the new name")
+    what.add_argument(
+        "--file", metavar="FILE", help="spec.json (Jolt) or a .py file with transform or transformAttribute"
+    )
+    what.add_argument("--description", metavar="TEXT")
+    what.add_argument(
+        "--reusable", action=argparse.BooleanOptionalAction, default=True, help="for create (default yes)"
+    )
+    what.add_argument("--public", action="store_true", help="list: the public ones")
+    where = parser.add_argument_group("test, attach, detach")
+    where.add_argument("--nexset", metavar="ID", help="test: its samples are the input; attach, detach: this nexset")
+    where.add_argument("--parent", metavar="ID", help="attach: make a nexset derived from this one")
+    where.add_argument("--nexset-name", metavar="NAME", help="attach: name of the derived nexset")
+    where.add_argument("--samples", metavar="FILE", help="test: records of a file, a JSON list or JSON Lines")
+    where.add_argument("--expect", metavar="FILE", help="test: the outputs that must come out; exit 10 if they do not")
+    where.add_argument("--limit", type=int, default=20, metavar="N", help="test: records shown (default 20)")
+    where.add_argument(
+        "--min-samples", type=int, default=5, metavar="N", help="attach: fewer prove nothing (default 5)"
+    )
+    where.add_argument("--must-not-contain", metavar="A,B", help="attach: fields that must be gone, name and value")
+    where.add_argument("--must-mask", metavar="A,B", help="attach: fields that must be there without their value")
+    where.add_argument("--must-keep", metavar="A,B", help="attach: fields that every record must still have")
+    where.add_argument("--proof-timeout", type=cli.seconds, default=60.0, metavar="SECONDS", help="default 60")
+    where.add_argument("--activate", action="store_true", help="attach: activate the nexset once it is proven")
+    parser.add_argument("--yes", action="store_true", help="confirm delete, and an update of what other nexsets use")
+    return parser
+
+
+def manage_transforms(args: argparse.Namespace, context: cli.Context) -> Result:
+    """Do one operation."""
+    _check(args)
+    code = None
+    if args.file:
+        from helpers.transform_code import from_file
+
+        code = from_file(args.file, args.kind)
+    if args.operation == "test":
+        from helpers.transform_test import test
+
+        return test(args, context, code or _code_of(_find(args, context)))
+    if args.operation == "list":
+        return _list(args, context)
+    if args.operation in ("get", "usage"):
+        return _show(args, context)
+    return _change(args, context, code)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises: OperatorError, USAGE."""
+    from helpers.kinds import checked_id
+
+    for name in ("id", "nexset", "parent"):
+        if getattr(args, name) is not None:
+            checked_id(getattr(args, name), f"--{name}")
+    operation, named = args.operation, args.id is not None or args.name is not None
+    wants = {"create": args.file and args.name, "update": args.file and named, "copy": args.id and args.name,
+             "test": args.file or named, "detach": args.nexset, "attach": args.file or named}  # fmt: skip
+    if operation in ("get", "usage", "delete") and (args.id is None) == (args.name is None):
+        raise usage(f"--operation {operation} needs --id or --name")
+    if operation in wants and not wants[operation]:
+        raise usage(
+            f"--operation {operation} lacks what it works on", f"see {COMMAND}.py --help; create: --name, --file"
+        )
+    if operation == "test" and (args.samples is None) == (args.nexset is None):
+        raise usage("test needs either --samples FILE or --nexset ID")
+    if operation == "attach":
+        _check_attach(args)
+    if operation == "delete" and not (args.yes or args.dry_run):
+        raise usage("a delete cannot be undone", "look with --dry-run, then add --yes")
+    if operation not in WRITES and (args.dry_run or args.resume):
+        raise usage(f"--operation {operation} changes nothing: --dry-run and --resume do not apply")
+
+
+def _check_attach(args: argparse.Namespace) -> None:
+    if args.kind == "attribute":
+        raise usage("a nexset takes record transforms only", "call the attribute function from a record transform")
+    if (args.nexset is None) == (args.parent is None) or (args.parent is not None) != (args.nexset_name is not None):
+        raise usage("attach needs --nexset ID, or --parent ID with --nexset-name NAME")
+    if args.file and args.name is None:
+        raise usage("attach with --file needs --name", "the transform is made reusable under this name")
+    if args.min_samples < 1:
+        raise usage("--min-samples must be at least 1: zero samples prove nothing")
+
+
+def _kind(args: argparse.Namespace) -> Kind:
+    from helpers.kinds import KINDS
+
+    return KINDS["transforms" if args.kind == "record" else "attribute_transforms"]
+
+
+def _find(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:
+    """The one transform that --id or --name means, whole."""
+    session = context.session
+    from helpers.resources import get, one_of
+    from helpers.transform_steps import by_exact_name
+
+    kind = _kind(args)
+    number = args.id
+    if number is None:
+        row = one_of(kind, args.name, by_exact_name(session, kind, args.name))
+        if row is None:
+            hint = f"see python scripts/manage_transforms.py --operation list --kind {args.kind}"
+            raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {args.name!r}", hint=hint)
+        number = row["id"]
+    return get(session, kind, number)
+
+
+def _code_of(row: dict[str, Any]) -> Code:
+    from helpers.transform_code import of_row
+
+    code = of_row(row)
+    if code is None:
+        raise OperatorError(Exit.ERROR, f"the code of transform {row.get('id')} is in a form that is not known")
+    return code
+
+
+def _list(args: argparse.Namespace, context: cli.Context) -> Result:
+    session = context.session
+    from helpers.kinds import Kind
+    from helpers.resources import Pages
+
+    kind = _kind(args)
+    source = Kind(kind.name, f"{kind.path}/public", kind.api_type, kind.singular, ()) if args.public else kind
+    params = {} if args.public else {"reusable": "all"}
+    rows = [_brief(args.kind, row) for row in Pages(session, source, params)
+            if args.name is None or args.name.lower() in str(row.get("name")).lower()]  # fmt: skip
+    return Result(rows, {"total": len(rows)}, columns=COLUMNS)
+
+
+def _brief(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    used = row.get("data_sets")
+    brief = {"id": row.get("id"), "name": row.get("name"), "kind": kind, "code_type": row.get("code_type")}
+    brief |= {"reusable": row.get("reusable"), "public": row.get("public")}
+    return brief | {"used_by": len(used) if isinstance(used, list) else None}
+
+
+def _show(args: argparse.Namespace, context: cli.Context) -> Result:
+    from helpers.transform_steps import users_of
+
+    row = _find(args, context)
+    users = users_of(context.session, row)
+    if args.operation == "usage":
+        return Result(users, {"transform": row["id"], "total": len(users)}, columns=("id", "name", "status"))
+    code = _code_of(row)
+    data = {**_brief(args.kind, row), "description": row.get("description"), "used_by": users}
+    return Result({**data, "code": list(code.operations) or None, "text": code.as_text()})
+
+
+def _change(args: argparse.Namespace, context: cli.Context, code: Code | None) -> Result:
+    session = context.session
+    from helpers.changes import Run, apply, plan
+    from helpers.journal import open_journal
+
+    steps, facts = _steps(args, context, code)
+    run = Run(session, context.say, dry=args.dry_run)
+    meta: dict[str, Any] = {"api": session.settings.host}
+    if args.dry_run:
+        outcomes = plan(run, steps)
+        data = {"outcome": "planned", "to_do": sum(o.changed for o in outcomes), **facts}
+        return Result(
+            {**data, "steps": [o.as_row() for o in outcomes]}, meta, run.warnings, Exit.OK, PLAN_COLUMNS, "steps"
+        )
+    subject = f"{args.operation} {args.kind} {args.id} {args.name} {args.nexset} {args.parent} {args.nexset_name}"
+    run.journal = open_journal(COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume)
+    context.say(f"journal: {run.journal.path}")
+    try:
+        apply(run, steps, rollback=True, finish=_finish(args))
+    finally:
+        run.journal.close()
+    changed = sum(outcome.changed for outcome in run.outcomes)
+    data = {"outcome": "changed" if changed else "unchanged", "changed": changed, "ids": run.results, **facts}
+    data |= {"proof": run.facts["proof"]} if "proof" in run.facts else {}
+    steps_done = [outcome.as_row() for outcome in run.outcomes]
+    return Result({**data, "steps": steps_done}, meta, run.warnings, Exit.OK, PLAN_COLUMNS, "steps")
+
+
+def _steps(args: argparse.Namespace, context: cli.Context, code: Code | None) -> tuple[list[Step], dict[str, Any]]:
+    """The steps, and what the plan should show besides: who else uses the transform."""
+    from helpers.transform_plan import attach_steps, change_steps
+
+    if args.operation in ("attach", "detach"):
+        row = None if args.file or args.operation == "detach" else _find(args, context)
+        return attach_steps(args, context.session, code or (_code_of(row) if row else None), row)
+    row = None if args.operation == "create" else _find_for_change(args, context)
+    return change_steps(args, context.session, code or (_code_of(row) if row else None), row)
+
+
+def _find_for_change(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:
+    if args.operation == "copy":
+        args = argparse.Namespace(**{**vars(args), "name": None})
+    return _find(args, context)
+
+
+def _finish(args: argparse.Namespace) -> Finish:
+    """The commands that go on after a failure, or show what is there."""
+    from helpers.changes import Finish
+
+    names = ("kind", "id", "name", "file", "nexset", "parent", "nexset_name", "must_not_contain", "must_mask",
+             "must_keep", "min_samples", "journal", "env_file")  # fmt: skip
+    words = [part for name in names if getattr(args, name) is not None
+             for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))]  # fmt: skip
+    words += [f"--{name}" for name in ("yes", "activate") if getattr(args, name)]
+    head = ["python", f"scripts/{COMMAND}.py", "--operation", args.operation, *words]
+    return Finish(shlex.join([*head, "--resume"]), f"python scripts/{COMMAND}.py --operation list --kind {args.kind}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return cli.main(COMMAND, build_parser(), manage_transforms, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

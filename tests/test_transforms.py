@@ -1,0 +1,402 @@
+"""manage_transforms.py: a transform is made once, tried here, and attached only with a proof of what it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.errors import OperatorError
+from helpers.samples import Sample
+from helpers.transform_code import Code, from_file, of_row
+from helpers.transform_proof import Demands, failures
+from helpers.transform_run import run
+from support import ROOT, Done, Sandbox
+
+EXAMPLES = ROOT / "examples" / "transforms"
+VECTORS = json.loads((EXAMPLES / "vectors.json").read_text())
+DEMANDS = ["--must-not-contain", "ssn", "--must-mask", "email,phone", "--must-keep", "customer_id"]
+RECORDS = [
+    {"customer_id": n, "email": f"user{n}@example.com", "ssn": f"123-45-67{n:02d}",
+     "contact": {"phone": f"+1-555-01{n:02d}"}}
+    for n in range(1, 13)
+]  # fmt: skip
+GOOD = """
+def transform(input, metadata, args):
+    output = {key: value for key, value in input.items() if key != "ssn"}
+    output["email"] = output["email"][0] + "***"
+    output["contact"] = {"phone": "***"}
+    return output
+"""
+
+
+def manage(sandbox: Sandbox, operation: str, *args: str) -> Done:
+    return sandbox.run_inside("manage_transforms.py", "--operation", operation, *args)
+
+
+@pytest.fixture
+def people(sandbox: Sandbox) -> int:
+    """A detected nexset with personal data; returns its id."""
+    sandbox.reset("empty")
+    sandbox.control("POST", "settings", {"discovery_seconds": 0.02})
+    folder = sandbox.data / "buckets" / "people"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "people.json").write_text(json.dumps(RECORDS))
+    _, source = sandbox.api(
+        "POST", "/data_sources", {"name": "people", "source_type": "s3", "source_config": {"path": "people"}}
+    )
+    _, credential = sandbox.api(
+        "POST", "/data_credentials", {"name": "c", "credentials_type": "s3", "credentials": {"key": "k" * 9}}
+    )
+    sandbox.api("PUT", f"/data_sources/{source['id']}", {"data_credentials_id": credential["id"]})
+    sandbox.api("PUT", f"/data_sources/{source['id']}/activate")
+    sandbox.idle()
+    return int(sandbox.api("GET", f"/data_sources/{source['id']}")[1]["data_sets"][0]["id"])
+
+
+def script(tmp_path: Path, text: str, name: str = "transform.py") -> str:
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def attach(sandbox: Sandbox, people: int, file: str, *more: str) -> Done:
+    return manage(
+        sandbox, "attach", "--file", file, "--name", "mask", "--parent", str(people), "--nexset-name", "masked",
+        *DEMANDS, "--proof-timeout", "2", *more,
+    )  # fmt: skip
+
+
+# -- the proof
+
+
+def test_a_proven_transform_is_attached_to_a_derived_nexset(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    done = attach(sandbox, people, script(tmp_path, GOOD))
+    assert done.code == 0, done.err
+    assert done.data["proof"] == {"samples": 12, "fresh": 12}
+    child = sandbox.api("GET", f"/data_sets/{done.data['ids']['nexset:masked']}?expand=1")[1]
+    assert child["transform_id"] == done.data["ids"]["transform:mask"]
+    assert child["status"] == "INIT"  # activation is a step of its own
+    sandbox.clear_journal()
+    again = attach(sandbox, people, script(tmp_path, GOOD))
+    assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
+    active = attach(sandbox, people, script(tmp_path, GOOD), "--activate")
+    assert active.code == 0
+    assert sandbox.api("GET", f"/data_sets/{child['id']}")[1]["status"] == "ACTIVE"
+
+
+LAST = "    return output"
+FIRST = "    output = {"
+MUTATIONS = {
+    "a typo in a field": GOOD.replace('key != "ssn"', 'key != "snn"'),
+    "the wrong depth": GOOD.replace('output["contact"] = {"phone": "***"}', 'output["phone"] = "***"'),
+    "it raises": GOOD.replace(LAST, "    raise ValueError(output)"),
+    "it returns None": GOOD.replace(LAST, "    return None"),
+    "identity": "def transform(input, metadata, args):\n    return input\n",
+    "one of two fields": GOOD.replace('    output["email"] = output["email"][0] + "***"\n', ""),
+    "the first record only": GOOD.replace(
+        FIRST, "    if input['customer_id'] > 1:\n        return input\n    output = {"
+    ),
+    "the last record is let through": GOOD.replace(
+        FIRST, "    if input['customer_id'] == 12:\n        return input\n    output = {"
+    ),
+    "renamed, not removed": GOOD.replace(LAST, "    output['tax_id'] = input['ssn']\n    return output"),
+    "hidden in a text": GOOD.replace(
+        LAST, "    output['note'] = 'was ' + input['ssn'].replace('-', '')\n    return output"
+    ),
+    "upper case is no mask": GOOD.replace('output["email"][0] + "***"', 'output["email"].upper()'),
+    "gone, not masked": GOOD.replace('output["email"] = output["email"][0] + "***"', 'del output["email"]'),
+    "it loses what must be kept": GOOD.replace(LAST, "    output['customer_id'] = None\n    return output"),
+    "only keys go to lists": GOOD.replace(LAST, "    output['all'] = [{'SSN': 'x'}]\n    return output"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_no_mutation_of_a_mask_is_ever_attached(sandbox: Sandbox, people: int, tmp_path: Path, mutation: str) -> None:
+    assert MUTATIONS[mutation] != GOOD
+    before = sandbox.resources()
+    done = attach(sandbox, people, script(tmp_path, MUTATIONS[mutation]))
+    assert done.code == 9, (mutation, done.err)
+    assert "is not proven" in done.error["message"]
+    assert sandbox.resources() == before
+
+
+def test_zero_and_too_few_samples_prove_nothing(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    done = attach(sandbox, people, script(tmp_path, GOOD), "--min-samples", "13")
+    assert (done.code, "12 samples" in done.error["message"]) == (9, True)
+    assert attach(sandbox, people, script(tmp_path, GOOD), "--min-samples", "0").code == 2
+    assert failures([], Demands()) == ["0 samples with input and output are too few; 5 are wanted"]
+
+
+def test_a_demand_on_a_field_that_nobody_has_proves_nothing() -> None:
+    samples = [Sample({"ssn": f"123-45-{n}"}, {"x": n}) for n in range(1000, 1006)]
+    assert failures(samples, Demands(gone=("ssn",))) == []
+    assert "nothing is proven" in failures(samples, Demands(gone=("sssn",)))[0]
+    assert "nothing is proven" in failures(samples, Demands(masked=("email",)))[0]
+
+
+def test_samples_from_before_the_change_do_not_count(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    """The answer shows good output, but not of this code: it must not pass."""
+    output = {"rawMessage": {"customer_id": 1, "email": "***", "phone": "***"}, "nexlaMetaData": {}}
+    stale = [{"input": {"rawMessage": record, "nexlaMetaData": {}}, "output": output} for record in RECORDS]
+    sandbox.faults(
+        {
+            "action": "status",
+            "status": 200,
+            "body": stale,
+            "method": "GET",
+            "path": r"/data_sets/\d+/samples",
+            "times": 99,
+        }
+    )
+    done = attach(sandbox, people, script(tmp_path, GOOD))
+    assert (done.code, "from before the change" in done.error["message"]) == (9, True)
+
+
+def test_attaching_to_a_detected_nexset_is_refused(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    file = script(tmp_path, GOOD)
+    done = manage(sandbox, "attach", "--file", file, "--name", "mask", "--nexset", str(people), *DEMANDS)
+    assert done.code == 9
+    assert "--parent" in done.error["hint"]
+    assert sandbox.resources()["code"] == []
+
+
+def test_a_failed_proof_gives_back_the_former_transform(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    inline = [{"operation": "remove", "spec": {"ssn": ""}}]
+    body = {"name": "child", "parent_data_set_id": people, "has_custom_transform": False,
+            "transform": {"transforms": inline}}  # fmt: skip
+    _, child = sandbox.api("POST", "/data_sets", body)
+    bad = script(tmp_path, MUTATIONS["identity"])
+    done = manage(
+        sandbox,
+        "attach",
+        "--file",
+        bad,
+        "--name",
+        "mask",
+        "--nexset",
+        str(child["id"]),
+        *DEMANDS,
+        "--proof-timeout",
+        "1",
+    )
+    assert done.code == 9, done.err
+    after = sandbox.api("GET", f"/data_sets/{child['id']}?expand=1")[1]
+    assert after["transform"]["transforms"] == inline
+    good = script(tmp_path, GOOD)
+    fine = manage(sandbox, "attach", "--file", good, "--name", "mask", "--nexset", str(child["id"]), *DEMANDS)
+    assert fine.code == 0, fine.err
+    other = script(tmp_path, MUTATIONS["it raises"], "other.py")
+    refused = manage(
+        sandbox, "attach", "--file", other, "--name", "other", "--nexset", str(child["id"]), "--proof-timeout", "1"
+    )
+    assert refused.code == 9
+    assert (
+        sandbox.api("GET", f"/data_sets/{child['id']}?expand=1")[1]["transform_id"]
+        == fine.data["ids"]["transform:mask"]
+    )
+    gone = manage(sandbox, "detach", "--nexset", str(child["id"]))
+    assert gone.code == 0, gone.err
+    assert sandbox.api("GET", f"/data_sets/{child['id']}?expand=1")[1]["transform_id"] is None
+    assert sandbox.resources()["code"] == ["mask"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_attach_that_is_killed_is_resumed_to_one_of_each(
+    sandbox: Sandbox, people: int, tmp_path: Path, when: str
+) -> None:
+    file = script(tmp_path, GOOD)
+    for number in (1, 2):
+        sandbox.state = tmp_path / f"{when}-{number}"
+        words = ["--operation", "attach", "--file", file, "--name", f"mask-{number}", "--parent", str(people),
+                 "--nexset-name", f"masked-{number}", *DEMANDS]  # fmt: skip
+        child = sandbox.start("manage_transforms.py", *words)
+        sandbox.faults(
+            {"action": "kill", "method": "POST", "path": "/(?!token).*", "nth": number, "when": when, "pid": child.pid}
+        )
+        child.communicate("go\n", timeout=60)
+        sandbox.faults()
+        assert child.returncode == -9
+        resumed = sandbox.run_inside("manage_transforms.py", *words, "--resume")
+        assert resumed.code == 0, resumed.err
+    assert sandbox.resources()["code"] == ["mask-1", "mask-2"]
+    assert [name for name in sandbox.resources()["nexsets"] if name.startswith("masked")] == ["masked-1", "masked-2"]
+
+
+# -- create, update, copy, delete
+
+
+def test_create_is_idempotent_and_never_overwrites(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = script(tmp_path, json.dumps([{"operation": "remove", "spec": {"ssn": ""}}]), "drop.json")
+    first = manage(sandbox, "create", "--file", file, "--name", "drop", "--description", "PII")
+    assert first.code == 0, first.err
+    number = first.data["ids"]["transform:drop"]
+    stored = sandbox.api("GET", f"/transforms/{number}")[1]
+    assert (stored["code_type"], stored["code_encoding"], stored["output_type"]) == ("jolt_standard", "none", "record")
+    sandbox.clear_journal()
+    assert (
+        manage(sandbox, "create", "--file", file, "--name", "drop", "--description", "PII").data["outcome"]
+        == "unchanged"
+    )
+    assert sandbox.writes() == []
+    other = script(tmp_path, json.dumps([{"operation": "remove", "spec": {"dob": ""}}]), "other.json")
+    refused = manage(sandbox, "create", "--file", other, "--name", "drop")
+    assert (refused.code, sandbox.writes()) == (1, [])
+    assert any('-      "ssn": ""' in line or "ssn" in line for line in refused.json["data"]["diff"])
+
+
+def test_an_update_of_what_others_use_needs_yes_and_names_them(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    assert attach(sandbox, people, script(tmp_path, GOOD)).code == 0
+    other = script(tmp_path, GOOD.replace("***", "xxx"), "other.py")
+    refused = manage(sandbox, "update", "--name", "mask", "--file", other)
+    assert (refused.code, "'masked'" in refused.error["message"]) == (2, True)
+    plan = manage(sandbox, "update", "--name", "mask", "--file", other, "--dry-run")
+    assert plan.data["used_by"][0]["name"] == "masked"
+    assert any("xxx" in line for line in plan.data["steps"][0]["changes"]["code"][0])
+    assert manage(sandbox, "update", "--name", "mask", "--file", other, "--yes").code == 0
+    shown = manage(sandbox, "get", "--name", "mask").data
+    assert "xxx" in shown["text"]
+    assert manage(sandbox, "usage", "--name", "mask").data[0]["name"] == "masked"
+
+
+def test_delete_refuses_while_in_use_and_needs_yes(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    assert attach(sandbox, people, script(tmp_path, GOOD)).code == 0
+    assert manage(sandbox, "delete", "--name", "mask").code == 2
+    used = manage(sandbox, "delete", "--name", "mask", "--yes")
+    assert (used.code, "'masked'" in used.error["message"]) == (1, True)
+    child = next(row for row in sandbox.api("GET", "/data_sets")[1] if row["name"] == "masked")
+    assert manage(sandbox, "detach", "--nexset", str(child["id"])).code == 0
+    assert manage(sandbox, "delete", "--name", "mask", "--yes").code == 0
+    assert sandbox.resources()["code"] == []
+
+
+def test_copy_and_attribute_transforms(sandbox: Sandbox) -> None:
+    made = manage(
+        sandbox, "create", "--kind", "attribute", "--file", str(EXAMPLES / "mask_email.py"), "--name", "mask-email"
+    )
+    assert made.code == 0, made.err
+    number = made.data["ids"]["transform:mask-email"]
+    stored = sandbox.api("GET", f"/attribute_transforms/{number}")[1]
+    assert (stored["code_type"], stored["code_encoding"], stored["output_type"]) == ("python", "base64", "attribute")
+    twin = manage(sandbox, "copy", "--kind", "attribute", "--id", str(number), "--name", "mask-email-2")
+    assert twin.code == 0, twin.err
+    names = [row["name"] for row in manage(sandbox, "list", "--kind", "attribute").data]
+    assert sorted(names) == ["mask-all", "mask-email", "mask-email-2"]
+    assert [row["name"] for row in manage(sandbox, "list", "--kind", "attribute", "--public").data] == ["mask-all"]
+    refused = manage(sandbox, "attach", "--kind", "attribute", "--name", "mask-email", "--nexset", "123")
+    assert refused.code == 2
+
+
+@pytest.mark.parametrize("fault", [{"action": "reset"}, {"action": "status", "status": 503}, {"action": "html"}])
+def test_a_lost_answer_makes_one_transform(sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    sandbox.faults({**fault, "when": "after", "method": "POST", "path": "/transforms"})
+    done = manage(sandbox, "create", "--file", str(EXAMPLES / "drop_pii.json"), "--name", "drop")
+    assert done.code == 0, done.err
+    assert sandbox.resources()["code"].count("drop") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("[", "x.json", "is not JSON"),
+        ("[]", "x.json", "no list of Jolt operations"),
+        ('[{"op": "shift"}]', "x.json", "entry 1"),
+        ('[{"operation": "no-such-operation", "spec": {}}]', "x.json", "not a Jolt spec"),
+        ("def transform(a, b):\n  pass\n", "x.py", "must take input, metadata, args"),
+        ("def f(:\n", "x.py", "line 1"),
+        ("x = 1\n", "x.py", "defines no function transform"),
+    ],
+)
+def test_a_wrong_file_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, tmp_path: Path, text: str, name: str, message: str
+) -> None:
+    sandbox.clear_journal()
+    done = manage(sandbox, "create", "--file", script(tmp_path, text, name), "--name", "x")
+    assert (done.code, sandbox.journal()) == (2, []), done.err
+    assert message in done.error["message"]
+
+
+# -- trying it here
+
+
+def test_it_is_tried_here_and_nothing_is_sent(sandbox: Sandbox, tmp_path: Path) -> None:
+    samples = script(tmp_path, "\n".join(json.dumps(record) for record in RECORDS), "in.jsonl")
+    sandbox.clear_journal()
+    done = manage(sandbox, "test", "--file", script(tmp_path, GOOD), "--samples", samples, "--limit", "1")
+    assert (done.code, sandbox.journal()) == (0, [])
+    assert done.data[0]["changes"] == ["- ssn", "~ email", "~ contact.phone"]
+    assert done.json["meta"] == {"records": 12, "errors": 0, "unchanged": 0, "dropped": 0, "requests": 0}
+    broken = GOOD.replace(LAST, "    return output if input['customer_id'] != 3 else 1 / 0")
+    failed = manage(sandbox, "test", "--file", script(tmp_path, broken), "--samples", samples, "--limit", "1")
+    assert failed.code == 10
+    assert (failed.data[0]["record"], failed.data[0]["line"]) == (3, 6)
+    assert "ZeroDivisionError" in failed.data[0]["error"]
+
+
+def test_expected_outputs_are_compared(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = script(tmp_path, json.dumps({"operation": "remove", "spec": {"a": ""}}), "t.json")
+    samples = script(tmp_path, '[{"a": 1, "b": 2}, {"b": true}]', "in.json")
+    good = script(tmp_path, '[{"b": 2}, {"b": true}]', "out.json")
+    assert manage(sandbox, "test", "--file", file, "--samples", samples, "--expect", good).code == 0
+    bad = script(tmp_path, '[{"b": 3}, {"b": true}, {}]', "bad.json")
+    done = manage(sandbox, "test", "--file", file, "--samples", samples, "--expect", bad)
+    assert (done.code, done.json["meta"]["unexpected"]) == (10, 2)
+    none = manage(sandbox, "test", "--file", file, "--samples", script(tmp_path, "[]", "none.json"))
+    assert (none.code, "nothing is shown" in none.json["warnings"][0]) == (10, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import socket; socket.create_connection(('127.0.0.1', 80))",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1')",
+        "import os; os.system('true')",
+        "import subprocess; subprocess.run(['true'])",
+        "open('/tmp/written-by-a-transform', 'w').write('x')",
+        "import os; os.remove('/tmp/nothing')",
+        "import ctypes; ctypes.CDLL(None)",
+    ],
+)
+def test_a_script_cannot_reach_out(body: str) -> None:
+    (outcome,) = run(Code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n"), [{}])
+    assert "PermissionError" in str(outcome.error), outcome
+    assert not Path("/tmp/written-by-a-transform").exists()
+
+
+def test_a_script_that_never_ends_or_eats_all_memory_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    from helpers import transform_run
+
+    monkeypatch.setattr(transform_run, "SCRIPT_SECONDS", 1)
+    with pytest.raises(OperatorError, match="longer than 1 s"):
+        run(Code("attribute", script="def transformAttribute(a, b, c):\n    while True:\n        pass\n"), [{}])
+    monkeypatch.undo()
+    (outcome,) = run(Code("attribute", script="def transformAttribute(a, b, c):\n    return 'x' * (1 << 33)\n"), [{}])
+    assert "MemoryError" in str(outcome.error)
+
+
+def test_10_000_records_through_jolt_take_less_than_five_seconds() -> None:
+    records = [{"id": n, "a": {"b": n, "c": "x"}, "tags": ["p", "q"]} for n in range(10_000)]
+    started = time.monotonic()
+    outcomes = run(from_file(str(EXAMPLES / "reshape.json"), "record"), records)
+    assert time.monotonic() - started < 5
+    assert len(outcomes) == 10_000
+
+
+@pytest.mark.parametrize("file", sorted(VECTORS))
+def test_the_ready_attribute_transforms_keep_their_vectors(file: str) -> None:
+    code = from_file(str(EXAMPLES / file), "attribute")
+    outcomes = run(code, [record for record, _ in VECTORS[file]])
+    for (record, expected), outcome in zip(VECTORS[file], outcomes, strict=True):
+        assert (outcome.error, outcome.output) == (None, expected), record
+        assert type(outcome.output) is type(expected), record
+
+
+def test_every_ready_transform_is_valid_and_has_vectors_or_is_a_record_transform() -> None:
+    for path in EXAMPLES.iterdir():
+        if path.name == "vectors.json" or path.is_dir():
+            continue
+        kind = "attribute" if path.name in VECTORS else "record"
+        code = from_file(str(path), kind)
+        assert of_row(code.as_body()) == code  # what the server stores is what we sent
