@@ -90,10 +90,15 @@ class Rule:
 
 
 def values_at(record: Any, path: str) -> Iterator[Any]:
-    """The values at a dotted path; lists on the way are gone through. MISSING where there is none.
+    """The values at a dotted path; lists on the way are gone through, a last one with ``[]`` at the end of the path.
+    MISSING where there is none.
 
     A field whose own name holds dots is found under that name first.
     """
+    if path.endswith("[]"):
+        for value in values_at(record, path.removesuffix("[]")):
+            yield from value if isinstance(value, list) else [value]
+        return
     if isinstance(record, list):
         for item in record:
             yield from values_at(item, path)
