@@ -75,12 +75,24 @@ def run_demo(folder: str) -> None:
     for warning in deployed["warnings"]:
         print(f"warning: {warning}")
     count = show_table(folder)
+    prove_mask(deployed["data"]["nexsets"]["orders-masked"])
     again = shell(f"python scripts/deploy_flow.py --config {CONFIG}", show=False)
     print(f"deployed again: {again['data']['outcome']}, {again['meta']['requests']} requests, all of them reads")
     if (again["data"]["outcome"], count) != ("unchanged", sink["records"]):
         raise SystemExit("demo: the second deployment was not a no-op, or the table does not hold what the run says")
     print(f"\n{count} records delivered once; the table has none of {', '.join(HIDDEN)}")
     break_and_repair(deployed["data"]["flow"], sink["id"])
+
+
+def prove_mask(nexset: int) -> None:
+    """Put the mask into a reusable transform, and have it proven on the nexset's samples."""
+    proven = shell(
+        "python scripts/manage_transforms.py --operation attach --file examples/transforms/mask_orders.json "
+        f"--name mask-orders --nexset {nexset} --must-not-contain {','.join(HIDDEN)} --must-keep order_id,email_domain",
+        show=False,
+    )
+    proof = proven["data"]["proof"]
+    print(f"proven on {proof['samples']} samples: none of {', '.join(HIDDEN)} is left, by name or by value")
 
 
 def break_and_repair(flow: int, sink: int) -> None:

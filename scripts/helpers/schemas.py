@@ -27,8 +27,7 @@ def _infer(values: list[Any]) -> Schema:
     if objects:
         names = list(dict.fromkeys(name for value in objects for name in value))
         schema["properties"] = {name: _infer([o[name] for o in objects if name in o]) for name in names}
-        required = [name for name in names if all(name in value for value in objects)]
-        schema |= {"required": required} if required else {}
+        schema["required"] = [name for name in names if all(name in value for value in objects)]
     items = [item for value in values if isinstance(value, list) for item in value]
     if items:
         schema["items"] = _infer(items)
@@ -46,8 +45,11 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+Shape = tuple[frozenset[str], bool, bool]  # types without null, may be null, may be missing
+
+
 def drift(before: Schema, after: Schema) -> list[Row]:
-    """Every difference, by path: added, removed, type changed, nullable changed, and whether it breaks a reader.
+    """Every difference, by path: added, removed, type, nullable or optional changed, and whether it breaks a reader.
 
     A reader of the old shape breaks when a field goes, becomes another type (an integer may become a number), or may
     be null or missing where it could not before.
@@ -56,44 +58,44 @@ def drift(before: Schema, after: Schema) -> list[Row]:
     rows = []
     for path in sorted({*old, *new}):
         if path not in new:
-            rows.append(_row(path, "removed", old[path], None, breaking=True))
+            rows.append(_row(path, "removed", _text(old[path]), None, breaking=True))
         elif path not in old:
-            rows.append(_row(path, "added", None, new[path], breaking=False))
+            rows.append(_row(path, "added", None, _text(new[path]), breaking=False))
         else:
             rows += _changes(path, old[path], new[path])
     return rows
 
 
-def _row(path: str, change: str, before: Any, after: Any, *, breaking: bool) -> Row:
-    shown = [value if value is None else _text(value) for value in (before, after)]
-    return {"field": path, "change": change, "before": shown[0], "after": shown[1], "breaking": breaking}
+def _row(path: str, change: str, before: str | None, after: str | None, *, breaking: bool) -> Row:
+    return {"field": path, "change": change, "before": before, "after": after, "breaking": breaking}
 
 
-def _text(field: tuple[frozenset[str], bool]) -> str:
-    types, nullable = field
-    return (" or ".join(sorted(types)) or "anything") + (", may be null or missing" if nullable else "")
+def _text(shape: Shape) -> str:
+    types, nullable, optional = shape
+    marks = [mark for mark, is_set in (("null", nullable), ("missing", optional)) if is_set]
+    known = " or ".join(sorted(types)) or ("anything" if not nullable else "always null")
+    return known + (f", may be {' or '.join(marks)}" if marks else "")
 
 
-def _changes(path: str, old: tuple[frozenset[str], bool], new: tuple[frozenset[str], bool]) -> Iterator[Row]:
+def _changes(path: str, old: Shape, new: Shape) -> Iterator[Row]:
+    shown = _text(old), _text(new)
     if old[0] != new[0]:
-        wider = "number" in old[0]
-        fits = new[0] <= old[0] | ({"integer"} if wider else set())
-        yield _row(path, "type changed", old, new, breaking=not fits)
-    if old[1] != new[1]:
-        yield _row(path, "nullable changed", old, new, breaking=new[1])
+        fits = new[0] <= old[0] | ({"integer"} if "number" in old[0] else set())
+        yield _row(path, "type changed", *shown, breaking=not fits)
+    for place, name in ((1, "nullable changed"), (2, "optional changed")):
+        if old[place] != new[place]:
+            yield _row(path, name, *shown, breaking=bool(new[place]))
 
 
-def _fields(
-    schema: Schema, path: str = "", *, optional: bool = False
-) -> Iterator[tuple[str, tuple[frozenset[str], bool]]]:
-    """Every field as (path, (types without null, may be null or missing))."""
+def _fields(schema: Schema, path: str = "", *, optional: bool = False) -> Iterator[tuple[str, Shape]]:
+    """Every field as (path, shape)."""
     types = schema.get("type", [])
     kinds = frozenset(types if isinstance(types, list) else [types])
     if path:
-        yield path, (kinds - {"null"}, "null" in kinds or optional)
+        yield path, (kinds - {"null"}, "null" in kinds, optional)
     required = schema.get("required")
     for name, inner in (schema.get("properties") or {}).items():
-        missing = isinstance(required, list) and name not in required  # the server's own schemas require nothing
+        missing = isinstance(required, list) and name not in required
         yield from _fields(inner, f"{path}.{name}" if path else name, optional=missing)
     if isinstance(schema.get("items"), dict):
         yield from _fields(schema["items"], f"{path}[]")
