@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -213,6 +214,7 @@ def plant_orders(sandbox: Sandbox, rows: int = 20, bucket: str = "shop") -> dict
     sandbox.reset("empty")
     sandbox.control("POST", "settings", {"discovery_seconds": 0.02})
     folder = sandbox.data / "buckets" / bucket / "in"
+    shutil.rmtree(folder, ignore_errors=True)  # a reset leaves the buckets alone
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{n},user{n}@example.com,{n * 1.5}" for n in range(1, rows + 1)]
     (folder / "orders.csv").write_text("\n".join(["id,email,amount", *lines]) + "\n")

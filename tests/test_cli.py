@@ -70,6 +70,8 @@ NEEDED = {  # what a script needs to get as far as its packages
     "deploy_flow.py": ["--config", "examples/flows/orders.json"],
     "nexla_quickstart.py": [],
     "operate_flow.py": ["--operation", "status", "--resource-id", "1"],
+    "manage_transforms.py": ["--operation", "list"],
+    "validate_nexset.py": ["--resource-id", "1", "--required", "a"],
 }
 
 

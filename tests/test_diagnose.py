@@ -25,8 +25,6 @@ class Shop:
         self.sandbox, self.tmp_path = sandbox, tmp_path
         self.config = support.plant_orders(sandbox)
         self.folder = sandbox.data / "buckets" / "shop" / "in"
-        for file in self.folder.glob("*"):
-            file.unlink()
         (self.folder / "orders.csv").write_text("id,email,amount\n1,a@example.com,1.5\n2,b@example.com,2.5\n")
         done = sandbox.run_inside("deploy_flow.py", "--config", support.write_config(tmp_path, self.config))
         assert done.code == 0, done.err
