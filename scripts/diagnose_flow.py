@@ -26,6 +26,7 @@ from helpers.errors import Exit, OperatorError
 from helpers.output import Result
 
 if TYPE_CHECKING:
+    from helpers.causes import Cause
     from helpers.evidence import Evidence
     from helpers.session import Session
 
@@ -58,19 +59,21 @@ def diagnose_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     from helpers.target import find_target
 
     target = find_target(session, args)
-    seen = gather(session, target, workers=args.workers, probing=args.probe)
-    causes = find_causes(seen)
-    faults = {(cause.member.kind, cause.member.id): cause.fault for cause in reversed(causes)}
+    seen = gather(session, target, workers=args.workers, probing=args.probe, show=args.show_values)
+    causes, elsewhere = find_causes(seen, target.member)
+    faults = {(cause.member.kind, cause.member.id): cause.fault for cause in reversed([*causes, *elsewhere])}
     report = {
-        "verdict": f"fault found: {causes[0].fault}" if causes else "no fault found",
+        "verdict": _verdict(causes, seen),
         "flow": target.flow.origin.node_id,
         "latest_run": seen.latest,
         "causes": [cause.as_row() for cause in causes],
+        "elsewhere": [cause.as_row() for cause in elsewhere],
         "difference": _difference(session, seen),
         "quarantine": _quarantine(session, seen, show=args.show_values),
         "checked": CHECKED,
         "could_not_be_read": seen.unread,
     }
+    report["verdict"] = _verdict(causes, seen)  # the quarantine may have been unreadable
     code = Exit.FINDINGS if causes else Exit.UPSTREAM if seen.unread else Exit.OK
     warnings = [f"could not be read: {text}" for text in seen.unread]
     result = Result(report, {"verdict": report["verdict"], "checked": len(CHECKED)}, warnings, code, COLUMNS, "causes")
@@ -79,6 +82,12 @@ def diagnose_flow(args: argparse.Namespace, context: cli.Context) -> Result:
         result.text, result.only_text = draw(target.flow, faults, args.graph), args.format is None
         report["graph"] = result.text
     return result
+
+
+def _verdict(causes: list[Cause], seen: Evidence) -> str:
+    if causes:
+        return f"fault found: {causes[0].fault}"
+    return "no fault seen, but not all could be read" if seen.unread else "no fault found"
 
 
 def _difference(session: Session, seen: Evidence) -> dict[str, Any] | None:
@@ -93,7 +102,7 @@ def _difference(session: Session, seen: Evidence) -> dict[str, Any] | None:
     for run in (bad, good):
         if not any(line["run_id"] == run for line in seen.lines):
             read_log(session, seen, run)
-    return difference(seen.flow, seen.runs, seen.lines, bad, good)
+    return difference(seen.flow, seen.runs, [{**line, "text": line["shown"]} for line in seen.lines], bad, good)
 
 
 def _quarantine(session: Session, seen: Evidence, *, show: bool) -> list[dict[str, Any]]:
@@ -127,6 +136,8 @@ def _markdown(report: dict[str, Any], graph: str) -> str:
         lines += [f"   - {_flat(text)}" for text in cause["evidence"]]
         lines += [f"   - by hand: {_flat(cause['by_hand'])}"] if cause["by_hand"] else []
         lines += [f"   - confirm: `{cause['confirm']}`", f"   - repair: `{cause['repair']}`"]
+    lines += [f"- elsewhere in the flow: {row['fault']}, {row['type']} {row['id']}" for row in report["elsewhere"]]
+    lines += [f"- **could not be read**: {_flat(text)}" for text in report["could_not_be_read"]]
     lines += ["", f"Checked: {', '.join(report['checked'])}.", "", "```mermaid", graph.rstrip(), "```", ""]
     return "\n".join(lines)
 

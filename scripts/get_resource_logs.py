@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from helpers import cli
@@ -63,8 +64,10 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
     from helpers.times import to_ms
 
     now = session.server_time()
-    since = to_ms(args.since, now) if args.since else None
-    until = to_ms(args.until, now) if args.until else None
+    since = to_ms(args.since, now) if args.since is not None else None
+    until = to_ms(args.until, now) if args.until is not None else None
+    if since is not None and since >= (until if until is not None else now * 1000):
+        raise usage("--since is not before --until (now, if it is not given)")
     target = find_target(session, args)
     if args.compare_with_last_good:
         from helpers.compare_runs import compare
@@ -79,6 +82,11 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
     else:
         rows = _read(context, target, runs, since, until, result)
     lines = _first(rows, runs, result)
+    if args.run_id is not None and not args.known_run:
+        first = next(lines, None)
+        if first is None:
+            raise _no_run(target, f"has no run {args.run_id}, as far as is known")
+        lines = chain([first], lines)
     wanted = _kept(args, target, lines)
     if args.summary:
         from helpers.logs import summaries
@@ -98,7 +106,9 @@ def _check(args: argparse.Namespace) -> None:
     modes = [name for name in MODES if getattr(args, name) not in (None, False)]
     if len(modes) > 1 and set(modes) != {"run_id", "compare_with_last_good"}:
         raise usage(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other")
-    if args.until and not args.since:
+    if args.run_id is not None and args.run_id < 1:
+        raise usage("--run-id must be a positive number")
+    if args.until is not None and args.since is None:
         raise usage("--until needs --since")
     if args.last is not None and not 1 <= args.last <= 100:
         raise usage("--last must be 1 to 100")
@@ -117,9 +127,13 @@ def _runs(args: argparse.Namespace, context: cli.Context, target: Target) -> lis
     """
     from helpers.runs import known_run_ids, member_runs
 
+    unread: list[str] = []
+    runs = member_runs(context.session, target.flow, workers=args.workers, unread=unread)
+    for text in unread:
+        context.say(f"could not be read: {text}")
     if args.run_id is not None:
+        args.known_run = args.run_id in known_run_ids(target.flow, runs)
         return [args.run_id]
-    runs = member_runs(context.session, target.flow, workers=args.workers)
     if args.failed:
         bad = {run.id for rows in runs.values() for run in rows if run.errors}
         if not bad:

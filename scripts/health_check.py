@@ -142,8 +142,10 @@ def _webhook(args: argparse.Namespace) -> tuple[str | None, list[str]]:
     if not args.state:
         return None, []
     from helpers.alerts import webhook
+    from helpers.settings import read_env_file
 
-    return webhook(args.alert_webhook, args.alert_webhook_file, dict(os.environ))
+    values = read_env_file(args.env_file) if args.env_file else os.environ
+    return webhook(args.alert_webhook, args.alert_webhook_file, {**os.environ, **values})
 
 
 def _jobs(args: argparse.Namespace, context: cli.Context, watched: list[Watched], base: Any) -> tuple[list[Job], int]:
@@ -227,7 +229,7 @@ def _fact(session: Session, entry: Watched, flow: Flow | OperatorError | None, m
 def _probe(session: Session, jobs: list[Job], facts: list[Facts]) -> None:
     """Replace each verified_status by a live probe, one for each credential."""
     from helpers.health_facts import credential_id
-    from helpers.probes import probe
+    from helpers.probes import try_probe
 
     seen: dict[int, tuple[str, str]] = {}
     for (_, _, member), fact in zip(jobs, facts, strict=True):
@@ -235,7 +237,7 @@ def _probe(session: Session, jobs: list[Job], facts: list[Facts]) -> None:
         if number is None:
             continue
         if number not in seen:
-            seen[number] = probe(session, number)
+            seen[number] = try_probe(session, number)
         said, why = seen[number]
         fact.credential = "200 Ok" if said == "ok" else why if said == "failed" else fact.credential
         if said == "unknown":
@@ -251,21 +253,31 @@ def _publish(
 
     host, at = context.session.settings.host, str(iso(int(now * 1000)))
     result.text = markdown(rows, host, at)
-    if args.report:
-        from helpers.html_page import write
+    try:
+        if args.state:
+            _alert(args, context, result, rows, webhook, now)
+        if args.report:
+            from helpers.html_page import write
 
-        write(args.report, page(rows, host, at))
-        result.meta["report"] = args.report
-    if args.state:
-        from helpers.alerts import Rules, alert
-
-        rules = Rules(args.open_after, args.clear_after, args.remind_hours)
-        told = alert(args.state, rows, rules, url=webhook, form=args.alert_format, host=host, now=now, say=context.say)
-        result.meta["alert"] = told.as_meta()
-        if told.failure:
-            result.warnings.append(f"the alert was not delivered: {told.failure}; the next run tries again")
+            write(args.report, page(rows, host, at))
+            result.meta["report"] = args.report
+    except OperatorError as error:  # the verdicts matter more than what is made of them
+        result.warnings.append(f"{error.message}; nobody was told, or the report is missing")
     for row in rows:
         del row["history"]
+
+
+def _alert(
+    args: argparse.Namespace, context: cli.Context, result: Result, rows: list[Row], webhook: str | None, now: float
+) -> None:
+    from helpers.alerts import NO_WEBHOOK, Rules, alert
+
+    rules = Rules(args.open_after, args.clear_after, args.remind_hours)
+    host = context.session.settings.host
+    told = alert(args.state, rows, rules, url=webhook, form=args.alert_format, host=host, now=now, say=context.say)
+    result.meta["alert"] = told.as_meta()
+    if told.failure not in (None, NO_WEBHOOK):
+        result.warnings.append(f"the alert was not delivered: {told.failure}; the next run tries again")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from helpers import cli
-from helpers.errors import Exit, usage
+from helpers.errors import Exit, OperatorError, usage
 from helpers.output import Result
 
 if TYPE_CHECKING:
@@ -89,9 +89,11 @@ def operate_flow(args: argparse.Namespace, context: cli.Context) -> Result:
 def _status(args: argparse.Namespace, context: cli.Context, target: Target) -> Result:
     from helpers.status import status
 
-    runs, data = status(context.session, target, workers=args.workers)
+    runs, data, unread = status(context.session, target, workers=args.workers)
     if not args.wait:
-        return Result(data, columns=STATUS_COLUMNS, table="members")
+        meta = {key: data[key] for key in ("schedule", "next_run", "next_run_reason") if data[key]}
+        code = Exit.PARTIAL if unread else Exit.OK
+        return Result(data, meta, [f"could not be read: {text}" for text in unread], code, STATUS_COLUMNS, "members")
     from helpers.watch import newest
 
     return _waited(args, context, target, newest(target.flow, runs), data, [])
@@ -128,6 +130,10 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
     rollback = args.on_failure == "rollback" and args.operation != "run-now"
     try:
         apply(run, _steps(args, target, run), rollback=rollback, finish=_finish(args))
+    except OperatorError as error:
+        if isinstance(error.data, dict) and "was_active" in run.facts:
+            error.data["was_active"] = run.facts["was_active"]
+        raise
     finally:
         run.journal.close()
     if args.operation == "restart" and not run.outcomes[1:]:
@@ -147,6 +153,10 @@ def _steps(args: argparse.Namespace, target: Target, run: Run) -> list[Step]:
     members = _members(args, target)
     if args.restore:
         on = _was_active(args.restore)
+        known = {(member.kind, member.id) for member in members}
+        if not on <= known:
+            strange = ", ".join(f"{kind} {number}" for kind, number in sorted(on - known))
+            raise usage(f"{args.restore} is of another flow, or members are gone: {strange}")
         return start_steps(target.flow, [member for member in members if (member.kind, member.id) in on])
     if args.operation == "activate":
         return [SwitchStep(member, ACTIVE) for member in reversed(members)]
@@ -170,9 +180,14 @@ def _was_active(path: str) -> set[tuple[str, int]]:
 
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {(str(kind), int(number)) for kind, number in report["data"]["was_active"]}
+        found = {(str(kind), int(number)) for kind, number in report["data"]["was_active"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise usage(f"{path} is not the report of a pause", "write one with --operation pause --output FILE") from None
+    if not found:
+        raise usage(
+            f"{path} says that nothing was ACTIVE: there is nothing to restore", "was it written by a second pause?"
+        )
+    return found
 
 
 def _changed(run: Run) -> int:
@@ -191,12 +206,24 @@ def _waited(
 ) -> Result:  # fmt: skip
     from helpers.watch import wait_for_run
 
-    report["run"] = wait_for_run(context.session, target.flow, baseline, args.wait_timeout, context.say)
+    try:
+        report["run"] = wait_for_run(context.session, target.flow, baseline, args.wait_timeout, context.say)
+    except OperatorError as error:
+        error.data = {**report, "run": error.data}  # what was changed before the waiting stays changed
+        if args.operation in WRITES and error.code in (Exit.TIMEOUT, Exit.INTERRUPTED):
+            error.hint = f"the change itself is done; look with: {_look(target)}"
+            error.retryable = False
+        raise
     if report["run"]["outcome"] == "empty":
         warnings.append(f"run {report['run']['run_id']} read no records")
     code = Exit.FINDINGS if report["run"]["outcome"] == "errors" else Exit.OK
     meta = {"run": report["run"]["run_id"], "outcome": report["run"]["outcome"]}
     return Result(report, meta, warnings, code=code)
+
+
+def _look(target: Target) -> str:
+    words = f"--resource-type {target.kind.name} --resource-id {target.id}"
+    return f"python scripts/operate_flow.py --operation status {words}"
 
 
 def _finish(args: argparse.Namespace) -> Finish:

@@ -120,7 +120,9 @@ def test_the_url_may_stand_in_a_file(sandbox: Sandbox, receiver: Receiver, tmp_p
 def test_a_file_that_is_no_state_is_left_alone(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"precious": 1}')
     done = check(sandbox, receiver, tmp_path)
-    assert (done.code, (tmp_path / "state.json").read_text()) == (3, '{"precious": 1}')
+    assert (done.code, (tmp_path / "state.json").read_text()) == (0, '{"precious": 1}')
+    assert "is not a state file" in done.json["warnings"][0]  # and the verdict is there all the same
+    assert done.data[0]["verdict"] == "healthy"
 
 
 def test_a_run_that_finds_the_state_held_tells_nothing(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_openings_and_clearings_alternate_and_follow_the_counts(
     told, is_open, run = [], False, 0
     for number, good in enumerate(rounds):
         run = run + 1 if number and rounds[number - 1] == good else 1
-        incidents = alerts.count(incidents, [row(1, good)], rules, float(number))
+        incidents = alerts.count(incidents, [row(1, good)], rules)
         due = alerts.events(incidents, [row(1, good)], rules, float(number))
         alerts.mark_told(incidents, due, float(number))
         told += [name for name, rows in due.items() if rows]
@@ -192,16 +194,59 @@ def test_reminders_come_at_most_every_six_hours() -> None:
     rules, incidents, reminded = alerts.Rules(), dict[str, Any](), 0
     for quarter in range(4 * 24):
         now = quarter * 900.0
-        incidents = alerts.count(incidents, [row(1, False)], rules, now)
+        incidents = alerts.count(incidents, [row(1, False)], rules)
         due = alerts.events(incidents, [row(1, False)], rules, now)
         alerts.mark_told(incidents, due, now)
         reminded += len(due["still"])
     assert reminded == 3
 
 
+def test_without_a_webhook_nothing_counts_as_told(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    words = ["--resource-type", "destinations", "--resource-id", "123", "--state", str(tmp_path / "state.json")]
+    mute = sandbox.run_inside("health_check.py", *words, "--open-after", "1")
+    assert (mute.json["meta"]["alert"]["delivered"], len(receiver.posts)) == (False, 0)
+    assert "nobody is told" in mute.json["warnings"][0]
+    assert check(sandbox, receiver, tmp_path, "--open-after", "1").json["meta"]["alert"]["delivered"] is True
+    assert len(receiver.posts) == 1
+
+
+def test_the_webhook_may_stand_in_the_env_file(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    file = tmp_path / "env"
+    lines = {"NEXLA_API_URL": sandbox.url, "NEXLA_SERVICE_KEY": sandbox.key, "NEXLA_ALERT_WEBHOOK": receiver.url}
+    file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    file.chmod(0o600)
+    words = ["--resource-type", "destinations", "--resource-id", "123", "--open-after", "1", "--env-file", str(file)]
+    done = sandbox.run(
+        "health_check.py", *words, "--state", str(tmp_path / "state.json"), env={"NEXLA_SERVICE_KEY": ""}
+    )
+    assert (done.code, len(receiver.posts)) == (10, 1), done.err
+
+
+def test_two_checks_may_share_a_state_file() -> None:
+    rules, incidents, opened = alerts.Rules(), dict[str, Any](), 0
+    for _ in range(4):
+        for number in (1, 2):
+            incidents = alerts.count(incidents, [row(number, False)], rules)
+            due = alerts.events(incidents, [row(number, False)], rules, 0.0)
+            alerts.mark_told(incidents, due, 1.0)
+            opened += len(due["opened"])
+    assert opened == 2
+
+
+def test_secrets_and_markup_of_names_reach_no_receiver() -> None:
+    bad = row(1, False, "password=hunter22x")
+    bad["name"] = "[Sign in](https://evil.example)\n**urgent**"
+    events = {"opened": [bad], "still": [], "recovered": []}
+    for form in ("slack", "generic", "teams"):
+        assert "hunter22x" not in json.dumps(payload(form, events, "host"))
+    assert "[Sign in](" not in json.dumps(payload("teams", events, "host"))
+
+
 def test_what_cannot_be_read_counts_as_bad() -> None:
     unknown = {**row(1, False), "verdict": "unknown"}
-    incidents = alerts.count({}, [unknown], alerts.Rules(open_after=1), 0.0)
+    incidents = alerts.count({}, [unknown], alerts.Rules(open_after=1))
     assert alerts.events(incidents, [unknown], alerts.Rules(), 0.0)["opened"] == [unknown]
 
 

@@ -66,6 +66,8 @@ def test_the_systemd_unit_runs_and_its_timer_is_valid(places: dict[str, str], tm
 
 def test_the_github_job_runs_and_writes_its_summary(sandbox: Sandbox, tmp_path: Path) -> None:
     job = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())["jobs"]["health"]
+    save = next(step for step in job["steps"] if step.get("uses", "").startswith("actions/cache/save"))
+    assert save["if"] == "always()"  # a plain cache is saved only when the job is green
     (step,) = [step for step in job["steps"] if "health_check.py" in step.get("run", "")]
     for name in ("scripts", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -220,7 +220,7 @@ def test_wait_tells_what_became_of_the_run(sandbox: Sandbox) -> None:
 def test_wait_ends_with_the_deadline_and_says_that_nothing_is_known(sandbox: Sandbox) -> None:
     done = operate(sandbox, "status", "sources", 123, "--wait", "--wait-timeout", "0.4")
     assert (done.code, done.error["name"]) == (12, "TIMEOUT")
-    assert done.json["data"]["outcome"] == "unknown"
+    assert done.json["data"]["run"]["outcome"] == "unknown"
 
 
 def test_metrics_are_the_sum_of_the_runs_by_day_and_by_run(sandbox: Sandbox) -> None:
@@ -292,3 +292,53 @@ def test_read_only_blocks_every_operation_that_writes(sandbox: Sandbox) -> None:
     assert run.code == 3
     assert sandbox.writes() == []
     assert set(statuses(sandbox).values()) == {"ACTIVE"}
+
+
+def test_undo_does_not_wake_a_detected_nexset_that_rested(sandbox: Sandbox) -> None:
+    sandbox.api("PUT", "/data_sets/123/pause")
+    for operation in ("pause", "restart"):
+        rule = {"action": "status", "status": 400, "method": "PUT", "path": "/data_sinks/123/pause", "times": 9}
+        sandbox.faults(rule)
+        done = operate(sandbox, operation)
+        sandbox.faults()
+        assert done.code == 9, done.err
+        assert statuses(sandbox) == {"sources": "ACTIVE", "nexsets": "PAUSED", "destinations": "ACTIVE"}
+
+
+def test_restore_refuses_what_it_cannot_restore(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "paused.json"
+    assert operate(sandbox, "pause", "flows", 1230, "--output", str(file)).code == 0
+    other = operate(sandbox, "activate", "flows", 3210, "--restore", str(file))
+    assert (other.code, "another flow" in other.error["message"]) == (2, True)
+    assert operate(sandbox, "pause", "flows", 1230, "--output", str(file)).code == 0  # again: nothing is ACTIVE now
+    again = operate(sandbox, "activate", "flows", 1230, "--restore", str(file))
+    assert (again.code, "nothing was ACTIVE" in again.error["message"]) == (2, True)
+
+
+def test_a_pause_that_was_kept_halfway_can_be_restored(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "paused.json"
+    sandbox.faults({"action": "status", "status": 405, "method": "PUT", "path": "/data_sinks/123/pause", "times": 9})
+    kept = operate(sandbox, "pause", "flows", 1230, "--on-failure", "keep", "--output", str(file))
+    assert kept.code == 1
+    sandbox.faults()
+    done = operate(sandbox, "activate", "flows", 1230, "--restore", str(file))
+    assert done.code == 0, done.err
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
+
+
+def test_wait_does_not_call_a_run_ok_that_a_destination_got_nothing_of(sandbox: Sandbox) -> None:
+    sandbox.control("POST", "history", {"kind": "sources", "id": 123, "runs": [{"ago": -50, "records": 9}]})
+    words = ["--operation", "status", "--resource-type", "sources", "--resource-id", "123", "--wait"]
+    baseline = sandbox.run_inside("operate_flow.py", *words[:-1]).data["members"][0]["run_id"]
+    import operate_flow
+    from helpers import cli, watch
+    from helpers.target import find_target
+
+    args = operate_flow.build_parser().parse_args(words)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.env.items():
+            patch.setenv(name, value)
+        session = cli.Context(args, cli.Reporter(quiet=True)).session
+        flow = find_target(session, args).flow
+        with pytest.raises(Exception, match="has not ended"):
+            watch.wait_for_run(session, flow, baseline - 1, 4.0, lambda text: None)

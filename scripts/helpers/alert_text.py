@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .kinds import Row
-from .redact import redact_text
+from .redact import redact, redact_text
 
 FORMATS = ("slack", "generic", "teams")
 TITLE_MAX, SECTION_MAX, BLOCKS_MAX, TEXT_MAX = 150, 3000, 50, 3500  # Slack's limits; text is kept below its 4000
@@ -23,8 +23,8 @@ def title(events: Events) -> str:
 def line(row: Row) -> str:
     """One resource in one line."""
     issues = "; ".join(row["issues"]) or "healthy again"
-    text = f"{row['type']} {row['id']} {row['name'] or ''}: {issues}"
-    return redact_text(text if len(text) <= LINE_MAX else text[: LINE_MAX - 1] + "…")
+    text = " ".join(redact_text(f"{row['type']} {row['id']} {row['name'] or ''}: {issues}").split())
+    return text if len(text) <= LINE_MAX else text[: LINE_MAX - 1] + "…"
 
 
 def payload(form: str, events: Events, host: str) -> dict[str, Any]:
@@ -35,11 +35,17 @@ def payload(form: str, events: Events, host: str) -> dict[str, Any]:
         return _teams(events, host)
     shown = ("type", "id", "name", "verdict", "issues", "flow", "last_run")
     rows = {name: [{key: row.get(key) for key in shown} for row in found] for name, found in events.items()}
-    return {"event": "nexla_health", "title": title(events), "api": host, **rows}
+    body: dict[str, Any] = redact({"event": "nexla_health", "title": title(events), "api": host, **rows})
+    return body
 
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown leaves alone."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#|!" else char for char in text)
 
 
 def _slack(events: Events, host: str) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def _sections(heading: str, lines: list[str]) -> list[str]:
 
 
 def _teams(events: Events, host: str) -> dict[str, Any]:
-    lines = [f"**{HEADINGS[name]}**: {line(row)}" for name, rows in events.items() for row in rows]
+    lines = [f"**{HEADINGS[name]}**: {_plain(line(row))}" for name, rows in events.items() for row in rows]
     if len(lines) > TEAMS_MAX:
         lines = [*lines[:TEAMS_MAX], f"{len(lines) - TEAMS_MAX} more are left out; run health_check.py for all"]
     body = [{"type": "TextBlock", "size": "Large", "weight": "Bolder", "wrap": True, "text": title(events)},

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from . import redact
 from .alert_text import Events, payload
-from .errors import OperatorError, config_error
+from .errors import config_error
 from .health import HEALTHY
 from .kinds import Row
 from .limits import Clock
@@ -24,6 +24,7 @@ from .settings import LOOPBACK
 
 TRIES, TIMEOUT = 3, 10.0
 OPEN, CLEAR = "open", "clear"
+NO_WEBHOOK = "no webhook is set"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Rules:
     remind_hours: float = 6.0
 
 
-def webhook(url: str | None, file: str | None, environ: dict[str, str]) -> tuple[str | None, list[str]]:
+def webhook(url: str | None, file: str | None, environ: Mapping[str, str | None]) -> tuple[str | None, list[str]]:
     """The receiver's URL, which is a secret, and warnings.
 
     Raises:
@@ -52,9 +53,9 @@ def webhook(url: str | None, file: str | None, environ: dict[str, str]) -> tuple
         except (OSError, UnicodeDecodeError) as error:
             raise config_error(f"cannot read {file}: {error}") from error
     else:
-        url = environ.get("NEXLA_ALERT_WEBHOOK", "").strip() or None
+        url = (environ.get("NEXLA_ALERT_WEBHOOK") or "").strip() or None
     if url is None:
-        return None, warnings
+        return None, ["no alert webhook is set: incidents are counted, and nobody is told"]
     redact.remember(url, urlsplit(url).path)
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
@@ -95,11 +96,16 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         state = json.loads(text)
         incidents = state["incidents"]
-        if not isinstance(incidents, dict) or not all(isinstance(entry, dict) for entry in incidents.values()):
+        if not isinstance(incidents, dict) or not all(map(_is_entry, incidents.values())):
             raise TypeError
     except (ValueError, KeyError, TypeError):
         raise config_error(f"{file} is not a state file; it was left as it is", "pass another --state FILE") from None
     return dict(incidents)
+
+
+def _is_entry(entry: Any) -> bool:
+    numbers = ("bad", "good", "told_at")
+    return isinstance(entry, dict) and all(isinstance(entry.get(name, 0), int | float) for name in numbers)
 
 
 def save(path: str, incidents: dict[str, Any]) -> None:
@@ -118,12 +124,13 @@ def save(path: str, incidents: dict[str, Any]) -> None:
         raise config_error(f"cannot write the state file {path}: {error.strerror}") from error
 
 
-def count(incidents: dict[str, Any], rows: list[Row], rules: Rules, now: float) -> dict[str, Any]:
+def count(incidents: dict[str, Any], rows: list[Row], rules: Rules) -> dict[str, Any]:
     """The incidents after one more round of checks. Whatever is not healthy counts as bad: also what is unknown.
 
-    A resource that is no longer checked keeps nothing.
+    What is not among the rows stays as it is: several checks may share a state file.
     """
-    after = {}
+    checked = {f"{row['type']} {row['id']}" for row in rows}
+    after = {key: entry for key, entry in incidents.items() if key not in checked}
     for row in rows:
         key = f"{row['type']} {row['id']}"
         before = incidents.get(key, {})
@@ -131,7 +138,6 @@ def count(incidents: dict[str, Any], rows: list[Row], rules: Rules, now: float) 
         entry = {
             "bad": 0 if good else before.get("bad", 0) + 1,
             "good": before.get("good", 0) + 1 if good else 0,
-            "since": before.get("since", now),
             "state": before.get("state", CLEAR),
             "told": before.get("told", CLEAR),
             "told_at": before.get("told_at", 0.0),
@@ -140,7 +146,7 @@ def count(incidents: dict[str, Any], rows: list[Row], rules: Rules, now: float) 
             entry["state"] = OPEN
         elif entry["good"] >= rules.clear_after:
             entry["state"] = CLEAR
-        if entry["state"] == OPEN or entry["told"] == OPEN or entry["bad"]:
+        if entry["state"] == OPEN or entry["told"] == OPEN or entry["bad"] or entry["told_at"]:
             after[key] = entry
     return after
 
@@ -170,7 +176,7 @@ def mark_told(incidents: dict[str, Any], told: Events, now: float) -> None:
 def event_key(incidents: dict[str, Any], told: Events) -> str:
     """The same for every try of an alert, and for its repeat after a crash; another one for the next incident."""
     names = [f"{row['type']} {row['id']}" for rows in told.values() for row in rows]
-    marks = [[name, incidents[name]["state"], incidents[name]["since"], incidents[name]["told_at"]] for name in names]
+    marks = [[name, incidents[name]["state"], incidents[name]["told_at"]] for name in names]
     return hashlib.sha256(json.dumps(sorted(marks)).encode()).hexdigest()[:32]
 
 
@@ -182,13 +188,14 @@ def deliver(url: str, form: str, told: Events, *, key: str, host: str, say: Call
     why = ""
     for attempt in range(1, TRIES + 1):
         try:
-            answer = requests.post(
-                url, json=body, timeout=TIMEOUT, allow_redirects=False, headers={"Idempotency-Key": key}
-            )
-            if 200 <= answer.status_code < 300:
+            with requests.post(  # streamed: the body of the answer is of no interest, and may never end
+                url, json=body, timeout=TIMEOUT, allow_redirects=False, stream=True, headers={"Idempotency-Key": key}
+            ) as answer:
+                status = answer.status_code
+            if 200 <= status < 300:
                 return None
-            why = f"the receiver answered {answer.status_code}"
-            if answer.status_code < 500 and answer.status_code != 429:
+            why = f"the receiver answered {status}"
+            if status < 500 and status != 429:
                 return why
         except requests.RequestException as error:
             why = f"the receiver could not be reached ({type(error).__name__})"
@@ -222,15 +229,12 @@ def alert(
     with held_state(path) as incidents:
         if incidents is None:
             return Told({"opened": [], "still": [], "recovered": []}, "another run holds the state file")
-        after = count(incidents, rows, rules, now)
+        after = count(incidents, rows, rules)
         due = events(after, rows, rules, now)
-        failure = None
-        try:
-            if any(due.values()) and url:
-                failure = deliver(url, form, due, key=event_key(after, due), host=host, say=say)
-            if failure is None:
-                mark_told(after, due, now)
-        except OperatorError:  # a signal while waiting for the next try
-            failure = "interrupted"
+        failure = None if url else NO_WEBHOOK
+        if url and any(due.values()):
+            failure = deliver(url, form, due, key=event_key(after, due), host=host, say=say)
+        if failure is None:
+            mark_told(after, due, now)
         save(path, after)
         return Told(due, failure)

@@ -17,7 +17,10 @@ from .kinds import Row
 from .times import age_text, iso
 
 REFUSED = re.compile(
-    r"\b(40[13]|forbidden|unauthori[sz]ed|access denied|refused|authentication|expired)\b", re.IGNORECASE
+    r"\b401 unauthori[sz]ed|\b403 forbidden|unauthori[sz]ed|access denied|authentication failed|"
+    r"credentials? (was|were) refused|login failed|"
+    r"(invalid|wrong|expired) (credential|password|token|access key|api key|secret)",
+    re.IGNORECASE,
 )
 NO_TABLE = re.compile(r"(table|relation)\b.*\b(not exist|not found|missing)|waiting for the table", re.IGNORECASE)
 NO_FILE = re.compile(r"no (such )?files?\b|file .*not found|no files found", re.IGNORECASE)
@@ -77,16 +80,21 @@ def run_again(seen: Evidence) -> str:
     return operate(seen.flow.origin, "run-now", "--wait")
 
 
-def find_causes(seen: Evidence) -> list[Cause]:
-    """Every cause that the evidence shows, the most decisive first. Empty when no fault is seen."""
+def find_causes(seen: Evidence, asked: Member) -> tuple[list[Cause], list[Cause]]:
+    """What the evidence shows, the most decisive first: causes for the resource that was asked about (above it, at it
+    or below it), and those of other branches."""
     found = [cause for rule in RULES for cause in rule(seen)]
+    concerned = [(m.kind, m.id) for m in (*seen.flow.path_to(asked), *asked.walk())]
     depth = {(m.kind, m.id): n for n, m in enumerate(seen.flow.origin.walk())}
     found.sort(key=lambda cause: (cause.rank, depth[cause.member.kind, cause.member.id]))
-    return found
+    own = [
+        cause for cause in found if cause.fault == "schema_drift" or (cause.member.kind, cause.member.id) in concerned
+    ]
+    return own, [cause for cause in found if cause not in own]
 
 
 def _quoted(line: Row) -> str:
-    return f"run {line['run_id']}, {line['time']}, {line['resource']}: {line['text']}"
+    return f"run {line['run_id']}, {line['time']}, {line['resource']}: {line['shown']}"
 
 
 def rate_limited(seen: Evidence) -> Iterator[Cause]:
@@ -109,9 +117,15 @@ def paused(seen: Evidence) -> Iterator[Cause]:
             last = f"; its last run was {iso(newest.id)}" if newest else ""
             name = member.kind.removesuffix("s")
             yield Cause(
-                60 if follows else 12, f"paused_{name}", member, f"the {name} is {member.status}",
+                _rank_of_rest(seen, member, follows=follows), f"paused_{name}", member,
+                f"the {name} is {member.status}",
                 [f"status {member.status}{last}"], operate(member, "status"), operate(member, "activate"),
             )  # fmt: skip
+
+
+def _rank_of_rest(seen: Evidence, member: Member, *, follows: bool) -> int:
+    """A source at rest explains everything; a branch at rest may be so on purpose, and comes after real faults."""
+    return 60 if follows else 12 if member is seen.flow.origin else 35
 
 
 def bad_credential(seen: Evidence) -> Iterator[Cause]:
@@ -119,7 +133,7 @@ def bad_credential(seen: Evidence) -> Iterator[Cause]:
         number = credential_id(member)
         line = next((line for line in seen.lines_of(member) if REFUSED.search(str(line["text"]))), None)
         probed = seen.probed.get(number, ("", "")) if number is not None else ("", "")
-        current = line is not None and not _delivered_since(seen, member, line)
+        current = line is not None and _newest_of(seen, member) <= (line["run_id"] or 0)
         if number is None or not (current or probed[0] == "failed") or probed[0] == "ok":
             continue
         proof = [_quoted(line)] if line else []
@@ -131,12 +145,18 @@ def bad_credential(seen: Evidence) -> Iterator[Cause]:
         )  # fmt: skip
 
 
+def _newest_of(seen: Evidence, member: Member) -> int:
+    """The newest run that reached a member; of the source, the newest of all."""
+    newest = seen.newest(member)
+    return (seen.latest or 0) if member is seen.flow.origin else newest.id if newest else 0
+
+
 def schedule_never_fires(seen: Evidence) -> Iterator[Cause]:
     source, schedule = seen.flow.origin, seen.schedule
     if source.status != "ACTIVE" or schedule is None:
         return
     text = f"start.cron is {schedule.expression!r}"
-    if schedule.next_after(seen.now) is None:
+    if schedule.never_fires(seen.now):
         why = "the source's schedule never fires: it lies in the past or is no Quartz expression with seconds"
     else:
         due = schedule.last_before(seen.now - 1800)
@@ -191,13 +211,15 @@ def schema_drift(seen: Evidence) -> Iterator[Cause]:
 def transform_raises(seen: Evidence) -> Iterator[Cause]:
     for member in seen.flow.of_kind("nexsets"):
         run = seen.newest(member)
-        if member in seen.flow.origin.children or not run or not run.errors:
+        if not run or not run.errors:
             continue
+        detected = member in seen.flow.origin.children
+        what = f"{member.label} has errors on" if detected else f"the transform of {member.label} fails on"
         part = "every record" if not run.records else f"{run.errors} of {run.errors + run.records} records"
         line = next((line for line in seen.lines_of(member) if line["type"] != "SUMMARY"), None)
         yield Cause(
-            24 if not run.records else 40, "transform_raises", member,
-            f"the transform of {member.label} fails on {part}",
+            24 if not run.records else 40, "record_errors" if detected else "transform_raises", member,
+            f"{what} {part}",
             [f"run {run.id}: {run.records} records, {run.errors} errors", *([_quoted(line)] if line else [])],
             logs(member, run.id), run_again(seen), "correct the transform in the flow's config and deploy it",
         )  # fmt: skip
@@ -248,11 +270,12 @@ def read_errors(seen: Evidence) -> Iterator[Cause]:
 
 
 def transform_no_op(seen: Evidence) -> Iterator[Cause]:
-    """Samples come out as they went in: no transform is attached, or it matches nothing. When what is below it fails,
-    it may well be the reason."""
+    """Samples come out as they went in although a transform is attached: it matches nothing. When what is below it
+    fails, it may well be the reason."""
     for member in seen.flow.of_kind("nexsets"):
         pairs = seen.pairs.get(member.id) or []
-        if pairs and all(before == after for before, after in pairs):
+        attached = member.row.get("code_container_id") is not None
+        if attached and pairs and all(before == after for before, after in pairs):
             below = [sink for sink in member.walk() if sink.kind == "destinations"]
             failing = any((run := seen.newest(sink)) and run.errors for sink in below)
             yield Cause(
@@ -262,6 +285,15 @@ def transform_no_op(seen: Evidence) -> Iterator[Cause]:
                 + " --full",
                 run_again(seen), "correct the transform (a wrong field name matches nothing) and deploy it",
             )  # fmt: skip
+
+
+def never_ran(seen: Evidence) -> Iterator[Cause]:
+    source = seen.flow.origin
+    if source.status == "ACTIVE" and not seen.run_ids and not seen.schedule:
+        yield Cause(
+            17, "never_ran", source, "the source is ACTIVE, has no schedule, and has never run", ["no run is known"],
+            operate(source, "status"), run_again(seen),
+        )  # fmt: skip
 
 
 def nothing_delivered(seen: Evidence) -> Iterator[Cause]:
@@ -280,6 +312,6 @@ def nothing_delivered(seen: Evidence) -> Iterator[Cause]:
 
 RULES: tuple[Callable[[Evidence], Iterator[Cause]], ...] = (
     rate_limited, paused, bad_credential, schedule_never_fires, file_gone, empty_input, schema_drift, transform_raises,
-    missing_table, partial_write, read_errors, transform_no_op, nothing_delivered,
+    missing_table, partial_write, read_errors, transform_no_op, never_ran, nothing_delivered,
 )  # fmt: skip
 CHECKED = [rule.__name__ for rule in RULES]

@@ -40,12 +40,14 @@ def difference(flow: Flow, runs: Runs, lines: list[Row], bad: int, good: int) ->
     for member in flow.origin.walk():
         row = {"member": member.label, "type": member.kind, "id": member.id}
         rows.append(row | _numbers(runs[member.kind, member.id], bad, good))
+    gone = [run for run, found in logs.items() if not found]
     return {
         "failed_run": {"run_id": bad, "started": iso(bad), "seconds": _seconds(logs[bad])},
         "good_run": {"run_id": good, "started": iso(good), "seconds": _seconds(logs[good])},
         "members": rows,
-        "only_in_failed": _new_lines(logs[bad], logs[good]),
-        "only_in_good": _new_lines(logs[good], logs[bad]),
+        "only_in_failed": [] if gone else _new_lines(logs[bad], logs[good]),
+        "only_in_good": [] if gone else _new_lines(logs[good], logs[bad]),
+        "no_log_of": gone,  # nothing can be compared then
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import re
 import sys
@@ -136,6 +137,8 @@ def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
         if "pattern" in schema and not re.search(schema["pattern"], value.strip()):
             yield f"{where}: must be {schema.get('description', 'like ' + schema['pattern'])}"
     elif isinstance(value, int | float):
+        if not math.isfinite(value):
+            yield f"{where}: must be a number"
         if value < schema.get("minimum", value) or value > schema.get("maximum", value):
             yield f"{where}: must be {schema.get('minimum', 'any')} to {schema.get('maximum', 'any')}"
         if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:

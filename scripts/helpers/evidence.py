@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,8 @@ from .flows import Flow, Member
 from .health_facts import credential_id
 from .kinds import KINDS, Row, item_path
 from .logs import EARLY, belongs_to, read_lines
-from .probes import probe
+from .probes import try_probe
+from .redact import without_quotes
 from .runs import Run, known_run_ids, member_runs
 from .samples import read_samples
 from .session import Session
@@ -21,7 +23,7 @@ from .times import Schedule, schedule_of
 from .transport import call
 
 LOG_RUNS = 3  # newest runs whose logs are read
-LINES_KEPT = 2000
+LINES_KEPT = 1000  # of each kind, for each run
 SAMPLES = 20
 Key = tuple[str, int]
 
@@ -35,6 +37,7 @@ class Evidence:
         run_ids: every run that is known of, newest first.
         lines: log lines of the newest runs, oldest first.
         pairs: samples of derived nexsets, by id, as (input, output).
+        show: whether log texts are shown with the values that they may quote.
         probed: credential id → (verdict, why), when probing was asked for.
     """
 
@@ -46,6 +49,7 @@ class Evidence:
     pairs: dict[int, list[tuple[Any, Any]]] = field(default_factory=dict)
     probed: dict[int, tuple[str, str]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    show: bool = False
 
     @property
     def schedule(self) -> Schedule | None:
@@ -73,15 +77,16 @@ class Evidence:
         return all(above.status == "ACTIVE" for above in self.flow.path_to(member))
 
 
-def gather(session: Session, target: Target, *, workers: int, probing: bool) -> Evidence:
+def gather(session: Session, target: Target, *, workers: int, probing: bool, show: bool) -> Evidence:
     """Read everything that a diagnosis needs. What cannot be read is noted, and ends nothing.
 
     Raises:
         OperatorError: the runs could not be read at all; INTERRUPTED; TIMEOUT.
     """
     flow = target.flow
-    runs = member_runs(session, flow, workers=workers)
-    found = Evidence(flow, session.server_time(), runs, known_run_ids(flow, runs))
+    unread: list[str] = []
+    runs = member_runs(session, flow, workers=workers, unread=unread)
+    found = Evidence(flow, session.server_time(), runs, known_run_ids(flow, runs), unread=unread, show=show)
     for run in reversed(found.run_ids[:LOG_RUNS]):
         _read(found, f"the log of run {run}", partial(read_log, session, found, run))
     for member in flow.of_kind("nexsets"):
@@ -89,7 +94,7 @@ def gather(session: Session, target: Target, *, workers: int, probing: bool) -> 
             _read(found, f"samples of {member.label}", partial(_samples, session, found, member))
     if probing:
         numbers = {number for member in flow.origin.walk() if (number := credential_id(member)) is not None}
-        found.probed = {number: probe(session, number) for number in sorted(numbers)}
+        found.probed = {number: try_probe(session, number) for number in sorted(numbers)}
     return found
 
 
@@ -103,14 +108,17 @@ def _read(found: Evidence, what: str, read: Callable[[], None]) -> None:
 
 
 def read_log(session: Session, found: Evidence, run: int) -> None:
-    """Add the lines of a run."""
+    """Add the lines of a run: every warning and error, and of the others the first and the last."""
     origin = found.flow.origin
     lines = read_lines(session, KINDS[origin.kind], origin.id, run_id=run, since=run - EARLY, warn=found.unread.append)
-    for count, line in enumerate(lines):
-        if count >= LINES_KEPT:
-            found.unread.append(f"the log of run {run} after its first {LINES_KEPT} lines")
-            return
-        found.lines.append(line)
+    first: list[Row] = []
+    last: deque[Row] = deque(maxlen=LINES_KEPT)
+    bad: deque[Row] = deque(maxlen=LINES_KEPT)
+    for line in lines:
+        line["shown"] = line["text"] if found.show else without_quotes(line["text"])
+        worst = line["severity"] not in ("INFO", None)
+        (bad if worst else first if len(first) < LINES_KEPT else last).append(line)
+    found.lines += sorted([*first, *last, *bad], key=lambda line: line["timestamp"] or 0)
 
 
 def _samples(session: Session, found: Evidence, member: Member) -> None:

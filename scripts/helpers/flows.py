@@ -135,7 +135,7 @@ def flow_from(body: Row, index: int = 0) -> Flow | None:
     return Flow(origin, nodes[index].get("project_id"), body) if origin else None
 
 
-def run_rows(session: Session, kind: Kind, number: int, size: int = 20) -> list[Row]:
+def run_rows(session: Session, kind: Kind, number: int, size: int = 20) -> list[Any]:
     """The newest run rows of a resource: ``runId`` (epoch ms), ``records``, ``size``, ``errors``; no status.
 
     Raises:
@@ -147,7 +147,7 @@ def run_rows(session: Session, kind: Kind, number: int, size: int = 20) -> list[
     data = metrics.get("data") if isinstance(metrics, dict) else metrics
     if not isinstance(data, list):
         raise OperatorError(Exit.UPSTREAM, f"the runs of {kind.singular} {number} came in an unknown shape")
-    return [row for row in data if isinstance(row, dict)]
+    return data
 
 
 def summary(flow: Row) -> Row:

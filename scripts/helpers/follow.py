@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from .errors import Exit, OperatorError
@@ -20,15 +21,13 @@ IDLE_SECONDS = 20.0  # without a new line and with nothing PROCESSING: the run c
 def follow(session: Session, target: Target, run_id: int, result: Result, say: Callable[[str], None]) -> Iterator[Row]:
     """The lines of a run as they come. It has ended when every destination that is on has written its SUMMARY line.
 
-    Raises:
-        OperatorError: TIMEOUT at the command's deadline.
+    At the command's deadline it ends with TIMEOUT, and the lines so far.
     """
-    shown, summed, latest = 0, set[tuple[str, int]](), Clock.now()
+    shown, summed, latest = Counter[str](), set[tuple[str, int]](), Clock.now()
     while True:
         lost: list[str] = []  # what one look misses, the next one sees
         lines = read_lines(session, target.api, target.member.id, run_id=run_id, since=run_id - EARLY, warn=lost.append)
-        fresh = [line for number, line in enumerate(lines) if number >= shown]
-        shown += len(fresh)
+        fresh = list(_unseen(lines, shown))
         for line in fresh:
             if numbers_in(line) is not None:
                 summed.add((LABELS.get(str(line["resource_type"]), ""), line["resource_id"]))
@@ -40,10 +39,26 @@ def follow(session: Session, target: Target, run_id: int, result: Result, say: C
         if not fresh and _ended(flow, summed):
             return
         if Clock.now() - latest > IDLE_SECONDS and flow.origin.runtime_status != "PROCESSING":
-            result.warnings.append(f"no new line for {IDLE_SECONDS:g} s; the run may yet go on")
+            result.warnings.append(f"no new line for {IDLE_SECONDS:g} s, and nothing is PROCESSING: taken as the end")
             return
-        say("waiting for more lines")
+        if session.deadline.left() <= PAUSE:  # the lines so far are worth more than an error in their place
+            result.warnings.append("the deadline came before the run ended")
+            result.code = Exit.TIMEOUT
+            return
+        if not fresh:
+            say("waiting for more lines")
         session.deadline.sleep(PAUSE)
+
+
+def _unseen(lines: Iterator[Row], shown: Counter[str]) -> Iterator[Row]:
+    """Lines that were not shown yet, wherever they stand: a late one may carry an earlier time."""
+    now: Counter[str] = Counter()
+    for line in lines:
+        key = f"{line['timestamp']} {line['resource']} {line['type']} {line['text']}"
+        now[key] += 1
+        if now[key] > shown[key]:
+            shown[key] += 1
+            yield line
 
 
 def _ended(flow: Flow, summed: set[tuple[str, int]]) -> bool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean, median
 
 from .health_config import Limits
 from .kinds import Row
-from .runs import PAGE, Run
+from .runs import Run
 from .times import Schedule, age_text, iso
 
 OK, BAD, UNKNOWN, NONE = "ok", "bad", "unknown", "none"  # none: the check does not apply
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
 SETTLING = 900.0  # seconds: a younger run may still be growing, so that its volume says nothing
 FEWEST_BEFORE = 3  # runs that a median needs
+SILENCE = 3  # times the usual gap between runs with records
+CLOCKS_APART = 3600.0  # seconds
+RUN_CHECKS = frozenset({"freshness", "errors", "volume", "stalled", "quarantine", "sla"})
 GROWTH, FEWEST_ERRORS = 3, 10  # quarantine: this many times the median, and at least this many
 DAY = 86_400.0
 
@@ -27,6 +31,7 @@ class Facts:
         credential: ``verified_status``; None when it was never probed.
         runs: newest first; None when they could not be read.
         probe_problem: why its credential could not be probed, when that was asked for.
+        cut: there are older runs that were not read.
         problem: why the resource itself could not be read; ``runs_problem``: why its runs could not.
         missing: the API says that there is no such resource.
     """
@@ -42,6 +47,7 @@ class Facts:
     credential: str | None = None
     runs: list[Run] | None = None
     unreadable: int = 0
+    cut: bool = False
     problem: str | None = None
     runs_problem: str = ""
     probe_problem: str = ""
@@ -74,6 +80,8 @@ def judge(facts: Facts, limits: Limits, now: float) -> list[Check]:
         return [status] if "status" not in limits.skip else [Check("status", NONE)]
     checks = [status, *_of_runs(facts, limits, now), _credential(facts)]
     kept = [check for check in checks if check.name.split(".")[0] not in limits.skip]
+    if limits.skip >= RUN_CHECKS:
+        kept = [check for check in kept if check.name != "runs"]
     return kept or [Check("status", UNKNOWN, "every check is switched off")]
 
 
@@ -96,7 +104,9 @@ def _status(facts: Facts, limits: Limits) -> Check:
 def _of_runs(facts: Facts, limits: Limits, now: float) -> list[Check]:
     if facts.runs is None or facts.unreadable:
         odd = f"{facts.unreadable} rows make no sense"
-        return [Check("freshness", UNKNOWN, f"its runs could not be read: {facts.runs_problem or odd}")]
+        return [Check("runs", UNKNOWN, f"its runs could not be read: {facts.runs_problem or odd}")]
+    if (facts.newest or 0) > now + CLOCKS_APART:
+        return [Check("runs", UNKNOWN, f"its last run is of {iso(int((facts.newest or 0) * 1000))}, in the future")]
     runs = facts.runs[: limits.last]
     return [
         _freshness(facts, limits, now),
@@ -113,11 +123,13 @@ def _freshness(facts: Facts, limits: Limits, now: float) -> Check:
     if newest is None:
         return Check("freshness", BAD, "it has never run")
     age = f"the last run was {age_text(now - newest)} ago"
-    if facts.schedule is not None:
-        if facts.kind == "sources" and facts.schedule.next_after(now) is None:
-            return Check("freshness", BAD, f"its schedule {facts.schedule.expression!r} never fires; {age}")
+    if facts.schedule is not None and facts.schedule.never_fires(now) and facts.kind == "sources":
+        return Check("freshness", BAD, f"its schedule {facts.schedule.expression!r} never fires; {age}")
+    due = None
+    if facts.schedule is not None and facts.schedule.next_after(now) is not None:
         due = facts.schedule.last_before(now - limits.grace_minutes * 60)
-        if due is None or newest >= due:
+    if due is not None:
+        if newest >= due:
             return Check("freshness", OK, age)
         when = iso(int(due * 1000))
         if facts.kind == "sources":
@@ -134,7 +146,7 @@ def _errors(runs: list[Run], limits: Limits) -> Check:
     if not runs:
         return Check("errors", NONE)
     if runs[0].errors and not runs[0].records:
-        return Check("errors", BAD, f"the last run failed: {runs[0].errors} errors and no records")
+        return Check("errors", BAD, f"the last run failed: no records, errors: {runs[0].errors}")
     share = mean(run.error_share for run in runs)
     text = f"error share {share:.1%} over {len(runs)} runs"
     if share > limits.threshold:
@@ -143,6 +155,9 @@ def _errors(runs: list[Run], limits: Limits) -> Check:
 
 
 def _volume(facts: Facts, runs: list[Run], limits: Limits, now: float) -> Check:
+    silent = _silent(facts, limits, now)
+    if silent:
+        return Check("volume", BAD, silent)
     before = [run.records for run in runs[1:]]
     growing = bool(runs) and (facts.runtime_status == "PROCESSING" or now - runs[0].id / 1000 < SETTLING)
     if len(before) < FEWEST_BEFORE or growing or not median(before):
@@ -152,11 +167,23 @@ def _volume(facts: Facts, runs: list[Run], limits: Limits, now: float) -> Check:
     return Check("volume", BAD if runs[0].records < limits.min_volume * usual else OK, text)
 
 
+def _silent(facts: Facts, limits: Limits, now: float) -> str:
+    """The source runs on, but there are no records, for much longer than there used to be none. Empty if not so."""
+    moments = [run.id / 1000 for run in facts.runs or [] if run.records]
+    gaps = [later - earlier for later, earlier in pairwise(moments)]
+    if len(gaps) < FEWEST_BEFORE or facts.source_run / 1000 <= moments[0]:
+        return ""
+    usual = median(gaps)
+    if now - moments[0] <= max(limits.max_age_hours * 3600, SILENCE * usual):
+        return ""
+    return f"no records for {age_text(now - moments[0])}, although the source runs; usual is every {age_text(usual)}"
+
+
 def _stalled(facts: Facts, limits: Limits, now: float) -> Check:
     """A destination that is busy, and has delivered nothing of a run that began a good while ago."""
     if facts.kind != "destinations" or facts.runtime_status != "PROCESSING":
         return Check("stalled", NONE)
-    newest = facts.newest or 0.0
+    newest = next((run.id / 1000 for run in facts.runs or [] if run.records), 0.0)  # that it has delivered something of
     waits_for = facts.source_run / 1000 or newest
     due = facts.schedule.last_before(now - limits.stall_minutes * 60) if facts.schedule else None
     if due is not None and newest < due <= facts.source_run / 1000:
@@ -213,14 +240,14 @@ def _sla_value(name: str, bound: float, facts: Facts, runs: list[Run], now: floa
         return value, value <= bound
     recent = [run.records for run in runs if run.id / 1000 > now - DAY]
     value = float(sum(recent))
-    cut = len(recent) == len(runs) and len(runs) >= PAGE
+    cut = len(recent) == len(runs) and facts.cut
     return value, True if value >= bound else None if cut else False
 
 
 def as_row(facts: Facts, checks: list[Check]) -> Row:
     """One line of the report."""
-    runs = facts.runs or []
-    newest = facts.newest
+    runs, newest = facts.runs or [], facts.newest
+    shown = runs[0] if runs and newest and runs[0].id / 1000 >= newest else None  # the newest run may have no row
     return {
         "verdict": verdict(checks),
         "type": facts.kind,
@@ -229,8 +256,8 @@ def as_row(facts: Facts, checks: list[Check]) -> Row:
         "flow": facts.flow,
         "status": facts.status,
         "last_run": iso(int(newest * 1000)) if newest else None,
-        "records": runs[0].records if runs else None,
-        "errors": runs[0].errors if runs else None,
+        "records": shown.records if shown else None,
+        "errors": shown.errors if shown else None,
         "issues": [check.text for check in checks if check.verdict in (BAD, UNKNOWN)],
         "checks": {check.name: check.verdict for check in checks},
         "history": [[run.id, run.records, run.errors] for run in runs[:30]],

@@ -24,7 +24,7 @@ LIMITS_SCHEMA: dict[str, Any] = {
     "stall_minutes": _POSITIVE,
     "grace_minutes": {"type": "number", "minimum": 0},
     "expected_status": {"type": "string", "enum": ["ACTIVE", "PAUSED", "INIT"]},
-    "skip": {"type": "array", "items": {"type": "string", "enum": list(CHECKS)}},
+    "skip": {"type": "array", "items": {"type": "string", "enum": [*CHECKS, "sla"]}},
     "sla": {
         "type": "object",
         "additionalProperties": False,

@@ -10,13 +10,15 @@ from .errors import Exit, OperatorError
 from .flows import Flow, Member, flow_from, read_flow
 from .health import Facts
 from .kinds import KINDS, Row, item_path
-from .runs import read_runs
+from .runs import PAGE, read_runs
 from .session import Session
 from .times import schedule_of
 from .transport import call
 
 Key = tuple[str, int]
 PER_PAGE = 100
+NONSENSE = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what an odd answer can lead to
+CUT_SHARE = 4  # rows of one run; with several nexsets a page of rows holds fewer runs
 NOT_ENOUGH = (Exit.INTERRUPTED,)  # what ends the whole command; any other failure is one resource's
 
 
@@ -47,6 +49,8 @@ def _flow(session: Session, key: Key) -> Flow | OperatorError | None:
         if error.code in NOT_ENOUGH or error.http_status == 401:
             raise
         return error
+    except NONSENSE as error:
+        return OperatorError(Exit.UPSTREAM, f"the flow's answer makes no sense ({type(error).__name__})")
     if flow is not None and key[0] != "flows" and flow.find(*key) is None:
         return OperatorError(Exit.UPSTREAM, "the flow's answer does not hold the resource")
     return flow
@@ -66,9 +70,12 @@ def all_flows(session: Session, params: dict[str, Any], say: Callable[[str], Non
         fresh = [flow for flow in flows if flow.origin.node_id not in seen]
         seen |= {flow.origin.node_id for flow in fresh}
         yield from fresh
-        if not nodes:
-            return
         if answer.total is not None and len(seen) >= answer.total:
+            return
+        if not nodes and len(seen) < (answer.total or 0):
+            text = f"the list of flows shifted while it was read: {len(seen)} of {answer.total} were seen"
+            raise OperatorError(Exit.UPSTREAM, text, hint="run again", retryable=True)
+        if not nodes or not fresh:  # no fresh ones: a server that knows no pages sends all of them every time
             return
         page += 1
 
@@ -94,6 +101,9 @@ def facts_of(session: Session, flow: Flow, member: Member) -> Facts:
     )
     try:
         facts.runs, facts.unreadable = read_runs(session, KINDS[member.kind], member.id)
+        facts.cut = len(facts.runs) >= PAGE // CUT_SHARE
+    except NONSENSE as error:
+        facts.runs_problem = f"the answer makes no sense ({type(error).__name__})"
     except OperatorError as error:
         if error.code in NOT_ENOUGH or error.http_status == 401:
             raise
@@ -114,6 +124,7 @@ def credential_id(member: Member) -> int | None:
 
 def _verified_status(flow: Flow, member: Member) -> str | None:
     number = credential_id(member)
-    rows: list[Row] = [row for row in flow.body.get("data_credentials") or [] if isinstance(row, dict)]
+    listed = flow.body.get("data_credentials")
+    rows: list[Row] = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
     status = next((row.get("verified_status") for row in rows if row.get("id") == number), None)
     return status if isinstance(status, str) and number is not None else None

@@ -65,7 +65,10 @@ def open_journal(command: str, host: str, subject: str, *, path: str | None, res
     """
     file = Path(path) if path else default_path(command, host, subject)
     if not path:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise config_error(f"cannot write the journal {file}: {error.strerror}", "pass --journal FILE") from error
     digest = hashlib.sha256(subject.encode()).hexdigest()[:12]
     return Journal(file, {"command": command, "host": host, "subject": digest, "config": config}, resume=resume)
 

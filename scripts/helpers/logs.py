@@ -50,13 +50,13 @@ def read_lines(
     if _descends(first):
         warn("the server does not sort by time; all lines were read before the first was shown")
         rest = [row for page in _pages(session, kind, number, params, first, pages, size) for row in page]
-        rows: Iterator[Row] = iter(sorted(rest, key=lambda row: row.get("timestamp") or 0))
+        rows: Iterator[Row] = iter(sorted(rest, key=_time_of))
     else:
         rows = (row for page in _pages(session, kind, number, params, first, pages, size) for row in page)
     seen = 0
     for row in rows:
         seen += 1
-        yield _as_line(row)
+        yield _as_line(row, run_id)
     if total is not None and seen < total:
         warn(f"{total - seen} of {total} log lines are missing: pages shifted while they were read; run again")
 
@@ -114,12 +114,17 @@ def _overlap(before: list[Row], rows: list[Row]) -> int:
     return next((n for n in range(min(len(before), len(rows)), 0, -1) if before[-n:] == rows[:n]), 0)
 
 
+def _time_of(row: Row) -> int:
+    value = row.get("timestamp")
+    return value if isinstance(value, int) else 0
+
+
 def _descends(rows: list[Row]) -> bool:
-    times = [row.get("timestamp") or 0 for row in rows]
+    times = [_time_of(row) for row in rows]
     return bool(times) and times[0] > times[-1]
 
 
-def _as_line(row: Row) -> Row:
+def _as_line(row: Row, run_id: int) -> Row:
     """A log row under the names that we show; the SDK's names for the text and severity are taken as well."""
     at = row.get("timestamp")
     return {
@@ -128,7 +133,7 @@ def _as_line(row: Row) -> Row:
         "resource": f"{row.get('resource_type')} {row.get('resource_id')}",
         "type": row.get("log_type"),
         "text": row.get("log") if "log" in row else row.get("message"),
-        "run_id": row.get("run_id"),
+        "run_id": row.get("run_id", run_id if run_id != ANY_RUN else None),  # the API may leave it out
         "timestamp": at,
         "resource_type": row.get("resource_type"),
         "resource_id": row.get("resource_id"),

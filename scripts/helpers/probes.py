@@ -5,7 +5,7 @@ from __future__ import annotations
 from .errors import Exit, OperatorError
 from .kinds import KINDS, item_path
 from .session import Session
-from .transport import ApiError, call
+from .transport import ApiError, call, refuse_if_read_only
 
 GOOD_PROBE = ("200", "ok", "success")
 
@@ -34,6 +34,8 @@ def probe(session: Session, number: int) -> tuple[str, str]:
             ) from error
         if error.http_status == 401:
             raise
+        if error.http_status == 403 and error.message.endswith("no message"):
+            return "unknown", "403 without a message: you may not probe it"  # the credential's own 403 has a body
         clear = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
         return ("failed" if clear else "unknown"), error.message
     if answer.data is None:
@@ -41,3 +43,18 @@ def probe(session: Session, number: int) -> tuple[str, str]:
     status = answer.data.get("status") if isinstance(answer.data, dict) else answer.data
     good = str(status).lower() in GOOD_PROBE
     return ("ok", "") if good else ("unknown", f"the probe answered {status!r}")
+
+
+def try_probe(session: Session, number: int) -> tuple[str, str]:
+    """As ``probe``; a credential that is not there is ``unknown``, so that one cannot end a check of many.
+
+    Raises:
+        OperatorError: CONFIG while NEXLA_READ_ONLY is set: a probe writes its result.
+    """
+    refuse_if_read_only(session, f"the probe of credential {number}")
+    try:
+        return probe(session, number)
+    except OperatorError as error:
+        if error.code is not Exit.NOT_FOUND:
+            raise
+        return "unknown", error.message

@@ -36,7 +36,10 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\
 _ADDRESSES = frozenset({"host", "port", "database", "bucket", "region", "schema", "warehouse", "account", "role"})
 _WORDS = frozenset({"true", "false", "null", "none"})
 
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"")
+_BRACKETS = re.compile(r"\([^()]*\)")
+_ADDRESS = re.compile(r"[^\s=]+@[^\s,;]+")
+_LONG = re.compile(r"\d[\d -]{7,}\d|\d{6,}")
 
 _known: set[str] = set()
 
@@ -120,8 +123,10 @@ def excerpt(text: str, length: int = 200) -> str:
 
 
 def without_quotes(text: Any) -> str:
-    """A message without what it quotes, which may be a record's values."""
-    return _QUOTED.sub("'…'", str(text))
+    """A message without what may be a record's values: what it quotes or puts in brackets, addresses, long numbers."""
+    blotted = _QUOTED.sub("'…'", str(text))
+    blotted = _BRACKETS.sub("(…)", blotted)
+    return _LONG.sub("…", _ADDRESS.sub("…", blotted))
 
 
 def without_values(value: Any) -> Any:

@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import Exit, OperatorError
 from .flows import Flow, Member, run_rows
 from .kinds import KINDS, Kind, Row
 from .session import Session
 from .times import iso
 
 PAGE = 100
+FIRST_RUN, LAST_RUN = 10**12, 4 * 10**12  # a run id is epoch milliseconds: 2001 to 2096
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _numbers(row: Any) -> list[int] | None:
         return None
     values: list[Any] = [row.get("runId"), row.get("records"), row.get("size") or 0, row.get("errors")]
     good = all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values)
-    return values if good else None
+    return values if good and FIRST_RUN <= values[0] < LAST_RUN else None
 
 
 def read_runs(session: Session, kind: Kind, number: int, size: int = PAGE) -> tuple[list[Run], int]:
@@ -80,14 +82,29 @@ def read_runs(session: Session, kind: Kind, number: int, size: int = PAGE) -> tu
     return merged(run_rows(session, kind, number, size))
 
 
-def member_runs(session: Session, flow: Flow, size: int = PAGE, workers: int = 4) -> dict[tuple[str, int], list[Run]]:
-    """The runs of every member of a flow, by (kind, id)."""
+def member_runs(
+    session: Session, flow: Flow, size: int = PAGE, workers: int = 4, unread: list[str] | None = None
+) -> dict[tuple[str, int], list[Run]]:
+    """The runs of every member of a flow, by (kind, id).
+
+    Args:
+        unread: takes what could not be read; without it the first failure is raised.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     members = list(flow.origin.walk())
 
     def read(member: Member) -> list[Run]:
-        return read_runs(session, KINDS[member.kind], member.id, size)[0]
+        try:
+            runs, odd = read_runs(session, KINDS[member.kind], member.id, size)
+        except OperatorError as error:
+            if unread is None or error.code in (Exit.INTERRUPTED, Exit.TIMEOUT) or error.http_status == 401:
+                raise
+            unread.append(f"the runs of {member.label}: {error.message}")
+            return []
+        if odd and unread is not None:
+            unread.append(f"{odd} run rows of {member.label} make no sense")
+        return runs
 
     with ThreadPoolExecutor(workers) as pool:
         return {(m.kind, m.id): runs for m, runs in zip(members, pool.map(read, members), strict=True)}

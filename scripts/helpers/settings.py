@@ -48,7 +48,7 @@ def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None
     values: Mapping[str, str | None] = environ if environ is not None else os.environ
     notes = []
     if env_file:
-        values = _read_env_file(env_file)
+        values = read_env_file(env_file)
         if Path(env_file).stat().st_mode & 0o077:
             notes.append(f"{env_file} can be read by others; chmod 600 it")
     key = (values.get("NEXLA_SERVICE_KEY") or "").strip()
@@ -70,7 +70,12 @@ def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None
     return Settings(url, key or None, None if key else token, read_only, tuple(notes))
 
 
-def _read_env_file(path: str) -> Mapping[str, str | None]:
+def read_env_file(path: str) -> Mapping[str, str | None]:
+    """The lines of an env file; nothing is substituted in them.
+
+    Raises:
+        OperatorError: CONFIG, when it cannot be read.
+    """
     from dotenv import dotenv_values
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .errors import Exit, OperatorError
 from .flows import Flow, Member
 from .kinds import KINDS, Row, item_path
 from .output import Result
@@ -14,20 +15,25 @@ from .target import Target
 from .times import iso, schedule_of
 from .transport import call
 
+CUT = 25  # a page of 100 rows holds at least this many runs, unless it holds them all
 NUMBERS = ("records", "errors", "size")
 BARS = "▁▂▃▄▅▆▇█"
 DAY_COLUMNS = ("day", "records", "errors", "size")
 RUN_COLUMNS = ("run_id", "started", "records", "errors", "size")
 
 
-def status(session: Session, target: Target, *, workers: int) -> tuple[dict[tuple[str, int], list[Run]], Row]:
+def status(
+    session: Session, target: Target, *, workers: int
+) -> tuple[dict[tuple[str, int], list[Run]], Row, list[str]]:
     """The flow's members with their own status, last run and (for the source) next run.
 
     Returns:
-        The runs by (kind, id), and the report: ``flow``, ``schedule``, ``next_run``, ``members`` parents first.
+        The runs by (kind, id); the report: ``flow``, ``schedule``, ``next_run``, ``members`` parents first; and what
+        could not be read.
     """
     flow = target.flow
-    runs = member_runs(session, flow, 20, workers)
+    unread: list[str] = []
+    runs = member_runs(session, flow, 20, workers, unread)
     schedule = schedule_of(flow.origin.row.get("source_config"))
     upcoming = schedule.next_after(session.server_time()) if schedule else None
     report = {
@@ -38,7 +44,7 @@ def status(session: Session, target: Target, *, workers: int) -> tuple[dict[tupl
         "next_run_reason": _why_none(flow, schedule is not None, upcoming),
         "members": [_row(flow, member, runs[member.kind, member.id]) for member in flow.origin.walk()],
     }
-    return runs, report
+    return runs, report, unread
 
 
 def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None:
@@ -83,11 +89,12 @@ def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
     first = today - timedelta(days=days - 1)
     params: dict[str, Any] = {"from": f"{first}T00:00:00Z", "aggregate": 1}
     path = item_path(target.api, target.member.id, "metrics")
-    told = {
-        str(row.get("time"))[:10]: row for row in call(session, "GET", path, params=params).data.get("metrics") or []
-    }
+    rows = call(session, "GET", path, params=params).data.get("metrics")
+    if not isinstance(rows, list):
+        raise OperatorError(Exit.UPSTREAM, f"the daily metrics of {target.member.label} came in an unknown shape")
+    told: dict[str, Row] = {str(row.get("time"))[:10]: row for row in rows if isinstance(row, dict)}
     wanted = [str(first + timedelta(days=n)) for n in range(days)]
-    daily: list[Row] = [{"day": day, **{key: told.get(day, {}).get(key) or 0 for key in NUMBERS}} for day in wanted]
+    daily: list[Row] = [{"day": day, **{key: _number(told.get(day, {}).get(key)) for key in NUMBERS}} for day in wanted]
     runs, unreadable = read_runs(session, KINDS[target.member.kind], target.member.id)
     recent = [run for run in runs if str(iso(run.id))[:10] >= str(first)]
     report = {
@@ -99,11 +106,17 @@ def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
         "daily": daily,
         "runs": [run.as_row() for run in recent],
     }
-    warnings = [f"{unreadable} run rows could not be read and are left out"] if unreadable else []
+    cut = len(runs) >= CUT and recent == runs
+    warnings = [f"the oldest of {len(runs)} runs that were read is younger than {first}: there are more"] if cut else []
+    warnings += [f"{unreadable} run rows could not be read and are left out"] if unreadable else []
     shown = {key: report[key] for key in ("totals", "records_by_day", "errors_by_day")}
     meta = {"type": target.member.kind, "id": target.member.id, **shown}
     table, columns = ("daily", DAY_COLUMNS) if by == "day" else ("runs", RUN_COLUMNS)
     return Result(report, meta, warnings, columns=columns, table=table)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _totals(daily: list[Row], runs: list[Run]) -> Row:

@@ -32,9 +32,12 @@ class SwitchStep(Step):
         entry = run.entry(self.key)
         now = self._read(run).get("status")
         there = now == self.status or (self.status == PAUSED and now == "INIT")
-        if there or (self.once and entry and entry.done):
+        started = run.journal is not None and any(key.startswith("start:") for key in run.journal.entries)
+        if there or (self.once and (started or (entry and entry.done))):
             return Found(UNCHANGED, self.member.id)
-        return Found(self.word, self.member.id, {"status": [now, self.status]}, {"status": now})
+        resting = [child.id for child in _detected_of(self.member) if child.status != ACTIVE]
+        before = {"status": now, "resting": resting}
+        return Found(self.word, self.member.id, {"status": [now, self.status]}, before)
 
     def _read(self, run: Run) -> Row:
         return get(run.session, KINDS[self.kind], self.member.id)
@@ -59,6 +62,16 @@ class SwitchStep(Step):
         now = self._read(run).get("status")
         if (now == ACTIVE) != was_active:
             raise OperatorError(Exit.LEFT_BEHIND, f"it is {now}, and was {entry.before.get('status')}")
+        for number in entry.before.get("resting") or [] if was_active else []:
+            self._put_to_rest(run, number)
+
+    def _put_to_rest(self, run: Run, number: int) -> None:
+        """Pause a detected nexset that rested before, and that its source has woken."""
+        if get(run.session, KINDS["nexsets"], number).get("status") == ACTIVE:
+            call(run.session, "PUT", item_path(KINDS["nexsets"], number, "pause"), say=run.say)
+        now = get(run.session, KINDS["nexsets"], number).get("status")
+        if now == ACTIVE:
+            raise OperatorError(Exit.LEFT_BEHIND, f"nexset {number} rested before, and is {now}")
 
 
 class RememberStep(Step):
@@ -116,7 +129,11 @@ def run_now_steps(flow: Flow, run: Run) -> list[Step]:
 
 
 def _detected(flow: Flow) -> list[Member]:
-    return [child for child in flow.origin.children if child.kind == "nexsets"]
+    return _detected_of(flow.origin)
+
+
+def _detected_of(member: Member) -> list[Member]:
+    return [child for child in member.children if child.kind == "nexsets"] if member.kind == "sources" else []
 
 
 class RunNowStep(Step):

@@ -10,7 +10,8 @@ from .errors import usage
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
-_FIRST_SECONDS, _FIRST_MS, _LAST_MS = 10**9, 10**11, 10**14  # 2001 in seconds; 1973 and 5138 in milliseconds
+_FIRST, _LAST = 10**9, 4 * 10**9  # in seconds: 2001 and 2096; a thousand times that in milliseconds
+_QUARTZ_ONLY = re.compile(r"\bL(W|-\d+)?\b|\dL\b|\dW\b|(?<!\w)L(?!\w)|#\d")
 _WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
 
 
@@ -30,9 +31,9 @@ def to_ms(value: Any, now: float) -> int:
         return int((now - int(ago[1]) * _UNITS[ago[2]]) * 1000)
     if re.fullmatch(r"\d{9,}(\.\d+)?", text):
         number = float(text)
-        if _FIRST_SECONDS <= number < _FIRST_MS:
+        if _FIRST <= number < _LAST:
             return int(number * 1000)
-        if _FIRST_MS <= number < _LAST_MS:
+        if _FIRST * 1000 <= number < _LAST * 1000:
             return int(number)
     from dateutil import parser as dates
 
@@ -44,9 +45,9 @@ def to_ms(value: Any, now: float) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def iso(milliseconds: int | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds, as the API writes times."""
-    if milliseconds is None:
+def iso(milliseconds: Any) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as the API writes times; None for what is no time."""
+    if not isinstance(milliseconds, int) or not 0 <= milliseconds < 10**14:
         return None
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
@@ -64,7 +65,7 @@ def age_text(seconds: float) -> str:
 class Schedule:
     """A Quartz expression (seconds first, year optional), as ``source_config["start.cron"]`` holds it.
 
-    The API does not check it: one that cannot be read, or lies in the past, simply never fires.
+    The API does not check it: one that lies in the past, or is no Quartz expression, simply never fires.
     """
 
     def __init__(self, expression: str) -> None:
@@ -72,7 +73,13 @@ class Schedule:
         fields = expression.split()
         if len(fields) > 5:  # Quartz counts weekdays from 1 (Sunday), croniter from 0
             fields[5] = _WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])
+        self._plain = len(fields) in (6, 7)
         self._fields = " ".join(fields).replace("?", "*")
+
+    def never_fires(self, moment: float) -> bool:
+        """Whether that is certain: it lies in the past, or is no Quartz expression. Some that Quartz knows (``LW``,
+        ``6L``) cannot be read here; of those nothing is certain."""
+        return self.next_after(moment) is None and not (_QUARTZ_ONLY.search(self.expression) and self._plain)
 
     def next_after(self, moment: float) -> float | None:
         """When it fires next, in epoch seconds; None when it never does."""
