@@ -294,10 +294,15 @@ def test_the_graph_marks_the_fault(shop: Shop) -> None:
 
 
 def test_names_cannot_break_out_of_the_graph(shop: Shop) -> None:
-    shop.edit("sinks", shop.sink, name='x"]; click n1 "javascript:alert(1)" \\"; evil -> [')
+    shop.edit("sinks", shop.sink, name='x"]; click n1 "javascript:alert(1)" \\"; evil -> [y](http://z)')
     mermaid = shop.diagnose("--graph", "mermaid").out
     assert '"]; click' not in mermaid
     assert all(line.count('"') in (0, 2) for line in mermaid.splitlines())
+    transform_raises(shop)  # its cause names the nexset
+    shop.edit("nexsets", shop.derived, name="[y](http://z)")
+    markdown = shop.diagnose("--format", "markdown").out.split("```")[0]
+    assert "http" in markdown
+    assert "[y](http" not in markdown
     dot = shop.diagnose("--graph", "dot").out
     assert r"\"]; click" in dot
 

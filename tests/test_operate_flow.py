@@ -342,3 +342,19 @@ def test_wait_does_not_call_a_run_ok_that_a_destination_got_nothing_of(sandbox: 
         flow = find_target(session, args).flow
         with pytest.raises(Exception, match="has not ended"):
             watch.wait_for_run(session, flow, baseline - 1, 4.0, lambda text: None)
+
+
+def test_an_answer_without_an_effect_is_not_believed(sandbox: Sandbox) -> None:
+    _, row = sandbox.api("GET", "/data_sinks/123")
+    rule = {"action": "status", "status": 200, "body": {**row, "status": "PAUSED"}, "method": "PUT", "when": "before"}
+    sandbox.faults({**rule, "path": "/data_sinks/123/pause", "times": 9})
+    done = operate(sandbox, "pause", "destinations", 123)
+    assert done.code == 9
+    assert "is ACTIVE after it was told to pause" in done.error["message"]
+
+
+def test_a_member_that_was_never_on_needs_no_pause(sandbox: Sandbox) -> None:
+    resting = branch(sandbox, "INIT")
+    sandbox.clear_journal()
+    done = operate(sandbox, "pause", "destinations", resting)
+    assert (done.code, done.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
