@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -33,9 +34,8 @@ def places(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 
 def here(text: str, places: dict[str, str]) -> str:
-    for fixed, actual in places.items():
-        text = text.replace(fixed, actual)
-    return text
+    longest_first = "|".join(re.escape(fixed) for fixed in sorted(places, key=len, reverse=True))
+    return re.sub(longest_first, lambda match: places[match[0]], text)
 
 
 def test_the_cron_line_runs_in_a_bare_environment(places: dict[str, str], tmp_path: Path) -> None:
