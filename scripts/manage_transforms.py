@@ -219,7 +219,7 @@ def _change(args: argparse.Namespace, context: cli.Context, code: Code | None) -
         run.journal.close()
     changed = sum(outcome.changed for outcome in run.outcomes)
     data = {"outcome": "changed" if changed else "unchanged", "changed": changed, "ids": run.results, **facts}
-    data |= {"proof": run.facts["proof"]} if "proof" in run.facts else {}
+    data |= {name: run.facts[name] for name in ("proof", "schema_changes") if name in run.facts}
     steps_done = [outcome.as_row() for outcome in run.outcomes]
     return Result({**data, "steps": steps_done}, meta, run.warnings, Exit.OK, PLAN_COLUMNS, "steps")
 

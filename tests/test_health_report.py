@@ -94,7 +94,9 @@ def test_the_report_is_written_whole_for_nobody_else_or_not_at_all(sandbox: Sand
     assert (done.code, done.json["meta"]["report"]) == (10, str(file))
     text = file.read_text()
     assert text.count("<tr id=") == 12
-    assert 'href="#sources-123"' in text  # every member links to the origin of its flow
+    links = dict(re.findall(r'<tr id="([a-z]+-123)".*?href="#([a-z]+-123)"', text))
+    assert set(links) == set(links.values()) == {"sources-123", "nexsets-123", "destinations-123"}
+    assert all(member != neighbour for member, neighbour in links.items())  # from member to member of the flow
     assert file.stat().st_mode & 0o077 == 0
     assert sandbox.run("health_check.py", "--all", "--report", str(tmp_path / "no" / "x.html")).code == 3
 

@@ -76,6 +76,7 @@ def test_a_proven_transform_is_attached_to_a_derived_nexset(sandbox: Sandbox, pe
     done = attach(sandbox, people, script(tmp_path, GOOD))
     assert done.code == 0, done.err
     assert done.data["proof"] == {"samples": 12, "fresh": 12}
+    assert ("ssn", "removed") in {(row["field"], row["change"]) for row in done.data["schema_changes"]}
     child = sandbox.api("GET", f"/data_sets/{done.data['ids']['nexset:masked']}?expand=1")[1]
     assert child["transform_id"] == done.data["ids"]["transform:mask"]
     assert child["status"] == "INIT"  # activation is a step of its own

@@ -22,24 +22,29 @@ def page(rows: list[Row], host: str, at: str) -> str:
     found = counts(rows)
     tiles = [(name, number, TONES[name] if number else "") for name, number in found.items()]
     tiles.append(("checked", len(rows), ""))
-    first: dict[int | None, str] = {}
-    for row in sorted(rows, key=lambda row: row["type"] != "sources"):
-        first.setdefault(row["flow"], _anchor(row))
-    lines = [_line(row, first[row["flow"]]) for row in rows]
+    flows: dict[int | None, list[str]] = {}
+    for row in rows:
+        flows.setdefault(row["flow"], []).append(_anchor(row))
+    lines = [_line(row, _next(flows[row["flow"]], _anchor(row))) for row in rows]
     return html_page.render("Nexla health", f"{host}, {at}", tiles, COLUMNS, lines, "Verdict")
+
+
+def _next(members: list[str], anchor: str) -> str:
+    """The next member of the same flow, round and round: every member can be reached from every other one."""
+    return members[(members.index(anchor) + 1) % len(members)]
 
 
 def _anchor(row: Row) -> str:
     return f"{row['type']}-{row['id']}"
 
 
-def _line(row: Row, origin: str) -> Line:
+def _line(row: Row, neighbour: str) -> Line:
     cells = [
         Cell(row["verdict"], WORST_FIRST.index(row["verdict"]), TONES[row["verdict"]], short=True),
         Cell(row["type"], short=True),
         Cell(row["id"]),
         Cell(row["name"]),
-        Cell(row["flow"], link=f"#{origin}" if row["flow"] is not None else ""),
+        Cell(row["flow"], link=f"#{neighbour}" if row["flow"] is not None else ""),
         Cell(row["status"], short=True),
         Cell(_minute(row["last_run"]), row["last_run"] or "", short=True),
         Cell(row["records"]),

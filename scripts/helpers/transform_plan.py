@@ -15,7 +15,7 @@ from .session import Session
 from .switches import ACTIVE, SwitchStep
 from .transform_code import Code, difference, of_row
 from .transform_proof import Demands
-from .transform_steps import AttachStep, ChildStep, ProofStep, TransformStep, users_of
+from .transform_steps import AttachStep, ChildStep, ProofStep, TransformStep, by_exact_name, users_of
 from .writes import delete
 
 
@@ -100,7 +100,8 @@ def attach_steps(
     steps.append(ProofStep(target, name, code, demands, args.proof_timeout))
     if args.activate:
         steps.append(_ActivateStep(target, name))
-    return steps, {"shared_with": users_of(session, row) if row else []}
+    known = [row] if row else by_exact_name(session, code.api, args.name)
+    return steps, {"shared_with": [user for one in known for user in users_of(session, one)]}
 
 
 def _names(text: str | None) -> tuple[str, ...]:

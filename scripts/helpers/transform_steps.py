@@ -13,6 +13,7 @@ from .limits import Clock
 from .redact import MARK
 from .resources import Pages, exists, get
 from .samples import read_samples
+from .schemas import drift, infer
 from .session import Session
 from .transform_code import Code, difference, of_row
 from .transform_proof import Demands, failures
@@ -279,6 +280,8 @@ class ProofStep(Step):
         here = run_code(self.code, [sample.input for sample in pairs])
         stale = [n for n, (s, o) in enumerate(zip(pairs, here, strict=True), 1) if s.output != o.output]
         run.facts["proof"] = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
+        outputs = [sample.output for sample in pairs if sample.output is not None]
+        run.facts["schema_changes"] = drift(infer([sample.input for sample in pairs]), infer(outputs))
         why = failures(pairs, self.demands)
         if stale:
             why.append(f"samples {', '.join(map(str, stale[:5]))} are not what the code makes of their input here: "

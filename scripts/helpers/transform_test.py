@@ -24,7 +24,7 @@ def test(args: argparse.Namespace, context: Context, code: Code) -> Result:
     if args.samples:
         records = load_records(args.samples)
     else:
-        found = read_samples(context.session, checked_id(args.nexset), 100)
+        found = read_samples(context.session, checked_id(args.nexset), 100, live=True)
         records = [sample.output for sample in found]
     outcomes = run(code, records)
     wanted = load_records(args.expect) if args.expect else None
