@@ -30,9 +30,17 @@ MUTABLE = (
 )
 ENUMS = {"code_type": "CodeType", "code_encoding": "CodeEncoding", "output_type": "OutputType"}
 PATHS: dict[str, tuple[str, Callable[[Doc], bool]]] = {
-    "transforms": ("transform_id", lambda doc: doc["output_type"] == "record"),
+    "transforms": ("transform_id", lambda doc: doc["output_type"] == "record" and doc["resource_type"] != "validator"),
     "attribute_transforms": ("attribute_transform_id", lambda doc: doc["output_type"] == "attribute"),
+    "validators": ("validator_id", lambda doc: doc["resource_type"] == "validator"),
     "code_containers": ("code_container_id", lambda _: True),
+}
+
+
+FORCED: dict[str, Doc] = {
+    "transforms": {"output_type": "record"},
+    "attribute_transforms": {"output_type": "attribute"},
+    "validators": {"output_type": "record", "resource_type": "validator", "reusable": True},
 }
 
 
@@ -141,9 +149,7 @@ def _public(name: str) -> Handler:
 
 
 def _create(name: str) -> Handler:
-    forced: Doc = {"transforms": {"output_type": "record"}, "attribute_transforms": {"output_type": "attribute"}}.get(
-        name, {}
-    )
+    forced = FORCED.get(name, {})
 
     def create(request: Request) -> Doc:
         body = request.object()

@@ -485,3 +485,15 @@ def test_a_missing_table_keeps_the_records_until_it_is_there(sandbox: Sandbox) -
     sandbox.idle()
     assert len(support.table(sandbox, "later")) == 20
     assert sandbox.api("GET", f"/data_sinks/{sink['id']}")[1]["runtime_status"] == "IDLE"
+
+
+def test_validators_are_a_kind_of_their_own(sandbox: Sandbox) -> None:
+    script = base64.b64encode(b"def validate(record):\n    return True\n").decode()
+    body = {"name": "has an id", "code_type": "python", "code_encoding": "base64", "code": script}
+    body |= {"output_type": "record", "reusable": True}
+    status, made = sandbox.api("POST", "/validators", body)
+    assert (status, made["resource_type"], made["reusable"]) == (200, "validator", True)
+    assert [row["name"] for row in sandbox.api("GET", "/validators")[1]] == ["has an id"]
+    assert "has an id" not in [row["name"] for row in sandbox.api("GET", "/transforms?reusable=all")[1]]
+    assert sandbox.api("GET", f"/transforms/{made['id']}")[0] == 404
+    assert sandbox.api("DELETE", f"/validators/{made['id']}")[0] == 200
