@@ -18,7 +18,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -196,7 +195,7 @@ def _jobs_of(context: cli.Context, watched: list[Watched], workers: int) -> list
         elif not members:
             jobs[entry.kind, entry.id] = (entry, flow, None)
         for member in members if entry.kind == "flows" else ():
-            own = dataclasses.replace(entry, kind=member.kind, id=member.id)
+            own = entry._replace(kind=member.kind, id=member.id)
             jobs.setdefault((member.kind, member.id), (own, flow, member))
     return list(jobs.values())
 

@@ -113,6 +113,7 @@ def link_problems(text: str, root: Path = ROOT) -> list[str]:
 
 def json_problems(text: str) -> list[str]:
     """JSON blocks that do not parse, and whole flow configs that the model refuses."""
+    from helpers.flow_config import contradictions
     from helpers.flow_model import FlowConfig
 
     problems = []
@@ -123,6 +124,7 @@ def json_problems(text: str) -> list[str]:
             value: Any = json.loads(block.body)
             if isinstance(value, dict) and "source" in value:
                 FlowConfig.model_validate(value)
+                problems += [f"line {block.line}: {found}" for found in contradictions(value)]
         except ValueError as error:
             problems.append(f"line {block.line}: {error}")
     return problems

@@ -56,7 +56,8 @@ def _median(command: list[str], runs: int = 7) -> float:
      ["list_resources.py", "--type", "sources"], ["deploy_flow.py", "--config", "no-such-file.json"],
      ["health_check.py", "--config", "README.md"], ["health_check.py", "--all"], ["operate_flow.py", "--help"],
      ["diagnose_flow.py", "--resource-id", "x"], ["get_resource_logs.py", "--help"],
-     ["deploy_flow.py", "--config", "README.md"], ["deploy_flow.py", "--config", "tests/data/flow-with-faults.json"]],
+     ["deploy_flow.py", "--config", "README.md"], ["deploy_flow.py", "--config", "tests/data/flow-with-faults.json"],
+     ["deploy_flow.py", "--config", "tests/data/flow-with-contradictions.json"]],
 )  # fmt: skip
 def test_start_up_is_at_most_four_times_a_bare_python(args: list[str]) -> None:
     script = [sys.executable, str(SCRIPTS / args[0]), *args[1:]]

@@ -1,7 +1,8 @@
 """The model of deploy_flow.py's config file.
 
 ``flow_model.schema.json`` beside this file is its JSON Schema; a test keeps the two equal. It is stored so that
-printing the schema, and refusing a file that is against it, need not load pydantic.
+printing the schema, and refusing a file that is against it, need not load pydantic. What a schema cannot say, such as
+which names belong together, is in ``flow_config.contradictions``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 _QUARTZ = r"^[0-9*?/,-]+( +[0-9A-Za-z*?/,#-]+){5,6}$"  # seconds first; Nexla does not check it, and never fires
 
@@ -60,12 +61,6 @@ class DetectedNexset(_Strict):
     name: Name | None = None
     fields: list[Name] | None = Field(default=None, description="fields that the nexset's schema must have")
 
-    @model_validator(mode="after")
-    def _one_way(self) -> DetectedNexset:
-        if (self.name is None) == (self.fields is None):
-            raise ValueError("give either name or fields")
-        return self
-
 
 class DerivedNexset(_Strict):
     """A nexset made from another one by a transform."""
@@ -79,12 +74,6 @@ class DerivedNexset(_Strict):
     transform_name: Name | None = Field(default=None, description="exact name of a reusable transform")
     description: Text | None = None
     tags: list[Name] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _one_transform(self) -> DerivedNexset:
-        if [self.transform, self.transform_id, self.transform_name].count(None) != 2:
-            raise ValueError("give exactly one of transform, transform_id, transform_name")
-        return self
 
 
 class Destination(_Strict):
@@ -123,34 +112,6 @@ class FlowConfig(_Strict):
     tags: list[Name] = Field(default_factory=list, description="added to every resource of the flow")
     project: Name | Id | None = Field(default=None, description="name or id of an existing project")
     verify: Verify = Field(default_factory=Verify)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> FlowConfig:
-        if self.destination and self.destinations:
-            raise ValueError("give destination or destinations, not both")
-        if not self.all_destinations:
-            raise ValueError("a flow needs a destination")
-        for what, names in (
-            ("nexsets", [nexset.name for nexset in self.nexsets]),
-            ("destinations", [sink.name for sink in self.all_destinations]),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{what} have the same name: {', '.join(twice)}")
-        self._check_references()
-        return self
-
-    def _check_references(self) -> None:
-        earlier: list[str] = []
-        for nexset in self.nexsets:
-            if nexset.parent is not None and nexset.parent not in earlier:
-                raise ValueError(f"nexset {nexset.name!r}: parent {nexset.parent!r} is not an earlier entry")
-            earlier.append(nexset.name)
-        for sink in self.all_destinations:
-            if sink.nexset is not None and sink.nexset not in earlier:
-                raise ValueError(f"destination {sink.name!r}: nexset {sink.nexset!r} is not in nexsets")
-            if sink.data_credentials_id is None and sink.credential is None and self.credential_id is None:
-                raise ValueError(f"destination {sink.name!r} has no credential")
 
     @property
     def all_destinations(self) -> list[Destination]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from . import config_file
 from .errors import usage
@@ -56,8 +57,7 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What is still healthy. ``sla`` holds max_age_hours, min_success_rate, max_error_rate, min_records_per_day."""
 
     max_age_hours: float = 24.0
@@ -68,11 +68,10 @@ class Limits:
     grace_minutes: float = 30.0
     expected_status: str = "ACTIVE"
     skip: frozenset[str] = frozenset()
-    sla: dict[str, float] = field(default_factory=dict)
+    sla: Mapping[str, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Watched:
+class Watched(NamedTuple):
     """One resource to check. A flow stands for all of its members."""
 
     kind: str
@@ -117,6 +116,6 @@ def _watched(row: dict[str, Any], base: Limits, defaults: dict[str, Any]) -> Wat
     if kind.name not in TYPES:
         raise usage(f"the health of {kind.name} cannot be checked", f"types: {', '.join(TYPES)}")
     own = {key: value for key, value in row.items() if key not in ("type", "id", "name")}
-    changed = {**base.__dict__, **defaults, **own}
+    changed = {**base._asdict(), **defaults, **own}
     changed["skip"] = frozenset({*base.skip, *defaults.get("skip", ()), *own.get("skip", ())})
     return Watched(kind.name, checked_id(row["id"]), Limits(**changed))

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,7 +16,6 @@ WIDTH = 160  # of a table that goes into a pipe or file
 FORMATS = ("table", "json", "ndjson", "csv")
 
 
-@dataclass
 class Result:
     """What a script's job returns.
 
@@ -32,14 +30,25 @@ class Result:
         table: the key of an object's data under which the rows for a table or CSV stand.
     """
 
-    data: Any
-    meta: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    code: Exit = Exit.OK
-    columns: Sequence[str] = ()
-    table: str | None = None
-    text: str = ""
-    only_text: bool = False
+    def __init__(  # not a dataclass: dataclasses take longer to import than argparse, at each start
+        self,
+        data: Any,
+        meta: dict[str, Any] | None = None,
+        warnings: list[str] | None = None,
+        code: Exit = Exit.OK,
+        columns: Sequence[str] = (),
+        table: str | None = None,
+        text: str = "",
+        only_text: bool = False,
+    ) -> None:
+        self.data = data
+        self.meta = {} if meta is None else meta
+        self.warnings = [] if warnings is None else warnings
+        self.code = code
+        self.columns = columns
+        self.table = table
+        self.text = text
+        self.only_text = only_text
 
     def rows(self) -> Iterator[Any]:
         """The data as rows; an object is one row."""
@@ -143,7 +152,8 @@ class Renderer:
 
     def _write(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
         if self.form in ("table", "csv") and isinstance(result.data, dict) and result.table in result.data:
-            result = replace(result, data=result.data[str(result.table)])
+            rows = result.data[str(result.table)]
+            result = Result(rows, result.meta, result.warnings, result.code, result.columns)
         if self.form not in FORMATS or result.only_text:
             out.write(redact_text(result.text))
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from . import redact
@@ -15,15 +15,17 @@ DEFAULT_URL = "https://dataops.nexla.io/nexla-api"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Where to connect and as whom. Exactly one of the two secrets is set."""
 
     api_url: str
-    service_key: str | None = field(repr=False, default=None)
-    access_token: str | None = field(repr=False, default=None)
+    service_key: str | None = None
+    access_token: str | None = None
     read_only: bool = False
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings({self.api_url!r})"  # never the secrets
 
     @property
     def loopback(self) -> bool:
