@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--grep", metavar="REGEX", help="lines whose text matches")
     add("--own", action="store_true", help="only lines of this resource; default: of the whole flow")
     add("--summary", action="store_true", help="records and errors of each resource, from the SUMMARY lines")
-    add("--follow", action="store_true", help="go on until the latest run ends, or --timeout")
+    add("--follow", action="store_true", help="show lines as they come until the latest run ends, or --timeout")
     add("--compare-with-last-good", action="store_true", help="a failed run beside the last good one before it")
     return parser
 
@@ -92,7 +92,7 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
         from helpers.logs import summaries
 
         return Result(summaries(wanted), result.meta, result.warnings, result.code)
-    result.data = _counted(wanted, result)
+    result.data, result.live = _counted(wanted, result), args.follow
     return result
 
 

@@ -127,9 +127,11 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
     subject = f"{args.operation} {target.kind.name} {target.id} {args.scope}"
     run.journal = open_journal(COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume)
     context.say(f"journal: {run.journal.path}")
+    steps = _steps(args, target, run)
+    _announce(args, context, steps)
     rollback = args.on_failure == "rollback" and args.operation != "run-now"
     try:
-        apply(run, _steps(args, target, run), rollback=rollback, finish=_finish(args))
+        apply(run, steps, rollback=rollback, finish=_finish(args))
     except OperatorError as error:
         if isinstance(error.data, dict) and "was_active" in run.facts:
             error.data["was_active"] = run.facts["was_active"]
@@ -145,6 +147,15 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
     if args.wait:
         return _waited(args, context, target, baseline, report, run.warnings)
     return Result(report, meta, run.warnings, columns=PLAN_COLUMNS, table="steps")
+
+
+def _announce(args: argparse.Namespace, context: cli.Context, steps: list[Step]) -> None:
+    """Say which members will change before the first one does."""
+    from helpers.switches import SwitchStep
+
+    will = [f"{step.word} {step.member.label}" for step in steps if isinstance(step, SwitchStep) and step.pending]
+    if will:
+        context.say("will " + "; ".join(will) + (", and activate again" if args.operation == "restart" else ""))
 
 
 def _steps(args: argparse.Namespace, target: Target, run: Run) -> list[Step]:

@@ -77,6 +77,16 @@ def test_pause_changes_what_is_in_scope_and_nothing_else(
     assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
 
 
+def test_what_will_change_is_said_before_the_first_change(sandbox: Sandbox) -> None:
+    sandbox.api("PUT", "/data_sets/123/pause")
+    lines = operate(sandbox, "pause").err.splitlines()
+    (announced,) = [index for index, line in enumerate(lines) if "will pause" in line]
+    assert "source 123" in lines[announced] and "destination 123" in lines[announced]
+    assert "nexset" not in lines[announced]  # it rests already
+    done = [index for index, line in enumerate(lines) if "pause source 123" in line and index != announced]
+    assert done and min(done) > announced
+
+
 def test_restart_gives_back_exactly_what_was_on(sandbox: Sandbox) -> None:
     resting = branch(sandbox, "INIT")
     sandbox.api("PUT", f"/data_sinks/{resting}/pause")

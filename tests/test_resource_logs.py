@@ -190,6 +190,24 @@ def test_follow_ends_with_the_run(sandbox: Sandbox) -> None:
     assert done.out.count("Processed record ") == 2
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "ndjson"])
+def test_follow_shows_a_line_while_the_run_goes_on(sandbox: Sandbox, form: str) -> None:
+    plant(sandbox, {"ago": -100, "records": 5, "logs": 2})
+    words = ["--resource-type", "data_sources", "--resource-id", "123", "--follow", "--format", form, "--quiet"]
+    child = sandbox.start("get_resource_logs.py", *words)
+    assert child.stdin and child.stdout
+    child.stdin.write("go\n")
+    child.stdin.flush()
+    try:
+        shown = "".join(child.stdout.readline() for _ in range(3 if form == "csv" else 2))
+        assert "Processed record 1" in shown
+        assert "Processed record 2" in shown
+        assert child.poll() is None  # the run has not ended
+    finally:
+        child.kill()
+        child.communicate()
+
+
 def test_follow_ends_with_the_deadline(sandbox: Sandbox) -> None:
     plant(sandbox, {"ago": -100, "records": 5, "logs": 2})
     done = logs(sandbox, "--follow", "--timeout", "1")

@@ -28,6 +28,7 @@ class Result:
         text: the result as Markdown or the like, for a format of the command's own; ``only_text`` prints it whatever
             the format is.
         table: the key of an object's data under which the rows for a table or CSV stand.
+        live: rows come over minutes: each is shown at once (JSON, being one document, still ends with the last).
     """
 
     def __init__(  # not a dataclass: dataclasses take longer to import than argparse, at each start
@@ -40,6 +41,7 @@ class Result:
         table: str | None = None,
         text: str = "",
         only_text: bool = False,
+        live: bool = False,
     ) -> None:
         self.data = data
         self.meta = {} if meta is None else meta
@@ -49,6 +51,7 @@ class Result:
         self.table = table
         self.text = text
         self.only_text = only_text
+        self.live = live
 
     def rows(self) -> Iterator[Any]:
         """The data as rows; an object is one row."""
@@ -158,6 +161,9 @@ class Renderer:
             out.write(redact_text(result.text))
             return
         writer = {"json": self._json, "ndjson": self._ndjson, "csv": self._csv, "table": self._table}[self.form]
+        if result.live:
+            result.data = _flushed(result.rows(), out)
+            writer = self._lines if self.form == "table" else writer
         writer(result, meta, out)
 
     def _json(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
@@ -191,6 +197,16 @@ class Renderer:
         if writer is None and result.columns:
             csv.DictWriter(out, list(result.columns), lineterminator="\n").writeheader()
 
+    def _lines(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
+        """A table whose widths are not known yet: columns grow with what comes."""
+        widths = dict.fromkeys(result.columns, 0)
+        for row in result.rows():
+            cells = {name: _cell(redact(row).get(name)) for name in result.columns}
+            widths = {name: max(widths[name], len(cell)) for name, cell in cells.items()}
+            out.write("  ".join(cell.ljust(widths[name]) for name, cell in cells.items()).rstrip() + "\n")
+        numbers = {**result.meta, **meta()}
+        out.write("  ".join(f"{key}={_cell(value)}" for key, value in redact(numbers).items()) + "\n")
+
     def _table(self, result: Result, meta: Callable[[], dict[str, Any]], out: TextIO) -> None:
         from rich.console import Console
         from rich.table import Table
@@ -214,6 +230,12 @@ class Renderer:
         console.print(table)
         numbers = {**result.meta, **meta()}
         console.print(Text("  ".join(f"{key}={_cell(value)}" for key, value in numbers.items()), style="dim"))
+
+
+def _flushed(rows: Iterator[Any], out: TextIO) -> Iterator[Any]:
+    for row in rows:
+        yield row
+        out.flush()
 
 
 def _cell(value: Any, *, safe: bool = False) -> str:

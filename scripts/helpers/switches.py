@@ -28,6 +28,11 @@ class SwitchStep(Step):
         self.member, self.status, self.once = member, status, once
         self.kind, self.name = member.kind, str(member.name)
 
+    @property
+    def pending(self) -> bool:
+        """Whether the step has something to do, as far as the flow's last reading tells."""
+        return self.member.status != self.status and not (self.status == PAUSED and self.member.status == "INIT")
+
     def find(self, run: Run) -> Found:
         entry = run.entry(self.key)
         now = self._read(run).get("status")
