@@ -53,7 +53,7 @@ def diagnose_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     if args.resource_id is not None:
         checked_id(args.resource_id, "--resource-id")
     session = context.session
-    from helpers.causes import CHECKED, find_causes
+    from helpers.cause_rules import CHECKED, find_causes
     from helpers.evidence import gather
     from helpers.flow_graph import draw
     from helpers.target import find_target

@@ -79,7 +79,8 @@ def test_imports_point_one_way() -> None:
         "errors", "redact", "config_file", "kinds", "settings", "limits", "output", "session", "transport",
         "resources", "writes", "flows", "times", "runs", "logs", "probes", "samples", "schemas", "quality", "target",
         "status", "compare_runs", "follow", "health_config", "health", "health_facts", "alert_text", "alerts",
-        "html_page", "health_report", "evidence", "causes", "flow_graph", "transform_code", "transform_run",
+        "html_page", "health_report", "evidence", "causes", "cause_rules", "flow_graph", "transform_code",
+        "transform_run",
         "transform_proof", "journal", "changes", "transform_steps", "switches", "watch", "flow_model", "flow_config",
         "flow_state", "flow_steps", "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan",
     ]  # fmt: skip

@@ -13,13 +13,11 @@ from .flow_steps import lookup_key, set_status
 from .flows import Member, run_rows
 from .journal import Entry
 from .kinds import KINDS
-from .limits import Clock
 from .probes import probe
 from .resources import by_name, one_of
 from .samples import read_samples
 from .transport import ApiError
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between polls
 SAMPLE_COUNT = 10
 
 
@@ -165,8 +163,8 @@ class DiscoverStep(_Check):
         return Found(FINE, member.id)
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        end, pause, seen = Clock.now() + self.timeout, FIRST_PAUSE, None
-        while True:
+        seen: list[int] | None = None
+        for _ in run.session.deadline.looks(self.timeout):
             self.state.forget_flow()
             members = self.state.detected(run)
             ids = [member.id for member in members]
@@ -176,12 +174,10 @@ class DiscoverStep(_Check):
                     self.name = member.name or ""
                     return member.id, False
             seen = ids
-            if Clock.now() + pause > end:
-                raise self._timed_out(run, members)
-            run.session.deadline.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+        raise self._timed_out(run)
 
-    def _timed_out(self, run: Run, members: list[Member]) -> OperatorError:
+    def _timed_out(self, run: Run) -> OperatorError:
+        members = self.state.detected(run)
         found = ", ".join(f"{m.id} {m.name!r}" for m in members) or "none"
         number = run.results.get(SOURCE_STEP)
         return OperatorError(
@@ -211,21 +207,18 @@ class ProveStep(_Check):
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         if found.id is None:
             raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
-        end, pause = Clock.now() + self.timeout, FIRST_PAUSE
-        while True:
+        for _ in run.session.deadline.looks(self.timeout):
             samples = read_samples(run.session, found.id, SAMPLE_COUNT)
             outputs = [sample for sample in samples if sample.output is not None]
             if outputs:
                 break
-            if Clock.now() + pause > end:
-                raise OperatorError(
-                    Exit.TIMEOUT,
-                    f"nexset {self.name!r} (id {found.id}) gave no output sample within {self.timeout:g} s",
-                    hint="the transform may drop or fail on every record; try it on one record first",
-                    resource={"type": "nexsets", "id": found.id},
-                )
-            run.session.deadline.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+        else:
+            raise OperatorError(
+                Exit.TIMEOUT,
+                f"nexset {self.name!r} (id {found.id}) gave no output sample within {self.timeout:g} s",
+                hint="the transform may drop or fail on every record; try it on one record first",
+                resource={"type": "nexsets", "id": found.id},
+            )
         run.facts.setdefault("samples", {})[self.name] = len(outputs)
         pairs = [sample for sample in outputs if sample.has_input]
         if pairs and all(sample.input == sample.output for sample in pairs):

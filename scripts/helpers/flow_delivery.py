@@ -7,11 +7,10 @@ from typing import Any
 from . import flow_model
 from .changes import SKIPPED, Found, Run
 from .errors import Exit, OperatorError
-from .flow_checks import FIRST_PAUSE, LONGEST_PAUSE, _Check
+from .flow_checks import _Check
 from .flow_state import SOURCE_STEP
 from .flows import run_rows
 from .kinds import KINDS, Row
-from .limits import Clock
 
 SETTLED_LOOKS = 2  # equal looks in a row after which a delivery counts as ended
 
@@ -55,23 +54,19 @@ class DeliverStep(_Check):
         assert found.id is not None
         entry = run.entry(self.activation)
         baseline: dict[str, Any] = (entry.memo.get("runs") if entry else None) or {}
-        end, pause, last, looks = Clock.now() + self.timeout, FIRST_PAUSE, None, 0
-        while True:
+        enough, last, alike = False, None, 0
+        for _ in run.session.deadline.looks(self.timeout):
             fresh = _on_top(run_rows(run.session, KINDS["destinations"], found.id), baseline)
             run.facts.setdefault("arrived", {})[self.name] = fresh["records"]
             if fresh["errors"] > self.rule.max_errors:
                 raise self._failed(found.id, fresh)
             enough = bool(fresh["runs"]) and fresh["records"] >= self.rule.min_records
-            looks = looks + 1 if enough and fresh == last else int(enough)
-            if looks >= SETTLED_LOOKS:
+            alike = alike + 1 if enough and fresh == last else int(enough)
+            if alike >= SETTLED_LOOKS:
                 break
             last = fresh
-            if Clock.now() + pause > end:
-                if enough:
-                    break
-                raise self._missing(found.id, fresh)
-            run.session.deadline.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+        if not enough:
+            raise self._missing(found.id, fresh)
         run.facts.setdefault("delivered", {})[self.name] = fresh
         return found.id, False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .errors import Exit, OperatorError
 
@@ -69,6 +69,15 @@ class Deadline:
         if seconds >= self.left():
             raise self.passed()
         Clock.sleep(max(seconds, 0.0))
+
+    def looks(self, seconds: float, first: float = 0.1, longest: float = 5.0) -> Iterator[None]:
+        """One turn for each look at something awaited, with growing pauses, until so many seconds are over."""
+        end, pause = Clock.now() + seconds, first
+        yield
+        while (left := end - Clock.now()) > 0:
+            self.sleep(min(pause, left))
+            yield
+            pause = min(pause * 1.5, longest)
 
 
 def weight(method: str, path: str) -> str:

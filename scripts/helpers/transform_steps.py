@@ -9,7 +9,6 @@ from .changes import UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .journal import Entry
 from .kinds import KINDS, Kind, Row, item_path
-from .limits import Clock
 from .redact import MARK
 from .resources import Pages, exists, get
 from .samples import read_samples
@@ -23,7 +22,6 @@ from .writes import create, delete
 
 NEXSETS = KINDS["nexsets"]
 PROOF_SAMPLES = 30
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 
 def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
@@ -260,18 +258,16 @@ class ProofStep(Step):
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         if found.id is None:
             raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
-        end, pause = Clock.now() + self.timeout, FIRST_PAUSE
-        while True:
+        for _ in run.session.deadline.looks(self.timeout):
             why, settled = self._look(run, found.id)
             if not why:
                 return found.id, False
-            if settled or Clock.now() + pause > end:
-                text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
-                hint = "try it first: --operation test --file FILE --nexset PARENT"
-                raise OperatorError(Exit.ERROR, text, hint=hint, resource={"type": "nexsets", "id": found.id},
-                                    data={"failures": why})  # fmt: skip
-            run.session.deadline.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            if settled:
+                break
+        text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
+        hint = "try it first: --operation test --file FILE --nexset PARENT"
+        resource = {"type": "nexsets", "id": found.id}
+        raise OperatorError(Exit.ERROR, text, hint=hint, resource=resource, data={"failures": why})
 
     def _look(self, run: Run, number: int) -> tuple[list[str], bool]:
         """Why it is not proven; and whether that is final, because the samples are enough and fresh."""

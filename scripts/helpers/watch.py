@@ -7,7 +7,6 @@ from collections.abc import Callable
 from .errors import Exit, OperatorError
 from .flows import Flow, Member, read_flow
 from .kinds import KINDS, Row
-from .limits import Clock
 from .logs import EARLY, read_lines
 from .runs import Run, known_run_ids, member_runs
 from .session import Session
@@ -35,8 +34,8 @@ def wait_for_run(session: Session, flow: Flow, baseline: int, timeout: float, sa
     Raises:
         OperatorError: TIMEOUT, with what is known so far.
     """
-    end, pause, before, quiet = Clock.now() + timeout, FIRST_PAUSE, None, 0
-    while True:
+    number, before, quiet = 0, None, 0
+    for _ in session.deadline.looks(timeout, FIRST_PAUSE, LONGEST_PAUSE):
         now = read_flow(session, KINDS["sources"], flow.origin.id)
         if now is None:
             raise OperatorError(Exit.NOT_FOUND, f"{flow.origin.label} is gone")
@@ -50,12 +49,8 @@ def wait_for_run(session: Session, flow: Flow, baseline: int, timeout: float, sa
             if quiet >= QUIET_LOOKS and _says_all(session, now, number, rows):
                 return {"run_id": number, "outcome": _outcome(rows), "members": rows}
             before = rows
-        if Clock.now() >= end:
-            raise _too_late(flow, number, baseline, timeout, before)
-        pause = min(pause, max(end - Clock.now(), 0.05))
         say(f"waiting for {'the end of run ' + str(number) if number > baseline else 'a run'}")
-        session.deadline.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+    raise _too_late(flow, number, baseline, timeout, before)
 
 
 def _too_late(flow: Flow, number: int, baseline: int, timeout: float, rows: list[Row] | None) -> OperatorError:
