@@ -108,8 +108,11 @@ def _bulk(app: App, body: Any, query: Mapping[str, str]) -> Any:
 
 
 def _history(app: App, body: Any, query: Mapping[str, str]) -> Any:
-    """Plant what earlier runs left: ``{"kind", "id", "runs": [{"ago", "records", "errors", "logs"}]}``, ``ago`` in
-    seconds. ``logs`` is a number of log lines, or a list of texts."""
+    """Plant what earlier runs left: ``{"kind", "id", "runs": [{"ago", "run_id", "records", "errors", "logs"}]}``.
+
+    ``ago`` is in seconds; ``run_id`` instead joins a run that another resource has. ``logs`` is a number of log lines,
+    or a list of texts.
+    """
     world = app.world
     doc = world.store.get(body["kind"], body["id"])
     if doc is None:

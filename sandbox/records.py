@@ -235,10 +235,17 @@ def _object_schema(records: list[Doc]) -> Doc:
 
 
 def past_run(
-    world: World, doc: Doc, label: str, ago: float, records: int = 0, errors: int = 0, logs: int | list[str] = 0
+    world: World,
+    doc: Doc,
+    label: str,
+    ago: float = 0,
+    records: int = 0,
+    errors: int = 0,
+    logs: int | list[str] = 0,
+    run_id: int = 0,
 ) -> int:
-    """A run that was ``ago`` seconds before now, as its metrics row and log lines. Returns the run id."""
-    run_id = int((world.clock.now() - ago) * 1000)
+    """A run that was ``ago`` seconds before now, or has this id, as metrics row and log lines. Returns the run id."""
+    run_id = run_id or int((world.clock.now() - ago) * 1000)
     key = {"resource_type": API_TYPES[label], "resource_id": doc["id"], "run_id": run_id}
     numbers = {"records": records, "size": records * 180, "errors": errors, "last_written": run_id + 4000}
     world.store.put("metrics", {**key, "data_set_id": doc["id"] if label == "DATASET" else 0, **numbers})

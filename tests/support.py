@@ -20,7 +20,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("NEXLA_", "XDG_STATE", "PYTEST_", "COV_"))}
+OURS = ("NEXLA_", "XDG_STATE", "PYTEST_", "COV_", "PYTHONUNBUFFERED")  # what a user's shell does not have set
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
 GATE = """
 import os, runpy, sys
 sys.stdin.readline()

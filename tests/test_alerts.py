@@ -31,6 +31,8 @@ class Receiver:
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 receiver.posts.append((json.loads(body), self.headers["Idempotency-Key"]))
                 self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", receiver.url + "/elsewhere")
                 self.end_headers()
 
             def log_message(self, *args: object) -> None:
@@ -84,6 +86,25 @@ def test_what_could_not_be_delivered_is_told_later(sandbox: Sandbox, receiver: R
     assert len({key for _, key in receiver.posts}) == 1  # the same event, so the same key
     again = check(sandbox, receiver, tmp_path, "--open-after", "1")
     assert (again.json["meta"]["alert"]["delivered"], len(receiver.posts)) == (None, 4)
+
+
+def test_an_alert_is_not_sent_on_to_another_place(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    receiver.answers = [307]
+    done = check(sandbox, receiver, tmp_path, "--open-after", "1")
+    assert (done.json["meta"]["alert"]["delivered"], len(receiver.posts)) == (False, 1)
+    assert "receiver answered 307" in done.json["warnings"][-1]
+
+
+def test_the_state_file_holds_ids_and_times_and_nothing_of_the_resource(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+) -> None:
+    sandbox.control("POST", "edit", {"kind": "sinks", "id": 123, "set": {"name": "x password=hunter2secret"}})
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    check(sandbox, receiver, tmp_path, "--open-after", "1")
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert set(state["incidents"]["destinations 123"]) == {"bad", "good", "state", "told", "told_at"}
+    assert "hunter2secret" not in str(state)
 
 
 def test_a_receiver_that_is_away_hides_nothing_and_the_url_is_nowhere(

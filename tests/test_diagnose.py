@@ -305,6 +305,7 @@ def test_names_cannot_break_out_of_the_graph(shop: Shop) -> None:
     assert "[y](http" not in markdown
     dot = shop.diagnose("--graph", "dot").out
     assert r"\"]; click" in dot
+    assert r"\\\"; evil" in dot  # the backslash is escaped as well, or it would eat the quote's own
 
 
 def test_markdown_is_for_a_pull_request(shop: Shop) -> None:

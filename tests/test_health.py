@@ -168,6 +168,7 @@ def test_1000_resources_in_2001_requests_at_the_asked_rate(sandbox: Sandbox) -> 
 FAULTS: list[dict[str, Any]] = [
     *({"action": "status", "status": status} for status in (400, 403, 404, 405, 429, 500, 502, 503, 504)),
     {"action": "cut"}, {"action": "html"}, {"action": "reset"},
+    {"action": "hang", "seconds": 1}, {"action": "drip", "seconds": 3, "when": "after"},
     {"action": "status", "status": 200, "body": {}},
     {"action": "status", "status": 200, "body": {"status": 200, "metrics": None}},
     {"action": "status", "status": 200, "body": {"metrics": {"data": [{"runId": None, "records": 5, "errors": 0}]}}},
@@ -177,29 +178,45 @@ FAULTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("path", ["/data_sources/123/flow", "/data_sources/123/metrics/run_summary"])
 def test_no_broken_answer_ever_looks_healthy(sandbox: Sandbox, path: str) -> None:
-    import contextlib
-    import io
+    for fault in FAULTS:
+        sandbox.faults({"when": "before", **fault, "method": "GET", "path": path, "times": 9})
+        done = impatient(sandbox)
+        assert done.code != 0, (fault, done.out)
+        assert '"verdict": "healthy"' not in done.out, fault
+    sandbox.faults({"action": "drip", "seconds": 0.1, "when": "after", "method": "GET", "path": path, "times": 9})
+    assert one(sandbox, "sources", 123).code == 0  # slow, and yet whole in time
 
-    import health_check
-    from helpers import limits
 
-    wait, limits.Clock.sleep = limits.Clock.sleep, staticmethod(lambda seconds: None)
-    try:
-        for fault in FAULTS:
-            sandbox.faults({**fault, "method": "GET", "path": path, "times": 9, "when": "before"})
-            out = io.StringIO()
-            with (
-                pytest.MonkeyPatch.context() as patch,
-                contextlib.redirect_stdout(out),
-                contextlib.redirect_stderr(out),
-            ):
-                for name, value in sandbox.env.items():
-                    patch.setenv(name, value)
-                code = health_check.main(["--resource-type", "sources", "--resource-id", "123"])
-            assert code != 0, (fault, out.getvalue())
-            assert '"verdict": "healthy"' not in out.getvalue(), fault
-    finally:
-        limits.Clock.sleep = wait
+def impatient(sandbox: Sandbox) -> Done:
+    """The check of source 123, with no pauses between tries, 0.2 s without a byte at most and 0.4 s for an answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
+        patch.setattr("helpers.session.READ_TIMEOUT", 0.2)
+        patch.setattr("helpers.session.ANSWER_TIMEOUT", 0.4)
+        return one(sandbox, "sources", 123)
+
+
+def test_the_flow_of_another_resource_is_no_answer(sandbox: Sandbox) -> None:
+    _, other = sandbox.api("GET", "/data_sources/456/flow")
+    sandbox.faults({"action": "status", "status": 200, "body": other, "path": "/data_sources/123/flow", "times": 9})
+    done = one(sandbox, "sources", 123)
+    assert (done.code, done.data[0]["verdict"]) == (6, "unknown")
+    assert "does not hold the resource" in done.out
+
+
+def test_of_several_waiting_runs_the_oldest_tells_for_how_long_nothing_came() -> None:
+    """A new run every day must not make the wait look short: 10 minutes, where two days have gone by."""
+    now = Schedule(DAILY).last_before(NOW) or 0.0
+    now += 600
+    facts = Facts(
+        "destinations", 1, status="ACTIVE", runtime_status="PROCESSING", schedule=Schedule(DAILY),
+        source_run=int((now - 600) * 1000), runs=[Run(int((now - 2 * 86_400) * 1000), 5, 900, 0)],
+    )  # fmt: skip
+    (stalled,) = [check for check in judge(facts, Limits(), now) if check.name == "stalled"]
+    assert stalled.verdict == "bad", stalled
+    delivered = Facts(**{**facts.__dict__, "runs": [Run(int((now - 86_400) * 1000), 5, 900, 0)]})
+    (fine,) = [check for check in judge(delivered, Limits(), now) if check.name == "stalled"]
+    assert fine.verdict == "ok"
 
 
 def test_pages_of_the_flow_list_that_shift_or_fail_are_not_taken_for_all(sandbox: Sandbox) -> None:

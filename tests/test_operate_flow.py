@@ -152,6 +152,7 @@ def test_a_restart_that_is_killed_anywhere_is_resumed_to_the_same_set(
         resting = branch(sandbox, "INIT")
         sandbox.state = tmp_path / f"{when}-{number}"
         child = sandbox.start("operate_flow.py", "--operation", "restart", "--resource-id", "1230")
+        sandbox.clear_journal()
         sandbox.faults({"action": "kill", "method": "PUT", "nth": number, "when": when, "pid": child.pid})
         child.communicate("go\n", timeout=60)
         sandbox.faults()
@@ -159,6 +160,7 @@ def test_a_restart_that_is_killed_anywhere_is_resumed_to_the_same_set(
         words = ["--operation", "restart", "--resource-type", "flows", "--resource-id", "1230", "--resume"]
         resumed = sandbox.run_inside("operate_flow.py", *words)
         assert resumed.code == 0, f"killed {when} write {number}: {resumed.err}"
+        assert len(sandbox.writes()) <= RESTART_WRITES + 1, "what was stopped and started is not stopped again"
         assert set(statuses(sandbox).values()) == {"ACTIVE"}, number
         assert sandbox.api("GET", f"/data_sinks/{resting}")[1]["status"] == "INIT"
         sandbox.clear_journal()
@@ -352,6 +354,28 @@ def test_wait_does_not_call_a_run_ok_that_a_destination_got_nothing_of(sandbox: 
         flow = find_target(session, args).flow
         with pytest.raises(Exception, match="has not ended"):
             watch.wait_for_run(session, flow, baseline - 1, 4.0, lambda text: None)
+
+
+def test_wait_does_not_end_while_the_source_is_at_work(sandbox: Sandbox) -> None:
+    """Every destination has taken something of the run, and more is on its way."""
+    import operate_flow
+    from helpers import cli, watch
+    from helpers.target import find_target
+
+    words = ["--operation", "status", "--resource-type", "sources", "--resource-id", "123"]
+    for kind in ("sources", "nexsets", "sinks"):
+        sandbox.control("POST", "history", {"kind": kind, "id": 123, "runs": [{"run_id": 1795300000000, "records": 9}]})
+    sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "PROCESSING"}})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.env.items():
+            patch.setenv(name, value)
+        args = operate_flow.build_parser().parse_args(words)
+        session = cli.Context(args, cli.Reporter(quiet=True)).session
+        flow = find_target(session, args).flow
+        with pytest.raises(Exception, match="has not ended"):
+            watch.wait_for_run(session, flow, 1795299999999, 3.0, lambda text: None)
+        sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "IDLE"}})
+        assert watch.wait_for_run(session, flow, 1795299999999, 9.0, lambda text: None)["outcome"] == "ok"
 
 
 def test_an_answer_without_an_effect_is_not_believed(sandbox: Sandbox) -> None:

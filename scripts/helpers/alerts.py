@@ -118,7 +118,7 @@ def save(path: str, incidents: dict[str, Any]) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(redact.redact_text(json.dumps({"version": 1, "incidents": incidents}, indent=1)))
+            stream.write(json.dumps({"version": 1, "incidents": incidents}, indent=1))
         os.replace(name, file)
     except OSError as error:
         raise config_error(f"cannot write the state file {path}: {error.strerror}") from error
