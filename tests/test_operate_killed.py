@@ -94,3 +94,22 @@ def test_two_at_once_end_as_one(sandbox: Sandbox, tmp_path: Path, name: str) -> 
     assert statuses(sandbox) == CASES[name].end
     if name == "run-now":
         assert runs(sandbox) - before == codes.count(0)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "run-now"])  # its lost answers: test_operate_flow
+def test_a_lost_answer_or_an_overloaded_server_changes_nothing_of_the_end(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
+    faults = [
+        {"action": "reset", "when": "after"}, {"action": "cut", "when": "after"},
+        {"action": "status", "status": 503, "when": "after"}, {"action": "status", "status": 503, "when": "before"},
+        {"action": "status", "status": 429, "when": "before", "headers": {"Retry-After": "1"}},
+    ]  # fmt: skip
+    for nth in range(1, CASES[name].writes + 1):
+        for number, fault in enumerate(faults):
+            words, _ = prepare(sandbox, name, tmp_path / f"{nth}-{number}")
+            sandbox.faults({**fault, "method": "PUT", "nth": nth})
+            done = sandbox.run_inside("operate_flow.py", *words)
+            assert done.code == 0, (nth, fault, done.err)
+            assert statuses(sandbox) == CASES[name].end, (nth, fault)
