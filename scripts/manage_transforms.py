@@ -23,11 +23,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
+from helpers.errors import Exit, OperatorError
 from helpers.output import Result
 
 if TYPE_CHECKING:
-    from helpers.changes import Finish, Step
+    from helpers.changes import Finish, Run, Step
     from helpers.kinds import Kind
     from helpers.transform_code import Code
 
@@ -48,14 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
     what = parser.add_argument_group("which transform")
     what.add_argument("--kind", choices=("record", "attribute"), default="record")
     what.add_argument("--id", metavar="ID", help="id of the transform")
-    what.add_argument("--name", metavar="NAME", help="its exact name; for create and copy the new name")
+    what.add_argument("--name", metavar="NAME", help="its exact name; for create, copy and attach --file the new name")
     what.add_argument(
         "--file", metavar="FILE", help="spec.json (Jolt) or a .py file with transform or transformAttribute"
     )
     what.add_argument("--description", metavar="TEXT")
-    what.add_argument(
-        "--reusable", action=argparse.BooleanOptionalAction, default=True, help="for create (default yes)"
-    )
+    what.add_argument("--reusable", action=argparse.BooleanOptionalAction, help="for create (default yes)")
     what.add_argument("--public", action="store_true", help="list: the public ones")
     where = parser.add_argument_group("test, attach, detach")
     where.add_argument("--nexset", metavar="ID", help="test: its samples are the input; attach, detach: this nexset")
@@ -63,22 +61,33 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--nexset-name", metavar="NAME", help="attach: name of the derived nexset")
     where.add_argument("--samples", metavar="FILE", help="test: records of a file, a JSON list or JSON Lines")
     where.add_argument("--expect", metavar="FILE", help="test: the outputs that must come out; exit 10 if they do not")
-    where.add_argument("--limit", type=int, default=20, metavar="N", help="test: records shown (default 20)")
+    where.add_argument("--args", metavar="JSON", help="test: args of an attribute function, a JSON object")
+    where.add_argument("--limit", type=int, metavar="N", help="test: records shown (default 20)")
+    where.add_argument("--min-samples", type=int, metavar="N", help="attach, update: fewer prove nothing (default 5)")
     where.add_argument(
-        "--min-samples", type=int, default=5, metavar="N", help="attach: fewer prove nothing (default 5)"
+        "--must-not-contain", metavar="A,B", help="attach, update: fields that must be gone, name and value"
     )
-    where.add_argument("--must-not-contain", metavar="A,B", help="attach: fields that must be gone, name and value")
-    where.add_argument("--must-mask", metavar="A,B", help="attach: fields that must be there without their value")
-    where.add_argument("--must-keep", metavar="A,B", help="attach: fields that every record must still have")
-    where.add_argument("--proof-timeout", type=cli.seconds, default=60.0, metavar="SECONDS", help="default 60")
+    where.add_argument(
+        "--must-mask", metavar="A,B", help="attach, update: fields that must be there without their value"
+    )
+    where.add_argument("--must-keep", metavar="A,B", help="attach, update: fields that every record must still have")
+    where.add_argument("--proof-timeout", type=cli.seconds, metavar="SECONDS", help="attach, update: default 60")
+    where.add_argument("--may-change-nothing", action="store_true",
+                       help="attach, update: samples that come out as they went in are fine, e.g. of a filter")  # fmt: skip
     where.add_argument("--activate", action="store_true", help="attach: activate the nexset once it is proven")
-    parser.add_argument("--yes", action="store_true", help="confirm delete, and an update of what other nexsets use")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="confirm: delete, update of what is used, detach of an ACTIVE nexset",
+    )
     return parser
 
 
 def manage_transforms(args: argparse.Namespace, context: cli.Context) -> Result:
     """Do one operation."""
-    _check(args)
+    from helpers.transform_flags import check
+
+    check(args, WRITES)
     code = None
     if args.file:
         from helpers.transform_code import from_file
@@ -93,43 +102,6 @@ def manage_transforms(args: argparse.Namespace, context: cli.Context) -> Result:
     if args.operation in ("get", "usage"):
         return _show(args, context)
     return _change(args, context, code)
-
-
-def _check(args: argparse.Namespace) -> None:
-    """Raises: OperatorError, USAGE."""
-    from helpers.kinds import checked_id
-
-    for name in ("id", "nexset", "parent"):
-        if getattr(args, name) is not None:
-            checked_id(getattr(args, name), f"--{name}")
-    operation, named = args.operation, args.id is not None or args.name is not None
-    wants = {"create": args.file and args.name, "update": args.file and named, "copy": args.id and args.name,
-             "test": args.file or named, "detach": args.nexset, "attach": args.file or named}  # fmt: skip
-    if operation in ("get", "usage", "delete") and (args.id is None) == (args.name is None):
-        raise usage(f"--operation {operation} needs --id or --name")
-    if operation in wants and not wants[operation]:
-        raise usage(
-            f"--operation {operation} lacks what it works on", f"see {COMMAND}.py --help; create: --name, --file"
-        )
-    if operation == "test" and (args.samples is None) == (args.nexset is None):
-        raise usage("test needs either --samples FILE or --nexset ID")
-    if operation == "attach":
-        _check_attach(args)
-    if operation == "delete" and not (args.yes or args.dry_run):
-        raise usage("a delete cannot be undone", "look with --dry-run, then add --yes")
-    if operation not in WRITES and (args.dry_run or args.resume):
-        raise usage(f"--operation {operation} changes nothing: --dry-run and --resume do not apply")
-
-
-def _check_attach(args: argparse.Namespace) -> None:
-    if args.kind == "attribute":
-        raise usage("a nexset takes record transforms only", "call the attribute function from a record transform")
-    if (args.nexset is None) == (args.parent is None) or (args.parent is not None) != (args.nexset_name is not None):
-        raise usage("attach needs --nexset ID, or --parent ID with --nexset-name NAME")
-    if args.file and args.name is None:
-        raise usage("attach with --file needs --name", "the transform is made reusable under this name")
-    if args.min_samples < 1:
-        raise usage("--min-samples must be at least 1: zero samples prove nothing")
 
 
 def _kind(args: argparse.Namespace) -> Kind:
@@ -204,9 +176,10 @@ def _change(args: argparse.Namespace, context: cli.Context, code: Code | None) -
     steps, facts = _steps(args, context, code)
     run = Run(session, context.say, dry=args.dry_run)
     meta: dict[str, Any] = {"api": session.settings.host}
+    run.warnings += _warnings(facts)
     if args.dry_run:
         outcomes = plan(run, steps)
-        data = {"outcome": "planned", "to_do": sum(o.changed for o in outcomes), **facts}
+        data = {"outcome": "planned", "to_do": sum(o.changed for o in outcomes), **facts, **_diff(run, context)}
         return Result(
             {**data, "steps": [o.as_row() for o in outcomes]}, meta, run.warnings, Exit.OK, PLAN_COLUMNS, "steps"
         )
@@ -219,9 +192,32 @@ def _change(args: argparse.Namespace, context: cli.Context, code: Code | None) -
         run.journal.close()
     changed = sum(outcome.changed for outcome in run.outcomes)
     data = {"outcome": "changed" if changed else "unchanged", "changed": changed, "ids": run.results, **facts}
-    data |= {name: run.facts[name] for name in ("proof", "schema_changes") if name in run.facts}
+    data |= {name: run.facts[name] for name in ("proof", "schema_changes") if name in run.facts} | _diff(run, context)
+    meta |= run.facts.get("proof", {})
+    if "shared_with" in facts:
+        meta["shared_with"] = len(facts["shared_with"])
     steps_done = [outcome.as_row() for outcome in run.outcomes]
     return Result({**data, "steps": steps_done}, meta, run.warnings, Exit.OK, PLAN_COLUMNS, "steps")
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    """What the change does not see to; ``facts`` says what applies."""
+    found = []
+    if facts.pop("nothing_demanded", False):
+        found.append("nothing is demanded of the output but that it differs: see --must-not-contain, --must-mask")
+    if numbers := facts.pop("unproven", []):
+        found.append(f"nexsets {', '.join(map(str, numbers))} get the new code unproven: see --must-mask and the like")
+    if numbers := facts.pop("passes_as_it_is", []):
+        found.append(f"without a transform, all that comes into nexset {numbers[0]} passes as it is")
+    return found
+
+
+def _diff(run: Run, context: cli.Context) -> dict[str, Any]:
+    """The difference of the code, also line by line for a terminal."""
+    lines = run.facts.get("diff")
+    for line in lines or []:
+        context.say(line)
+    return {"diff": lines} if lines else {}
 
 
 def _steps(args: argparse.Namespace, context: cli.Context, code: Code | None) -> tuple[list[Step], dict[str, Any]]:
@@ -246,10 +242,11 @@ def _finish(args: argparse.Namespace) -> Finish:
     from helpers.changes import Finish
 
     names = ("kind", "id", "name", "file", "nexset", "parent", "nexset_name", "must_not_contain", "must_mask",
-             "must_keep", "min_samples", "journal", "env_file")  # fmt: skip
+             "must_keep", "min_samples", "proof_timeout", "description", "journal", "env_file")  # fmt: skip
     words = [part for name in names if getattr(args, name) is not None
              for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))]  # fmt: skip
-    words += [f"--{name}" for name in ("yes", "activate") if getattr(args, name)]
+    words += [f"--{name}" for name in ("yes", "activate", "may-change-nothing")
+              if getattr(args, name.replace("-", "_"))]  # fmt: skip
     head = ["python", f"scripts/{COMMAND}.py", "--operation", args.operation, *words]
     return Finish(shlex.join([*head, "--resume"]), f"python scripts/{COMMAND}.py --operation list --kind {args.kind}")
 

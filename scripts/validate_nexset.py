@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 COMMAND = "validate_nexset"
 COLUMNS = ("rule", "field", "verdict", "checked", "failed", "examples")
 DRIFT_COLUMNS = ("field", "change", "before", "after", "breaking")
+SCHEMA_WORDS = {"type", "properties", "patternProperties", "additionalProperties", "required", "items", "enum", "const",
+                "allOf", "anyOf", "oneOf", "not", "$ref", "if", "minProperties", "propertyNames"}  # fmt: skip
 WAYS = ("required", "types", "schema", "rules", "against_schema", "infer", "compare")
 
 
@@ -43,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--resource-id", metavar="ID", help="id of a nexset")
     what.add_argument("--name", metavar="NAME", help="its exact name")
     what.add_argument("--samples", metavar="FILE", help="records of a file: a JSON list or JSON Lines")
-    rule = parser.add_argument_group("against what (one or more)")
+    rule = parser.add_argument_group("against what (one or more; --compare stands alone, or with --infer)")
     rule.add_argument(
         "--required", metavar="A,B", help="fields that every record must have, not null; dotted for nested"
     )
@@ -70,7 +72,7 @@ def validate_nexset(args: argparse.Namespace, context: cli.Context) -> Result:
     from helpers.samples import load_records, read_samples
 
     if args.samples:
-        number, records = None, load_records(args.samples)
+        number, records = None, load_records(args.samples, "samples")
     else:
         number = _nexset(args, context)
         records = [sample.output for sample in read_samples(context.session, number, args.count, live=args.live)]
@@ -82,6 +84,7 @@ def validate_nexset(args: argparse.Namespace, context: cli.Context) -> Result:
         return Result(data, {**meta, "valid": False}, [text], Exit.FINDINGS, COLUMNS, "rules")
     if args.infer:
         _write_schema(args.infer, records)
+        context.say(f"schema of {len(records)} samples written to {args.infer}")
         meta["schema"] = args.infer
     if args.compare is not None:
         return _compared(args, context, records, meta)
@@ -104,8 +107,8 @@ def _check(args: argparse.Namespace) -> None:
         raise usage("--compare stands alone, or with --infer")
     if args.count < 1 or (args.min_samples is not None and args.min_samples < 1):
         raise usage("--count and --min-samples must be at least 1")
-    if args.infer:
-        checked_file(args.infer, "--infer")
+    if args.infer and checked_file(args.infer, "--infer").exists():
+        _read_schema(args.infer)  # only a schema may be replaced
 
 
 def _rules(args: argparse.Namespace) -> tuple[list[Rule], int]:
@@ -128,6 +131,8 @@ def _rules(args: argparse.Namespace) -> tuple[list[Rule], int]:
         least = spec.get("min_samples", least)
         fields = spec.get("fields", {})
         rules += [rule for path, own in fields.items() for rule in quality.from_spec(path, own, time.time())]
+        if not rules:
+            raise usage(f"{args.rules} holds no rule: there is nothing to check against", quality.RULES_HINT)
     return rules, args.min_samples or least
 
 
@@ -164,10 +169,10 @@ def _own_schema(context: cli.Context, number: int) -> dict[str, Any]:
 def _read_schema(path: str) -> dict[str, Any]:
     try:
         schema = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise usage(f"cannot read the schema {path}: {error}") from error
-    if not isinstance(schema, dict):
-        raise usage(f"{path} is not a JSON Schema: it must be an object")
+    if not isinstance(schema, dict) or not set(schema) & SCHEMA_WORDS:
+        raise usage(f"{path} is not a JSON Schema that demands anything", "a file of rules goes with --rules")
     return schema
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.changes import SKIPPED, Found
 from helpers.errors import OperatorError
 from helpers.samples import Sample
 from helpers.transform_code import Code, from_file, of_row
 from helpers.transform_proof import Demands, failures
+from helpers.transform_proving import RehearsalStep
 from helpers.transform_run import run
 from support import ROOT, Done, Sandbox
 
@@ -116,9 +119,25 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_no_mutation_of_a_mask_is_ever_attached(sandbox: Sandbox, people: int, tmp_path: Path, mutation: str) -> None:
+    """Run here on the parent's samples first, it is not even sent."""
     assert MUTATIONS[mutation] != GOOD
-    before = sandbox.resources()
+    sandbox.clear_journal()
     done = attach(sandbox, people, script(tmp_path, MUTATIONS[mutation]))
+    assert (done.code, sandbox.writes()) == (9, []), (mutation, done.err)
+    assert "run here on 12 samples" in done.error["message"]
+    assert not re.search(r"u\d+@example|123-45-", done.err)  # a script's own message may hold a record
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_the_proof_catches_it_also_on_the_platform(
+    sandbox: Sandbox, people: int, tmp_path: Path, mutation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the parent had no samples yet to try it on."""
+    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
+    before = sandbox.resources()
+    words = ["--file", script(tmp_path, MUTATIONS[mutation]), "--name", "mask", "--parent", str(people)]
+    words += ["--nexset-name", "masked", *DEMANDS, "--proof-timeout", "0.5"]
+    done = sandbox.run_inside("manage_transforms.py", "--operation", "attach", *words)
     assert done.code == 9, (mutation, done.err)
     assert "is not proven" in done.error["message"]
     assert sandbox.resources() == before
@@ -148,7 +167,7 @@ def test_samples_from_before_the_change_do_not_count(sandbox: Sandbox, people: i
             "status": 200,
             "body": stale,
             "method": "GET",
-            "path": r"/data_sets/\d+/samples",
+            "path": rf"/data_sets/(?!{people}/)\d+/samples",
             "times": 99,
         }
     )
@@ -255,8 +274,9 @@ def test_an_update_of_what_others_use_needs_yes_and_names_them(sandbox: Sandbox,
     assert (refused.code, "'masked'" in refused.error["message"]) == (2, True)
     plan = manage(sandbox, "update", "--name", "mask", "--file", other, "--dry-run")
     assert plan.data["used_by"][0]["name"] == "masked"
-    assert any("xxx" in line for line in plan.data["steps"][0]["changes"]["code"][0])
-    assert manage(sandbox, "update", "--name", "mask", "--file", other, "--yes").code == 0
+    assert any("xxx" in line for line in plan.data["diff"])
+    done = manage(sandbox, "update", "--name", "mask", "--file", other, "--yes")
+    assert (done.code, "unproven" in done.json["warnings"][0]) == (0, True)
     shown = manage(sandbox, "get", "--name", "mask").data
     assert "xxx" in shown["text"]
     assert manage(sandbox, "usage", "--name", "mask").data[0]["name"] == "masked"
@@ -401,3 +421,184 @@ def test_every_ready_transform_is_valid_and_has_vectors_or_is_a_record_transform
         kind = "attribute" if path.name in VECTORS else "record"
         code = from_file(str(path), kind)
         assert of_row(code.as_body()) == code  # what the server stores is what we sent
+
+
+# -- what is ACTIVE
+
+
+def live_child(sandbox: Sandbox, people: int, tmp_path: Path) -> int:
+    """A proven, ACTIVE nexset."""
+    done = attach(sandbox, people, script(tmp_path, GOOD), "--activate")
+    assert done.code == 0, done.err
+    return int(done.data["ids"]["nexset:masked"])
+
+
+def statuses_seen(sandbox: Sandbox, nexset: int) -> list[str]:
+    """The writes to the nexset, in order."""
+    return [write.rsplit("/", 1)[-1] for write in sandbox.writes() if f"/data_sets/{nexset}" in write]
+
+
+def test_an_active_nexset_is_held_until_the_new_transform_is_proven(
+    sandbox: Sandbox, people: int, tmp_path: Path
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    other = script(tmp_path, GOOD.replace("***", "xxx"), "other.py")
+    sandbox.clear_journal()
+    words = ["--file", other, "--name", "mask-2", "--nexset", str(nexset)]
+    done = manage(sandbox, "attach", *words, *DEMANDS)
+    assert done.code == 0, done.err
+    assert statuses_seen(sandbox, nexset) == ["pause", str(nexset), "activate"]
+    assert sandbox.api("GET", f"/data_sets/{nexset}")[1]["status"] == "ACTIVE"
+    sandbox.clear_journal()
+    again = manage(sandbox, "attach", *words, *DEMANDS)
+    assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
+    assert again.data["shared_with"] == []  # itself does not count
+
+
+def test_a_failed_proof_of_an_active_nexset_gives_back_all_of_it(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    before = sandbox.api("GET", f"/data_sets/{nexset}?expand=1")[1]["transform_id"]
+    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
+    bad = script(tmp_path, MUTATIONS["identity"], "bad.py")
+    sandbox.clear_journal()
+    words = ["--file", bad, "--name", "bad", "--nexset", str(nexset), "--proof-timeout", "0.5"]
+    done = sandbox.run_inside("manage_transforms.py", "--operation", "attach", *words, *DEMANDS)
+    assert done.code == 9, done.err
+    assert statuses_seen(sandbox, nexset) == ["pause", str(nexset), str(nexset), "activate"]
+    after = sandbox.api("GET", f"/data_sets/{nexset}?expand=1")[1]
+    assert (after["transform_id"], after["status"]) == (before, "ACTIVE")
+
+
+def test_what_cannot_be_put_back_stays_paused(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
+    rule = {"action": "status", "status": 400, "method": "PUT", "path": f"/data_sets/{nexset}", "nth": 2, "times": 9}
+    sandbox.faults(rule)
+    words = ["--file", script(tmp_path, MUTATIONS["identity"], "bad.py"), "--name", "bad", "--nexset", str(nexset)]
+    done = sandbox.run_inside("manage_transforms.py", "--operation", "attach", *words, *DEMANDS, "--proof-timeout", "1")
+    assert done.code == 11, done.err
+    assert "left paused" in done.out + done.err
+    assert sandbox.api("GET", f"/data_sets/{nexset}")[1]["status"] == "PAUSED"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_change_of_an_active_nexset_that_is_killed_anywhere_is_resumed(
+    sandbox: Sandbox, people: int, tmp_path: Path, when: str
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    for number in range(1, 6):
+        other = script(tmp_path, GOOD.replace("***", f"x{number}x"), f"other-{number}.py")
+        sandbox.state = tmp_path / f"{when}-{number}"
+        words = ["--operation", "attach", "--file", other, "--name", f"m{number}", "--nexset", str(nexset), *DEMANDS]
+        child = sandbox.start("manage_transforms.py", *words)
+        rule = {"action": "kill", "method": "POST|PUT", "path": "/(?!token).*", "when": when, "nth": number}
+        sandbox.faults({**rule, "pid": child.pid})
+        child.communicate("go\n", timeout=60)
+        sandbox.faults()
+        resumed = sandbox.run_inside("manage_transforms.py", *words, "--resume")
+        assert (child.returncode, resumed.code) == (-9 if number < 5 else 0, 0), resumed.err
+        now = sandbox.api("GET", f"/data_sets/{nexset}?expand=1")[1]
+        code = sandbox.api("GET", f"/transforms/{now['transform_id']}")[1]
+        assert (now["status"], code["name"]) == ("ACTIVE", f"m{number}"), (when, number)
+
+
+def test_a_detach_of_an_active_nexset_wants_yes_and_says_what_it_means(
+    sandbox: Sandbox, people: int, tmp_path: Path
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    sandbox.clear_journal()
+    refused = manage(sandbox, "detach", "--nexset", str(nexset))
+    assert (refused.code, sandbox.writes()) == (2, [])
+    assert "passes as it is" in refused.error["message"]
+    done = manage(sandbox, "detach", "--nexset", str(nexset), "--yes")
+    assert (done.code, "passes as it is" in done.json["warnings"][0]) == (0, True)
+
+
+def test_an_update_of_what_is_used_can_be_proven_for_each_user(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    bad = script(tmp_path, MUTATIONS["one of two fields"], "bad.py")
+    sandbox.clear_journal()
+    refused = manage(sandbox, "update", "--name", "mask", "--file", bad, "--yes", *DEMANDS)
+    assert (refused.code, sandbox.writes()) == (9, []), refused.err
+    other = script(tmp_path, GOOD.replace("***", "xxx"), "other.py")
+    done = manage(sandbox, "update", "--name", "mask", "--file", other, "--yes", *DEMANDS)
+    assert (done.code, done.json["warnings"], done.data["proof"]) == (0, [], {"samples": 12, "fresh": 12}), done.err
+    assert sandbox.api("GET", f"/data_sets/{nexset}")[1]["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        (["attach", "--parent", "PEOPLE", "--nexset-name", "x", "--file", "F", "--name", "m", "--must-mask", ""], 2,
+         "names no field"),
+        (["attach", "--parent", "99999", "--nexset-name", "x", "--file", "F", "--name", "m"], 5, "no nexset 99999"),
+        (["attach", "--parent", "99999", "--nexset-name", "x", "--file", "F", "--name", "m", "--dry-run"], 5, "99999"),
+        (["create", "--file", "F", "--name", "a\nb"], 2, "printable"),
+        (["create", "--file", "F", "--name", "x" * 300], 2, "255"),
+        (["create", "--file", "F", "--name", "x", "--parent", "1"], 2, "does not go with"),
+        (["create", "--file", "F"], 2, "needs --name"),
+        (["detach"], 2, "needs --nexset"),
+        (["copy", "--name", "x"], 2, "needs --id"),
+        (["update", "--id", "CODE", "--name", "other", "--file", "F", "--yes"], 2, "is named 'kept'"),
+        (["test", "--file", "F", "--samples", "S", "--limit", "0"], 2, "--limit"),
+        (["test", "--file", "F", "--samples", "S", "--args", "{}"], 2, "--kind attribute"),
+        (["test", "--file", "MISSPELT", "--samples", "S"], 2, "toUper"),
+        (["test", "--file", "F", "--samples", "NUMBERS"], 2, "not a record"),
+    ],
+)  # fmt: skip
+def test_wrong_flags_and_ids_are_told_and_nothing_is_written(
+    sandbox: Sandbox, people: int, tmp_path: Path, args: list[str], code: int, text: str
+) -> None:
+    body = {"name": "kept", "reusable": True, "output_type": "record", "code_type": "jolt_standard"}
+    body |= {"code_encoding": "none", "code": [{"operation": "shift", "spec": {"*": "&"}}]}
+    _, stored = sandbox.api("POST", "/transforms", body)
+    misspelt = [{"operation": "modify-overwrite-beta", "spec": {"email": "=toUper(@(1,email))"}}]
+    known = {"PEOPLE": str(people), "F": script(tmp_path, GOOD), "CODE": str(stored["id"]),
+             "S": script(tmp_path, json.dumps(RECORDS), "s.json"), "NUMBERS": script(tmp_path, "[5]", "n.json"),
+             "MISSPELT": script(tmp_path, json.dumps(misspelt), "m.json")}  # fmt: skip
+    sandbox.clear_journal()
+    done = sandbox.run_inside("manage_transforms.py", "--operation", *(known.get(word, word) for word in args))
+    assert (done.code, sandbox.writes()) == (code, []), done.err
+    assert text in done.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("    return [1, 2]", "not a record"),
+        ("    return {'a': float('nan')}", "not JSON compliant"),
+        ("    raise SystemExit(3)", "SystemExit"),
+    ],
+)
+def test_what_the_platform_would_refuse_is_an_error_here(
+    sandbox: Sandbox, tmp_path: Path, body: str, text: str
+) -> None:
+    file = script(tmp_path, f"def transform(input, metadata, args):\n{body}\n")
+    records = script(tmp_path, json.dumps(RECORDS), "s.json")
+    done = manage(sandbox, "test", "--file", file, "--samples", records)
+    assert (done.code, text in done.data[0]["error"]) == (10, True), done.data[0]
+
+
+@pytest.mark.parametrize("form", ["b64encode(raw).decode()", "hexlify(raw).decode()", "raw[::-1].decode()"])
+def test_a_value_in_another_form_is_no_mask(form: str) -> None:
+    import base64
+    import binascii
+
+    names = {"b64encode": base64.b64encode, "hexlify": binascii.hexlify}
+    pairs = [
+        Sample({"ssn": f"123-45-{n}"}, {"ssn": "x", "y": eval(form, names, {"raw": f"123-45-{n}".encode()})})
+        for n in range(1000, 1006)
+    ]
+    assert "still readable" in failures(pairs, Demands(masked=("ssn",)))[0]
+
+
+def test_a_filter_may_change_nothing_when_that_is_said(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    file = script(tmp_path, "def transform(input, metadata, args):\n    return input\n")
+    words = ["--file", file, "--name", "keep", "--parent", str(people), "--nexset-name", "kept"]
+    assert manage(sandbox, "attach", *words, "--must-keep", "email").code == 9
+    done = manage(sandbox, "attach", *words, "--must-keep", "email", "--may-change-nothing")
+    assert done.code == 0, done.err

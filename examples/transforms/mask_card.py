@@ -1,4 +1,4 @@
-"""Attribute transform: keep the last four digits of a card number, and nothing of a number that is too short."""
+"""Attribute transform: keep the last four digits of a card number, and nothing of a number that is too short or long."""
 
 
 def transformAttribute(input, metadata, args):
@@ -9,4 +9,4 @@ def transformAttribute(input, metadata, args):
     digits = [char for char in text if char.isdigit()]
     if not digits and "*" not in text:
         return None if not text.strip() else "****"
-    return "**** " + "".join(digits[-4:]) if len(digits) >= 12 or "*" in text else "****"
+    return "**** " + "".join(digits[-4:]) if 12 <= len(digits) <= 19 or "*" in text else "****"

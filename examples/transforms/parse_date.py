@@ -1,8 +1,11 @@
-"""Attribute transform: a date in one of the usual forms as ISO 8601; None for what is no date."""
+"""Attribute transform: a date in one of the usual forms as ISO 8601; None for what is no date.
+
+The day is that of the text's own time zone; "03/04/2026" is read as the 3rd of April.
+"""
 
 from datetime import UTC, datetime
 
-FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y", "%d/%m/%Y", "%Y/%m/%d", "%b %d, %Y")
+FORMS = ("%d.%m.%Y", "%d/%m/%Y", "%Y/%m/%d", "%b %d, %Y")
 
 
 def transformAttribute(input, metadata, args):
@@ -12,7 +15,11 @@ def transformAttribute(input, metadata, args):
     if isinstance(value, int | float):
         seconds = value / 1000 if value >= 10**11 else value
         return datetime.fromtimestamp(seconds, UTC).date().isoformat() if seconds > 0 else None
-    text = str(value).strip().removesuffix("Z").split(".000")[0]
+    text = str(value).strip()
+    try:
+        return datetime.fromisoformat(text).date().isoformat()
+    except ValueError:
+        pass
     for form in FORMS:
         try:
             return datetime.strptime(text, form).date().isoformat()

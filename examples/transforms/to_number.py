@@ -1,4 +1,7 @@
-"""Attribute transform: a number from text such as "1,234.50", "1.234,50 EUR" or "(12)"; None for what is none."""
+"""Attribute transform: a number from text such as "1,234.50", "1.234,50 EUR", "12-" or "(12)"; None for what is none.
+
+A single dot is the decimal point, as in "1.234"; a single comma before three digits, as in "1,234", is for thousands.
+"""
 
 import re
 
@@ -9,10 +12,12 @@ def transformAttribute(input, metadata, args):
         return None
     if isinstance(value, int | float):
         return value
-    text = re.sub(r"[^\d.,()-]", "", str(value))
-    sign = -1 if "(" in text or text.startswith("-") else 1
-    text = text.strip("()-")
-    if re.fullmatch(r"\d{1,3}(\.\d{3})+(,\d+)?|\d+,\d{1,2}", text):
+    match = re.fullmatch(r"[^\d.,()+-]*(\()?([+-]?)\s*(\d[\d.,\s']*)(-?)(\))?[^\d.,()+-]*", str(value).strip())
+    if not match:
+        return None
+    text = re.sub(r"[\s']", "", match[3])
+    sign = -1 if match[1] or "-" in (match[2], match[4]) else 1
+    if re.fullmatch(r"\d{1,3}(\.\d{3}){2,}(,\d+)?|\d{1,3}\.\d{3},\d+|\d+,\d{1,2}", text):
         text = text.replace(".", "").replace(",", ".")
     text = text.replace(",", "")
     if not re.fullmatch(r"\d+(\.\d+)?", text):

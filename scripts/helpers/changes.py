@@ -84,7 +84,7 @@ class Outcome:
     @property
     def changed(self) -> bool:
         """Whether the step wrote (or would write) something."""
-        return self.writes and self.action not in (UNCHANGED, REMEMBER)
+        return self.writes and self.action not in (UNCHANGED, REMEMBER, SKIPPED)
 
     def as_row(self) -> dict[str, Any]:
         row = {"step": self.key, "action": self.action, "type": self.kind, "name": self.name, "id": self.id}

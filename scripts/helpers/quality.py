@@ -199,6 +199,21 @@ def _moment(value: Any) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def _problems(validator: Any, record: Any) -> Iterator[Any]:
+    from referencing.exceptions import Unresolvable
+
+    try:
+        yield from validator.iter_errors(record)
+    except (Unresolvable, RecursionError) as error:
+        raise usage(f"the schema names something that is not in it: {error}", "use local $ref only") from error
+
+
+def _missing(problem: Any) -> str:
+    """The name of the property that a ``required`` error is about; jsonschema gives one error for each."""
+    names = [name for name in problem.validator_value if problem.message.startswith(repr(name))]
+    return str(names[0]) if names else "(record)"
+
+
 def by_schema(schema: dict[str, Any], records: list[Any]) -> list[Rule]:
     """One rule for each keyword and field of a JSON Schema that any record breaks, and one for the whole.
 
@@ -206,19 +221,22 @@ def by_schema(schema: dict[str, Any], records: list[Any]) -> list[Rule]:
         OperatorError: USAGE, when it is no JSON Schema.
     """
     import jsonschema
+    import referencing
 
     try:
         kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)
         kind.check_schema(schema)
-        validator = kind(schema)
+        validator = kind(schema, registry=referencing.Registry())  # nothing is ever fetched
     except jsonschema.SchemaError as error:
         raise usage(f"it is not a JSON Schema: {error.message}") from error
     whole = Rule("schema", "(record)", lambda _: True, absent=True)
     found: dict[tuple[str, str], Rule] = {}
     for number, record in enumerate(records, 1):
         broken = set()
-        for problem in validator.iter_errors(record):
+        for problem in _problems(validator, record):
             parts = ["[]" if isinstance(part, int) else str(part) for part in problem.absolute_path]
+            if problem.validator == "required":  # each missing property is a row of its own
+                parts.append(_missing(problem))
             key = (f"schema: {problem.validator}", ".".join(parts) or "(record)")
             rule = found.setdefault(key, Rule(*key, lambda _: False, checked=len(records)))
             if key not in broken:

@@ -51,21 +51,26 @@ def _record(value: Any) -> Any:
     return value.get("rawMessage", value) if isinstance(value, dict) else value
 
 
-def load_records(path: str) -> list[Any]:
-    """Records of a file: a JSON list, one JSON object, or JSON Lines.
+def load_records(path: str, what: str) -> list[Any]:
+    """Records of a file: a JSON list, one JSON object, or JSON Lines. ``what`` they are, for messages.
 
     Raises:
         OperatorError: USAGE, naming the line.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise usage(f"cannot read the samples {path}: {error}") from error
+        raise usage(f"cannot read the {what} {path}: {error}") from error
     try:
         whole = json.loads(text)
         return whole if isinstance(whole, list) else [whole]
-    except ValueError:
-        pass
+    except RecursionError as error:
+        raise usage(f"{path} is nested too deeply") from error
+    except ValueError as error:
+        if text.lstrip().startswith("[") or text.lstrip()[:1] not in ("{", '"'):
+            raise usage(
+                f"{path} is not JSON: {error}", "wanted: a JSON list, or one JSON object in each line"
+            ) from error
     records = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():

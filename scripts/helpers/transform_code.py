@@ -106,7 +106,7 @@ def from_file(path: str, kind: str) -> Code:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise usage(f"cannot read {path}: {error}") from error
-    if path.endswith(".py"):
+    if path.lower().endswith(".py"):
         _check_script(path, text, FUNCTIONS[kind])
         if kind == "attribute":
             return Code(kind, script=text)
@@ -118,7 +118,7 @@ def from_file(path: str, kind: str) -> Code:
         raise usage(f"{path}: an attribute transform is a Python file", "its function is transformAttribute(...)")
     try:
         operations = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise usage(f"{path} is not JSON: {error}", "a file of Python must end in .py") from error
     operations = [operations] if isinstance(operations, dict) else operations
     if not isinstance(operations, list) or not operations:
@@ -138,7 +138,10 @@ def _check_script(path: str, text: str, function: str) -> None:
         raise usage(f"{path}, line {error.lineno}: {error.msg}") from error
     found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
     if not found:
-        raise usage(f"{path} defines no function {function}(input, metadata, args)")
+        other = next((k for k, name in FUNCTIONS.items() if name != function), "")
+        has_other = any(isinstance(n, ast.FunctionDef) and n.name == FUNCTIONS[other] for n in tree.body)
+        hint = f"it looks like --kind {other}" if has_other else ""
+        raise usage(f"{path} defines no function {function}(input, metadata, args)", hint)
     if len(found[-1].args.args) != 3:
         raise usage(f"{path}, line {found[-1].lineno}: {function} must take input, metadata, args")
 

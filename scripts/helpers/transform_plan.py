@@ -10,13 +10,18 @@ from .errors import Exit, OperatorError, usage
 from .flows import Member
 from .journal import Entry
 from .kinds import KINDS, Kind, Row
-from .resources import get
+from .resources import exists
 from .session import Session
 from .switches import ACTIVE, SwitchStep
 from .transform_code import Code, difference, of_row
+from .transform_flags import names_in
 from .transform_proof import Demands
-from .transform_steps import AttachStep, ChildStep, ProofStep, TransformStep, by_exact_name, users_of
+from .transform_proving import HoldStep, ProofStep, RehearsalStep, ReleaseStep
+from .transform_steps import AttachStep, ChildStep, TransformStep, by_exact_name, users_of
 from .writes import delete
+
+MIN_SAMPLES = 5
+PROOF_SECONDS = 60.0
 
 
 class DeleteStep(Step):
@@ -56,7 +61,7 @@ def change_steps(
     assert code is not None
     fields: Row = {"description": args.description} if args.description is not None else {}
     if args.operation in ("create", "copy"):
-        reusable = {"reusable": args.reusable} if args.operation == "create" else {"reusable": True}
+        reusable = {"reusable": args.operation == "copy" or args.reusable is not False}
         return [TransformStep(code, args.name, {**fields, **reusable})], {}
     assert row is not None
     users = users_of(session, row)
@@ -68,44 +73,76 @@ def change_steps(
             hint="look with --dry-run, then add --yes; or create another one and attach that",
             data={"diff": difference(old, code) if old else None, "used_by": users},
         )  # fmt: skip
-    name = args.name if args.id is not None and args.name else str(row.get("name"))
-    return [TransformStep(code, name, fields, row["id"])], {"used_by": users}
+    if args.id is not None and args.name not in (None, row.get("name")):
+        raise usage(f"transform {row['id']} is named {row.get('name')!r}, not {args.name!r}", "update does not rename")
+    step = TransformStep(code, str(row.get("name")), fields, row["id"])
+    if args.kind == "attribute" or of_row(row) == code:
+        return [step], {"used_by": users}
+    demands = demands_of(args)
+    if not (demands.gone or demands.masked or demands.kept):
+        return [step], {"used_by": users, "unproven": [user["id"] for user in users]}
+    numbers = [int(user["id"]) for user in users]
+    before: list[Step] = [RehearsalStep(number, code, demands, parent=False) for number in numbers]
+    proofs = [ProofStep(number, str(number), code, demands, args.proof_timeout or PROOF_SECONDS) for number in numbers]
+    return [*before, step, *proofs], {"used_by": users}
 
 
 def attach_steps(
     args: argparse.Namespace, session: Session, code: Code | None, row: Row | None
 ) -> tuple[list[Step], dict[str, Any]]:
-    """Attach with its proof, or detach."""
+    """Attach with its proof, or detach. What is ACTIVE is held meanwhile, and released when it is proven."""
     if args.operation == "detach":
-        nexset = int(args.nexset)
-        name = str(get(session, KINDS["nexsets"], nexset).get("name"))
-        return [AttachStep(nexset, name, "", None, detach=True)], {}
+        return _detach_steps(args, session)
     assert code is not None
     if row is not None and not row.get("reusable"):
         raise usage(f"transform {row['id']} is not reusable", "only reusable transforms can be attached by id")
-    steps: list[Step] = []
-    key = f"transform:{args.name}"
+    key, number, demands = f"transform:{args.name}", row["id"] if row else None, demands_of(args)
+    base = _nexset(session, args.parent or args.nexset, "--parent" if args.parent else "--nexset")
+    steps: list[Step] = [RehearsalStep(base["id"], code, demands, parent=args.parent is not None)]
     if row is None:
         steps.append(TransformStep(code, args.name, {"reusable": True}))
-    number = row["id"] if row else None
-    demands = Demands(_names(args.must_not_contain), _names(args.must_mask), _names(args.must_keep), args.min_samples)
+    after: list[Step] = []
     if args.parent is not None:
-        steps.append(ChildStep(int(args.parent), args.nexset_name, key, number))
+        steps.append(ChildStep(base["id"], args.nexset_name, key, number))
         target, name = f"nexset:{args.nexset_name}", args.nexset_name
     else:
-        nexset = int(args.nexset)
-        name = str(get(session, KINDS["nexsets"], nexset).get("name"))
-        steps.append(AttachStep(nexset, name, key, number))
-        target = f"attach:{nexset}"
-    steps.append(ProofStep(target, name, code, demands, args.proof_timeout))
+        target, name = f"attach:{base['id']}", str(base.get("name"))
+        attach = AttachStep(base["id"], name, key, number)
+        hold = HoldStep(attach)
+        steps += [hold, attach]
+        after = [ReleaseStep(hold)]
+    steps += [ProofStep(target, name, code, demands, args.proof_timeout or PROOF_SECONDS), *after]
     if args.activate:
         steps.append(_ActivateStep(target, name))
     known = [row] if row else by_exact_name(session, code.api, args.name)
-    return steps, {"shared_with": [user for one in known for user in users_of(session, one)]}
+    own = base["id"] if args.nexset else None
+    users = [user for one in known for user in users_of(session, one) if user["id"] != own]
+    bare = not (demands.gone or demands.masked or demands.kept)
+    return steps, {"shared_with": users} | ({"nothing_demanded": True} if bare else {})
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+def _detach_steps(args: argparse.Namespace, session: Session) -> tuple[list[Step], dict[str, Any]]:
+    row = _nexset(session, args.nexset, "--nexset")
+    if row.get("status") == ACTIVE and not (args.yes or args.dry_run):
+        raise usage(
+            f"nexset {row['id']} {row.get('name')!r} is ACTIVE: without a transform, all that comes in passes as it is",
+            "pause it first, or add --yes",
+        )
+    return [AttachStep(row["id"], str(row.get("name")), "", None, detach=True)], {"passes_as_it_is": [row["id"]]}
+
+
+def _nexset(session: Session, number: str, flag: str) -> Row:
+    row = exists(session, KINDS["nexsets"], int(number))
+    if row is None:
+        hint = "see python scripts/list_resources.py --type nexsets --all"
+        raise OperatorError(Exit.NOT_FOUND, f"there is no nexset {number} ({flag})", hint=hint)
+    return row
+
+
+def demands_of(args: argparse.Namespace) -> Demands:
+    """What the flags want of every sample."""
+    fields = (names_in(args.must_not_contain), names_in(args.must_mask), names_in(args.must_keep))
+    return Demands(*fields, args.min_samples or MIN_SAMPLES, args.may_change_nothing)
 
 
 class _ActivateStep(SwitchStep):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from .quality import MISSING, values_at
 from .samples import Sample
 
 SHORTEST_TRACE = 3  # shorter values occur by chance
+NUMBER_LENGTH = 6  # digits
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Demands:
     masked: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     least: int = 5
+    no_change_is_fine: bool = False
 
 
 def failures(samples: list[Sample], demands: Demands) -> list[str]:
@@ -28,8 +31,9 @@ def failures(samples: list[Sample], demands: Demands) -> list[str]:
     if len(pairs) < demands.least:
         return [f"{len(pairs)} samples with input and output are too few; {demands.least} are wanted"]
     found = []
-    if all(sample.input == sample.output for sample in pairs):
-        found.append(f"the output equals the input in all {len(pairs)} samples: the transform does nothing")
+    if not demands.no_change_is_fine and all(sample.input == sample.output for sample in pairs):
+        found.append(f"the output equals the input in all {len(pairs)} samples: the transform does nothing "
+                     "(--may-change-nothing, if that can be right)")  # fmt: skip
     for name in demands.gone:
         found += _gone(name, pairs)
     for name in demands.masked:
@@ -69,13 +73,22 @@ def _traces(name: str, pairs: list[Sample], seen: list[list[Any]]) -> Iterator[s
     """Samples whose output holds, anywhere, the value that the input had."""
     found = []
     for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
-        texts = {_plain(value) for value in values if value is not None and not isinstance(value, bool | dict | list)}
-        long = [text for text in texts if len(text) >= SHORTEST_TRACE]
+        plain = [str(value) for value in values if value is not None and not isinstance(value, bool | dict | list)]
+        traces = {trace for text in plain for trace in _forms(text) if len(trace) >= SHORTEST_TRACE}
         leaves = [_plain(leaf) for leaf in _leaves(sample.output)]
-        if any(text in leaf for text in long for leaf in leaves):
+        numbers, digits = {_digits(text) for text in plain} - {""}, [_digits(leaf) for leaf in _leaves(sample.output)]
+        if any(trace in leaf for trace in traces for leaf in leaves) or any(n in d for n in numbers for d in digits):
             found.append(number)
     if found:
         yield f"the value of {name!r} is still readable in the output of samples {_listed(found)}"
+
+
+def _forms(text: str) -> set[str]:
+    """A value as it may still be read: reformatted, backwards, in base64 or as hexadecimal bytes."""
+    raw = text.encode()
+    coded = base64.b64encode(raw).decode().rstrip("=")
+    return {_plain(form) for form in (text, text[::-1], coded, base64.urlsafe_b64encode(raw).decode().rstrip("="),
+                                      raw.hex())}  # fmt: skip
 
 
 def _plain(value: Any) -> str:
@@ -83,7 +96,16 @@ def _plain(value: Any) -> str:
     return "".join(str(value).casefold().replace("-", "").split())
 
 
+def _digits(value: Any) -> str:
+    """The digits of a number such as a card's, however it is written; nothing for what holds only a few."""
+    digits = "".join(char for char in str(value) if char.isdigit())
+    return digits if len(digits) >= NUMBER_LENGTH else ""
+
+
 def _kept(name: str, pairs: list[Sample]) -> Iterator[str]:
+    if not any(True for sample in pairs for _ in (*_values(sample.input, name), *_values(sample.output, name))):
+        yield f"{name!r}: no sample has it, before or after"
+        return
     lost = [n for n, sample in enumerate(pairs, 1) if not any(v is not None for v in _values(sample.output, name))]
     if lost:
         yield f"{name!r} is missing or null in the output of samples {_listed(lost)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,20 @@ def compiled(operations: list[Any]) -> Any:
     from pyjolt import Chainr, PyJoltError
 
     try:
-        return Chainr.from_spec(operations)
-    except (PyJoltError, ValueError, TypeError, KeyError, AttributeError) as error:
+        with warnings.catch_warnings():  # an unknown function would only be warned of, and leave values as they are
+            warnings.simplefilter("error", UserWarning)
+            return Chainr.from_spec(operations)
+    except UserWarning as error:
+        raise usage(f"it is not a Jolt spec: {str(error).partition(';')[0].partition(' self.')[0]}") from error
+    except (PyJoltError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise usage(f"it is not a Jolt spec: {error}") from error
 
 
-def run(code: Code, records: list[Any]) -> list[Outcome]:
-    """One outcome for each record, in order.
+def run(code: Code, records: list[Any], args: dict[str, Any] | None = None) -> list[Outcome]:
+    """One outcome for each record, in order. What a record transform gives must be a record, or None.
+
+    Args:
+        args: what an attribute function gets as its third argument.
 
     Raises:
         OperatorError: USAGE when the code cannot be run at all; TIMEOUT when it takes too long.
@@ -49,10 +57,16 @@ def run(code: Code, records: list[Any]) -> list[Outcome]:
     for name, stage in code.stages():
         live = [i for i, outcome in enumerate(outcomes) if outcome.error is None and outcome.output is not None]
         inputs = [outcomes[i].output for i in live]
-        results = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs)
+        results = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs, args or {})
         for i, result in zip(live, results, strict=True):
             outcomes[i] = result
-    return outcomes
+    return [_as_record(outcome) for outcome in outcomes] if code.kind == "record" else outcomes
+
+
+def _as_record(outcome: Outcome) -> Outcome:
+    if outcome.error is not None or outcome.output is None or isinstance(outcome.output, dict):
+        return outcome
+    return Outcome(error=f"the output is a {type(outcome.output).__name__}, not a record (an object)")
 
 
 def _jolt(chain: Any, records: list[Any]) -> list[Outcome]:
@@ -67,8 +81,8 @@ def _jolt(chain: Any, records: list[Any]) -> list[Outcome]:
     return found
 
 
-def _python(source: str, records: list[Any]) -> list[Outcome]:
-    job = json.dumps({"source": source, "records": records})
+def _python(source: str, records: list[Any], args: dict[str, Any]) -> list[Outcome]:
+    job = json.dumps({"source": source, "records": records, "args": args})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, text=True, timeout=SCRIPT_SECONDS,
@@ -78,6 +92,7 @@ def _python(source: str, records: list[Any]) -> list[Outcome]:
         hint = "look for a loop that does not end"
         raise OperatorError(Exit.TIMEOUT, f"the script ran longer than {SCRIPT_SECONDS} s", hint=hint) from error
     if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["it was ended by its time or memory limit"])[-1]
+        ended = "it ran into its limit of time or memory" if done.returncode < 0 else "it ended the process by itself"
+        reason = (done.stderr.strip().splitlines() or [ended])[-1]
         raise usage(f"the script cannot be run: {reason}")
     return [Outcome(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]

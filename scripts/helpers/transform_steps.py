@@ -11,17 +11,12 @@ from .journal import Entry
 from .kinds import KINDS, Kind, Row, item_path
 from .redact import MARK
 from .resources import Pages, exists, get
-from .samples import read_samples
-from .schemas import drift, infer
 from .session import Session
 from .transform_code import Code, difference, of_row
-from .transform_proof import Demands, failures
-from .transform_run import run as run_code
 from .transport import call
 from .writes import create, delete
 
 NEXSETS = KINDS["nexsets"]
-PROOF_SAMPLES = 30
 
 
 def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
@@ -66,7 +61,8 @@ class TransformStep(Step):
         changes: dict[str, list[Any]] = {}
         old = of_row(row)
         if old is None or old != self.code:
-            changes["code"] = [difference(old, self.code) if old else "in an unknown form", "as in the file"]
+            changes["code"] = ["on the server", "in the file"]
+            run.facts["diff"] = difference(old, self.code) if old else ["the server's code is in an unknown form"]
         for key, value in self.fields.items():
             if row.get(key) != value:
                 changes[key] = [row.get(key), value]
@@ -236,50 +232,4 @@ class AttachStep(Step):
             self._put(run, {"transform_id": before.get("transform_id")})
         else:
             self._put(run, {"transform_id": None, "transform": before.get("transform")})
-
-
-class ProofStep(Step):
-    """Show on fresh samples that the attached transform does what is demanded.
-
-    Fresh means: what comes out of the nexset is what the code makes, run here, of what goes in. Samples from before
-    the change do not pass for that.
-    """
-
-    writes = False
-    kind = "nexsets"
-
-    def __init__(self, target: str, name: str, code: Code, demands: Demands, timeout: float) -> None:
-        super().__init__("proof", f"samples of nexset {name}")
-        self.target, self.name, self.code, self.demands, self.timeout = target, name, code, demands, timeout
-
-    def find(self, run: Run) -> Found:
-        return Found("check", run.results.get(self.target))
-
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        if found.id is None:
-            raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
-        for _ in run.session.deadline.looks(self.timeout):
-            why, settled = self._look(run, found.id)
-            if not why:
-                return found.id, False
-            if settled:
-                break
-        text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
-        hint = "try it first: --operation test --file FILE --nexset PARENT"
-        resource = {"type": "nexsets", "id": found.id}
-        raise OperatorError(Exit.ERROR, text, hint=hint, resource=resource, data={"failures": why})
-
-    def _look(self, run: Run, number: int) -> tuple[list[str], bool]:
-        """Why it is not proven; and whether that is final, because the samples are enough and fresh."""
-        samples = read_samples(run.session, number, PROOF_SAMPLES, live=True)
-        pairs = [sample for sample in samples if sample.has_input]
-        here = run_code(self.code, [sample.input for sample in pairs])
-        stale = [n for n, (s, o) in enumerate(zip(pairs, here, strict=True), 1) if s.output != o.output]
-        run.facts["proof"] = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
-        outputs = [sample.output for sample in pairs if sample.output is not None]
-        run.facts["schema_changes"] = drift(infer([sample.input for sample in pairs]), infer(outputs))
-        why = failures(pairs, self.demands)
-        if stale:
-            why.append(f"samples {', '.join(map(str, stale[:5]))} are not what the code makes of their input here: "
-                       "they are from before the change, or the server runs it differently")  # fmt: skip
-        return why, not stale and len(pairs) >= self.demands.least
+            run.warnings.append(f"nexset {self.nexset} has its own former transform again, made anew under another id")

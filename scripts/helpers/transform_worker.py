@@ -45,8 +45,10 @@ def main() -> None:
     outcomes = []
     for record in job["records"]:
         try:
-            outcomes.append({"output": json.loads(json.dumps(function(record, {}, {})))})
-        except Exception as error:  # whatever the user's code raises is that record's error
+            outcomes.append(
+                {"output": json.loads(json.dumps(function(record, {}, job.get("args", {})), allow_nan=False))}
+            )
+        except (Exception, SystemExit) as error:  # whatever the user's code raises is that record's error
             outcomes.append({"error": f"{type(error).__name__}: {error}", "line": line_of(error)})
     json.dump(outcomes, out)
 
