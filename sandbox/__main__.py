@@ -20,6 +20,8 @@ from pathlib import Path
 import uvicorn
 
 from sandbox import (
+    access,
+    audit,
     code,
     credentials,
     flows,
@@ -41,7 +43,8 @@ from sandbox.world import World
 
 HOST = "127.0.0.1"
 MODULES = (  # each adds its routes
-    tokens, limits, credentials, sources, nexsets, code, sinks, flows, metrics, runs, notifications, people
+    tokens, limits, credentials, sources, nexsets, code, sinks, flows, metrics, runs, notifications, people, access,
+    audit,
 )  # fmt: skip
 
 

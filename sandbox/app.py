@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from sandbox import contract, control, tokens
+from sandbox import audit, contract, control, tokens
 from sandbox.api import ROUTES, Answer, ApiError, Request
 from sandbox.faults import Fault, Faults, misbehave
 from sandbox.limits import Throttle
@@ -98,6 +98,8 @@ class App:
                 request.user = tokens.user_of(request)
             self.throttle.check(request)
             result = handler(request)
+            if request.method != "GET" and not public:
+                audit.note_change(request, result)
         except ApiError as error:
             return Answer(error.body, status=error.status, headers=error.headers)
         return result if isinstance(result, Answer) else Answer(result)

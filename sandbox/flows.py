@@ -10,7 +10,7 @@ from sandbox import nexsets, sinks, sources
 from sandbox.api import Answer, ApiError, Request, page, route
 from sandbox.connectors import connection_type
 from sandbox.store import Doc
-from sandbox.world import ROLES, World, visible
+from sandbox.world import RANK, World, visible
 
 KINDS = {"data_sources": "sources", "data_sets": "nexsets", "data_sinks": "sinks"}
 KEYS = {"sources": "data_source_id", "nexsets": "data_set_id", "sinks": "data_sink_id"}
@@ -66,8 +66,8 @@ def locate_resource(request: Request) -> tuple[Node, Node]:
 
 
 def allow(request: Request, root: Node, need: str) -> None:
-    role = request.world.role(request.user, root.doc)
-    if role is None or ROLES.index(role) < ROLES.index(need):
+    role = request.world.flow_role(request.user, root.doc)
+    if role is None or RANK.index(role) < RANK.index(need):
         raise ApiError(403)
 
 

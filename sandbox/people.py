@@ -84,8 +84,75 @@ def org(request: Request) -> Doc:
     return _org_view(request, doc)
 
 
-def _team_view(request: Request, team: Doc) -> Doc:
+def _org_member_view(request: Request, user: Doc) -> Doc:
+    status = "DEACTIVATED" if user.get("deactivated") else "ACTIVE"
+    role = "admin" if user.get("org_admin") else "member"
+    view = {"id": user["id"], "full_name": user["full_name"], "email": user["email"], "is_admin?": role == "admin"}
+    return view | {"access_role": role, "org_membership_status": status, "user_status": "ACTIVE"}
+
+
+@route("GET", "/orgs/{org_id}/members")
+def org_members(request: Request) -> list[Doc]:
+    if request.ids["org_id"] != request.user["org_id"]:
+        raise ApiError(403 if request.world.store.get("orgs", request.ids["org_id"]) else 404)
+    return [
+        _org_member_view(request, user) for user in request.world.store.where("users", org_id=request.ids["org_id"])
+    ]
+
+
+def _team_members(request: Request, team: Doc) -> list[Doc]:
     people = [request.world.store.get("users", number) for number in team["members"]]
+    return [{"id": p["id"], "email": p["email"], "admin": p["id"] in team.get("admins", [])} for p in people if p]
+
+
+def _team(request: Request, need: str) -> Doc:
+    """A team. Everybody of its org may read it; changing its members needs the role of an admin."""
+    doc = request.world.store.get("teams", request.ids["team_id"])
+    if doc is None:
+        raise ApiError(404)
+    if need == "read" and doc["org_id"] == request.user["org_id"]:
+        return doc
+    return fetch(request, "teams", doc["id"], "admin")
+
+
+def _people(request: Request) -> list[tuple[int, bool]]:
+    members = (request.body or {}).get("members") or []
+    if not members:
+        raise ApiError(400, "Invalid resource. Are you missing a required field?")
+    found = []
+    for member in members:
+        key = "id" if "id" in member else "email"
+        users = request.world.store.where("users", org_id=request.user["org_id"], **{key: member.get(key)})
+        if not users:
+            raise ApiError(400, "User is not a member of the org")
+        found.append((users[0]["id"], bool(member.get("admin"))))
+    return found
+
+
+@route("GET", "/teams/{team_id}/members")
+def team_members(request: Request) -> list[Doc]:
+    return _team_members(request, _team(request, "read"))
+
+
+@route("PUT", "/teams/{team_id}/members")
+def add_team_members(request: Request) -> list[Doc]:
+    """Merges; ``admin`` left out or false takes that right away."""
+    doc = _team(request, "admin")
+    for number, admin in _people(request):
+        doc["members"] = [*doc["members"], *([] if number in doc["members"] else [number])]
+        doc["admins"] = [n for n in doc.get("admins", []) if n != number] + ([number] if admin else [])
+    return _team_members(request, request.world.store.put("teams", request.world.stamp(doc)))
+
+
+@route("DELETE", "/teams/{team_id}/members")
+def remove_team_members(request: Request) -> list[Doc]:
+    doc = _team(request, "admin")
+    gone = {number for number, _ in _people(request)}
+    doc["members"] = [number for number in doc["members"] if number not in gone]
+    return _team_members(request, request.world.store.put("teams", request.world.stamp(doc)))
+
+
+def _team_view(request: Request, team: Doc) -> Doc:
     return {
         "id": team["id"],
         "name": team["name"],
@@ -94,7 +161,7 @@ def _team_view(request: Request, team: Doc) -> Doc:
         "org": request.world.brief_org(team["org_id"]),
         "member": request.user["id"] in team["members"],
         "access_roles": [request.world.role(request.user, team) or "collaborator"],
-        "members": [{"id": p["id"], "email": p["email"], "admin": False} for p in people if p],
+        "members": _team_members(request, team),
         "tags": [],
         "created_at": team["created_at"],
         "updated_at": team["updated_at"],
@@ -110,12 +177,7 @@ def teams(request: Request) -> Answer:
 
 @route("GET", "/teams/{team_id}")
 def team(request: Request) -> Doc:
-    doc = request.world.store.get("teams", request.ids["team_id"])
-    if doc is None:
-        raise ApiError(404)
-    if doc["org_id"] != request.user["org_id"]:
-        raise ApiError(403)
-    return _team_view(request, doc)
+    return _team_view(request, _team(request, "read"))
 
 
 def _members(request: Request, project: Doc) -> list[Doc]:

@@ -6,7 +6,7 @@ from sandbox import credentials
 from sandbox.api import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.contract import COMPONENTS
 from sandbox.store import Doc
-from sandbox.world import ROLES, base_view, fetch, visible
+from sandbox.world import RANK, base_view, fetch, visible
 
 KIND = "sinks"
 MUTABLE = ("name", "description", "sink_config", "sink_schedule", "data_credentials_id", "data_set_id", "tags")
@@ -76,7 +76,7 @@ def _check_links(request: Request, doc: Doc) -> None:
         if nexset is None:
             raise ApiError(404)
         role = world.role(request.user, nexset)
-        if role is None or ROLES.index(role) < ROLES.index("admin"):
+        if role is None or RANK.index(role) < RANK.index("admin"):
             raise ApiError(403, "Unauthorized access to data set")
     if doc.get("data_credentials_id") is not None:
         credential = world.store.get("credentials", doc["data_credentials_id"])

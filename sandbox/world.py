@@ -18,9 +18,11 @@ DEFAULTS: dict[str, Any] = {
     "token_seconds": 3600,  # the public guide's lifetime of a session token
     "discovery_seconds": 0.2,  # how long after a run starts its data is read
     "max_per_page": 0,  # 0: no cap, as on the main lists; some endpoints of the real API cap at 50
+    "delete_matches_role": False,  # whether DELETE of an accessor looks at its roles; unknown of the real API
     "limits": None,  # {"second": {...}, "day": {...}} once rate limiting is switched on
 }
 ROLES = ["collaborator", "operator", "admin", "owner"]
+RANK = ["sharer", *ROLES]
 
 
 class World:
@@ -72,10 +74,26 @@ class World:
         """The strongest role that a user has on a resource; None when it may not see it."""
         if doc.get("owner_id") == user["id"]:
             return "owner"
-        given: str | None = doc.get("accessors", {}).get(str(user["id"]))
+        given = {role for rule in doc.get("rules", []) if self._applies(user, rule) for role in rule["roles"]}
         if user.get("org_admin") and doc.get("org_id") == user.get("org_id"):
-            return "admin"
-        return given
+            given.add("admin")
+        return max(given, key=RANK.index, default=None)
+
+    def flow_role(self, user: Doc, origin: Doc) -> str | None:
+        """The strongest role on a flow: by the flow's own rules, or by its source's."""
+        by_source, by_flow = self.role(user, origin), self.role(user, {**origin, "rules": origin.get("flow_rules", [])})
+        return max((role for role in (by_source, by_flow) if role), key=RANK.index, default=None)
+
+    def _applies(self, user: Doc, rule: Doc) -> bool:
+        """Whether an access rule is about this user, as one, in a team or in an org; an expired one is about nobody."""
+        if rule.get("expires") and rule["expires"] <= self.clock.iso():
+            return False
+        if rule["type"] == "USER":
+            return bool(rule["id"] == user["id"])
+        if rule["type"] == "ORG":
+            return bool(rule["id"] == user["org_id"])
+        team = self.store.get("teams", rule["id"])
+        return bool(team and user["id"] in team["members"])
 
     def runtime_status(self, kind: str, doc: Doc) -> str:
         """PROCESSING while a source is being read, or a destination cannot get rid of what waits for it."""
@@ -99,7 +117,7 @@ def visible(request: Request, kind: str) -> list[Doc]:
     rows = []
     for doc in world.store.all(kind):
         role = world.role(request.user, doc)
-        if role is not None and (asked == "all" or ROLES.index(role) >= ROLES.index(asked)):
+        if role is not None and (asked == "all" or RANK.index(role) >= RANK.index(asked)):
             rows.append(doc)
     return rows
 
@@ -110,7 +128,7 @@ def fetch(request: Request, kind: str, number: int | None, need: str = "collabor
     if doc is None:
         raise ApiError(404)
     role = request.world.role(request.user, doc)
-    if role is None or ROLES.index(role) < ROLES.index(need):
+    if role is None or RANK.index(role) < RANK.index(need):
         raise ApiError(403)
     return doc
 

@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--must-keep", metavar="A,B", help="attach, update: fields that every record must still have")
     where.add_argument("--proof-timeout", type=cli.seconds, metavar="SECONDS", help="attach, update: default 60")
     where.add_argument("--may-change-nothing", action="store_true",
-                       help="attach, update: samples that come out as they went in are fine, e.g. of a filter")  # fmt: skip
+                       help="attach, update: samples may come out as they went in, e.g. of a filter")  # fmt: skip
     where.add_argument("--activate", action="store_true", help="attach: activate the nexset once it is proven")
     parser.add_argument(
         "--yes",

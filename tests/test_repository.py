@@ -76,17 +76,18 @@ def test_every_example_flow_is_valid(config: Path) -> None:
 def test_imports_point_one_way() -> None:
     """scripts → flow modules → changes, flows → resources → transport → session; nothing points back."""
     order = [
-        "errors", "redact", "config_file", "kinds", "settings", "limits", "output", "session", "transport",
-        "resources", "writes", "flows", "times", "runs", "logs", "probes", "samples", "schemas", "quality", "target",
-        "status", "compare_runs", "follow", "health_config", "health", "health_facts", "alert_text", "alerts",
-        "html_page", "health_report", "evidence", "causes", "cause_rules", "flow_graph", "transform_code",
-        "transform_run",
-        "transform_proof", "journal", "changes", "transform_steps", "switches", "watch", "flow_model", "flow_config",
-        "flow_state", "flow_steps", "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan",
+        "errors", "redact", "config_file", "kinds", "settings", "limits", "output", "access_flags", "session",
+        "transport", "resources", "writes", "flows", "times", "runs", "logs", "probes", "samples", "schemas", "quality",
+        "target", "status", "compare_runs", "follow", "health_config", "health", "health_facts", "alert_text", "alerts",
+        "html_page", "markdown", "health_report", "evidence", "causes", "cause_rules", "flow_graph", "transform_flags",
+        "transform_code", "transform_run", "transform_test", "transform_proof", "journal", "changes", "transform_steps",
+        "switches", "transform_proving", "transform_plan", "watch", "flow_model", "flow_config", "flow_state",
+        "flow_steps", "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan", "access_rules",
+        "accessors", "access_targets", "access_file", "access_steps", "access_audit", "access_log", "access_report",
+        "cli", "transform_worker",
     ]  # fmt: skip
     for path in (SCRIPTS / "helpers").glob("*.py"):
-        if path.stem not in order:
-            continue
+        assert path.stem in order or path.stem == "__init__", f"where does {path.stem} stand?"
         used = re.findall(r"^from \.(\w+) import|^from \. import ([\w, ]+)", path.read_text(), re.MULTILINE)
         for one, several in used:
             for name in filter(None, [one, *several.split(", ")]):

@@ -1,4 +1,4 @@
-"""Attribute transform: keep the last four digits of a card number, and nothing of a number that is too short or long."""
+"""Attribute transform: keep the last four digits of a card number; nothing of one that is too short or too long."""
 
 
 def transformAttribute(input, metadata, args):

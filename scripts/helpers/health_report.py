@@ -6,7 +6,7 @@ from . import html_page
 from .health import HEALTHY, UNHEALTHY, UNKNOWN
 from .html_page import Cell, Line
 from .kinds import Row
-from .redact import redact_text
+from .markdown import table as markdown_table
 
 COLUMNS = ["Verdict", "Type", "Id", "Name", "Flow", "Status", "Last run", "Records", "Errors", "Runs", "Issues"]
 TONES = {HEALTHY: "good", UNHEALTHY: "bad", UNKNOWN: "dim"}
@@ -66,15 +66,9 @@ def markdown(rows: list[Row], host: str, at: str) -> str:
     lines = [f"### Nexla health: {head}", "", f"{host}, {at}", ""]
     bad = [row for row in rows if row["verdict"] != HEALTHY]
     if bad:
-        lines += ["| Verdict | Resource | Name | Last run | Issues |", "|---|---|---|---|---|"]
-    for row in bad:
-        cells = [row["verdict"], f"{row['type']} {row['id']}", row["name"], row["last_run"], "; ".join(row["issues"])]
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+        found_rows = [
+            (row["verdict"], f"{row['type']} {row['id']}", row["name"], row["last_run"], "; ".join(row["issues"]))
+            for row in bad
+        ]
+        lines += markdown_table(("Verdict", "Resource", "Name", "Last run", "Issues"), found_rows)
     return "\n".join(lines) + "\n"
-
-
-def _cell(value: object) -> str:
-    text = redact_text("" if value is None else str(value)).replace("\n", " ")
-    for mark in "\\|`*_<>[]":
-        text = text.replace(mark, f"\\{mark}")
-    return text

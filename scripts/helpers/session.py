@@ -6,6 +6,7 @@ paging headers away and its models refuse real answers. What the SDK does wrongl
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -58,6 +59,7 @@ class Session:
         self.limiter = limiter
         self.requests = 0
         self._lead = 0.0  # of the server's clock
+        self.user_id: int | None = None  # the caller, once a token was had
         self._local = threading.local()
         self._count_lock = threading.Lock()
         self.client = self._build_client()
@@ -101,6 +103,14 @@ class Session:
         except ValueError:
             return
         self._lead = lead if abs(lead) > SMALLEST_LEAD else 0.0
+
+    def note_user(self, answer: str) -> None:
+        """Keep who the caller is, as the answer that carries a token tells."""
+        try:
+            user = json.loads(answer)["user"]["id"]
+        except (ValueError, KeyError, TypeError):
+            return
+        self.user_id = user if isinstance(user, int) else None
 
     def server_time(self) -> float:
         """Now in epoch seconds, by the server's clock where it differs from ours: run ids are the server's times."""
@@ -200,6 +210,8 @@ def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
             exchange.status, exchange.headers = response.status_code, response.headers
             session.note_time(response.headers.get("Date"))
             exchange.text = response.content.decode("utf-8", errors="replace")
+            if path == "/token":
+                session.note_user(exchange.text)
             return response
 
         @staticmethod

@@ -1,0 +1,180 @@
+"""The file of declared access: which resources, who, in which role. manage_access syncs it, audit_access checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import config_file
+from .access_flags import ROLES, SHARER, WAYS, access_kind, checked
+from .errors import Exit, OperatorError, usage
+from .kinds import kind_of
+from .times import iso, to_ms
+
+if TYPE_CHECKING:
+    from .access_rules import Key, Rule, Rules
+    from .access_targets import Target
+    from .session import Session
+
+HINT = "see ACCESS_CONTROL.md, Declared access"
+_ID: dict[str, Any] = {"type": "integer", "exclusiveMinimum": 0}
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+ACCESSORS: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["type", "role"],
+        "properties": {
+            "type": {"type": "string", "enum": ["USER", "TEAM", "ORG"]}, "id": _ID, "email": _TEXT, "name": _TEXT,
+            "domain": _TEXT, "role": {"type": "string", "enum": [*ROLES, SHARER]}, "expires_at": _TEXT,
+        },
+    },
+}  # fmt: skip
+_RESOURCE = {"type": "object", "additionalProperties": False, "required": ["type", "id"],
+             "properties": {"type": _TEXT, "id": _ID}}  # fmt: skip
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["resources"],
+    "properties": {
+        "resources": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["accessors"],
+                "properties": {
+                    "type": _TEXT, "id": _ID, "pipeline_of": _RESOURCE, "project": _ID,
+                    "with_credentials": {"type": "boolean"}, "accessors": ACCESSORS,
+                },
+            },
+        }
+    },
+}  # fmt: skip
+LIST_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["accessors"],
+               "properties": {"accessors": ACCESSORS}}  # fmt: skip
+
+
+class Declared(NamedTuple):
+    """One resource with the access that it shall have."""
+
+    target: Target
+    rules: Rules
+
+
+def load(path: str) -> dict[str, Any]:
+    """The file, checked as far as it can be without asking Nexla.
+
+    Raises:
+        OperatorError: USAGE, naming the file and the key.
+    """
+    config, _ = config_file.read(path, SCHEMA, HINT)
+    if not config["resources"]:
+        raise usage(f"{path} names no resource", HINT)
+    for number, entry in enumerate(config["resources"]):
+        where = f"{path}: resources.{number}"
+        ways = [("id" in entry) or ("type" in entry), "pipeline_of" in entry, "project" in entry]
+        if sum(ways) != 1 or (ways[0] and not ("id" in entry and "type" in entry)):
+            raise usage(f"{where}: give type and id, or pipeline_of, or project", HINT)
+        if ways[0]:
+            access_kind(entry["type"])
+            _check_sharer(entry["accessors"], access_kind(entry["type"]).name == "nexsets", where)
+        else:
+            _check_sharer(entry["accessors"], False, where)
+        check_accessors(entry["accessors"], f"{where}.accessors")
+    return config
+
+
+def load_accessors(path: str) -> list[dict[str, Any]]:
+    """The accessors of a file with nothing else in it. Raises: OperatorError, USAGE; also for an empty list."""
+    config, _ = config_file.read(path, LIST_SCHEMA, HINT)
+    entries: list[dict[str, Any]] = config["accessors"]
+    if not entries:
+        raise usage(f"{path} lists no accessor: that would remove everybody", "use --operation revoke for each")
+    check_accessors(entries, f"{path}: accessors")
+    return entries
+
+
+def _check_sharer(entries: list[dict[str, Any]], nexset: bool, where: str) -> None:
+    if not nexset and any(entry["role"] == SHARER for entry in entries):
+        raise usage(f"{where}: sharer is a role of nexsets only", HINT)
+
+
+def check_accessors(entries: list[dict[str, Any]], where: str) -> None:
+    """Raises: OperatorError, USAGE."""
+    for number, entry in enumerate(entries):
+        _named(entry, f"{where}.{number}")
+        if entry.get("expires_at"):
+            to_ms(entry["expires_at"], 0)
+
+
+def _named(entry: dict[str, Any], where: str) -> tuple[str, str, Any]:
+    ways = {way for names in WAYS.values() for way in names}
+    return checked(entry["type"], {way: entry.get(way) for way in ways}, where)
+
+
+def resolver(session: Session, *, lenient: bool = False) -> Callable[[dict[str, Any]], Rule]:
+    """From an entry of a file to a rule; each accessor is looked up once.
+
+    Args:
+        lenient: an accessor that is not there becomes a rule that nobody has, instead of an error.
+    """
+    from .access_rules import Rule
+    from .accessors import find_accessor  # late, like the other reading: a refusal does without
+
+    known: dict[tuple[str, str, Any], Rule] = {}
+
+    def resolve(entry: dict[str, Any]) -> Rule:
+        named = _named(entry, "accessor")
+        if named not in known:
+            try:
+                known[named] = find_accessor(session, *named)
+            except OperatorError as error:
+                if not lenient or error.code is not Exit.NOT_FOUND:
+                    raise
+                kind, way, value = named  # no real id is negative
+                known[named] = Rule(
+                    kind, value if way == "id" else -len(known) - 1, frozenset(), f"{value} (not found)"
+                )
+        return known[named]._replace(roles=frozenset([entry["role"]]), expires=expiry(entry.get("expires_at")))
+
+    return resolve
+
+
+def expiry(text: str | None) -> str | None:
+    """A moment as the API writes it. Raises: OperatorError, USAGE."""
+    return iso(to_ms(text, 0)) if text else None
+
+
+def declared(session: Session, config: dict[str, Any], *, lenient: bool = False) -> list[Declared]:
+    """What the file says of each resource, each once. ``lenient``: see ``resolver``.
+
+    Raises:
+        OperatorError: USAGE when two entries give one accessor different access to one resource; NOT_FOUND.
+    """
+    resolve = resolver(session, lenient=lenient)
+    found: dict[Key, Declared] = {}
+    for entry in config["resources"]:
+        rules = [resolve(accessor) for accessor in entry["accessors"]]
+        for target in _targets(session, entry):
+            known = found.setdefault(target.key, Declared(target, {}))
+            for rule in rules:
+                other = known.rules.setdefault(rule.key, rule)
+                if (other.roles, other.expires) != (rule.roles, rule.expires):
+                    raise usage(f"the file gives {rule.title} both {other.as_text()} and {rule.as_text()} "
+                                f"on {target.title}")  # fmt: skip
+    return list(found.values())
+
+
+def _targets(session: Session, entry: dict[str, Any]) -> Iterator[Target]:
+    from .access_targets import Target, of_pipeline, of_project
+
+    credentials = bool(entry.get("with_credentials"))
+    if "project" in entry:
+        yield from of_project(session, entry["project"], credentials=credentials)
+    elif "pipeline_of" in entry:
+        named = entry["pipeline_of"]
+        yield from of_pipeline(session, kind_of(named["type"]), named["id"], credentials=credentials)
+    else:
+        yield Target(access_kind(entry["type"]), entry["id"])

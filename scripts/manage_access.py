@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "nexla-sdk>=1.0.8,<2",
+#   "python-dateutil>=2.9",
+#   "requests>=2.32",
+#   "tenacity>=9",
+#   "rich>=13",
+#   "jsonschema>=4.23",
+#   "jolt-py>=2",
+#   "python-dotenv>=1",
+#   "croniter>=6",
+# ]
+# ///
+"""Grant, revoke, replace, copy and declare access to resources or whole pipelines; verified, and undone on failure."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from helpers import cli
+from helpers.errors import usage
+from helpers.output import Result
+
+if TYPE_CHECKING:
+    from helpers.access_rules import Rule
+    from helpers.access_steps import AccessStep, Wish
+    from helpers.access_targets import Target
+    from helpers.changes import Run
+
+COMMAND = "manage_access"
+OPERATIONS = ("list", "grant", "revoke", "replace", "copy-from", "sync")
+ROLE_NAMES = ("collaborator", "operator", "admin", "owner", "sharer")
+COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "roles", "expires_at")
+PLAN_COLUMNS = ("action", "type", "id", "name", "changes")
+ACCESSOR = ("accessor_type", "accessor_id", "accessor_email", "accessor_name", "accessor_domain")
+GOES_WITH = {  # flag: the operations that know it
+    **dict.fromkeys((*ACCESSOR, "role"), ("grant", "revoke", "replace")),
+    "expires_at": ("grant", "replace"),
+    "accessors": ("replace",),
+    "source": ("copy-from",),
+    "file": ("sync",),
+    "prune": ("sync",),
+    "yes": OPERATIONS[1:],
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    from helpers.access_flags import add_flags
+
+    example = (
+        "python scripts/manage_access.py --operation grant --resource-type sources --resource-ids 123,456,789 "
+        "--accessor-type TEAM --accessor-id 42 --role operator"
+    )
+    parser = cli.build_parser(COMMAND, __doc__ or "", example, writes=True)
+    parser.add_argument("--operation", choices=OPERATIONS, required=True)
+    add_flags(parser)
+    who = parser.add_argument_group("who, in which role")
+    who.add_argument("--accessor-type", type=str.upper, choices=("USER", "TEAM", "ORG"))
+    who.add_argument("--accessor-id", metavar="ID")
+    who.add_argument("--accessor-email", metavar="EMAIL", help="of a USER")
+    who.add_argument("--accessor-name", metavar="NAME", help="of a TEAM")
+    who.add_argument("--accessor-domain", metavar="DOMAIN", help="of an ORG")
+    who.add_argument("--role", type=str.lower, choices=ROLE_NAMES, help="revoke: only this role (default: all)")
+    who.add_argument("--expires-at", metavar="TIME", help="grant, replace: a date or ISO 8601 time, UTC")
+    who.add_argument("--accessors", metavar="FILE", help='replace: {"accessors": [...]} instead of one accessor')
+    who.add_argument("--from", dest="source", metavar="TYPE:ID", help="copy-from: the resource whose access is copied")
+    who.add_argument("--file", metavar="FILE", help="sync: declared access of many resources")
+    who.add_argument("--prune", action="store_true", help="sync: take away what the file does not declare")
+    parser.add_argument("--on-failure", choices=("rollback", "keep"), default="rollback")
+    parser.add_argument("--yes", action="store_true", help="confirm what could share too widely or lock somebody out")
+    return parser
+
+
+def manage_access(args: argparse.Namespace, context: cli.Context) -> Result:
+    """List, or change; the data names every resource with what it had and has."""
+    _check(args)
+    session = context.session
+    if args.operation == "list":
+        return _list(args, context)
+    steps = _steps(args, context)
+    from helpers.access_steps import look_at_all, reasons_for_yes
+
+    look_at_all(session, steps, args.workers)
+    reasons = reasons_for_yes(session, steps, _me(context))
+    if args.operation == "replace" and any(step.wish(step.look(session)) != step.look(session) for step in steps):
+        reasons.insert(0, "replaces everything that is there")
+    if reasons and not (args.yes or args.dry_run):
+        from helpers.access_rules import difference
+
+        plan = {step.target.title: difference(step.look(session), step.wish(step.look(session))) for step in steps}
+        error = usage("; ".join(reasons), "look at data.changes or with --dry-run, then add --yes; nothing was changed")
+        error.data = {"changes": {title: changes for title, changes in plan.items() if changes}}
+        raise error
+    return _change(args, context, steps, reasons)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises: OperatorError, USAGE."""
+    from helpers import access_file
+    from helpers.access_flags import check_flags, pipeline
+
+    operation = args.operation
+    for flag, operations in GOES_WITH.items():
+        if getattr(args, flag) not in (None, False) and operation not in operations:
+            raise usage(f"--{'from' if flag == 'source' else flag.replace('_', '-')} does not go with {operation}")
+    if operation == "list" and (args.dry_run or args.resume):
+        raise usage("list changes nothing: --dry-run and --resume do not apply")
+    if operation == "sync":
+        if args.file is None:
+            raise usage("sync needs --file", access_file.HINT)
+        access_file.load(args.file)
+        if any(
+            getattr(args, name) for name in ("resource_id", "resource_ids", "names", "pipeline_of", "project", "tag")
+        ):
+            raise usage("sync takes its resources from --file")
+        return
+    check_flags(args)
+    if operation == "copy-from":
+        if args.source is None:
+            raise usage("copy-from needs --from TYPE:ID")
+        pipeline(args.source, "--from")
+    elif operation == "replace" and args.accessors is not None:
+        if any(getattr(args, name) for name in (*ACCESSOR, "role", "expires_at")):
+            raise usage("replace takes either --accessors or one accessor")
+        access_file.load_accessors(args.accessors)
+    elif operation != "list":
+        _named(args)
+        if args.role is None and operation != "revoke":
+            raise usage(f"{operation} needs --role", f"one of {', '.join(ROLE_NAMES)}")
+        access_file.expiry(args.expires_at)
+
+
+def _named(args: argparse.Namespace) -> tuple[str, str, Any]:
+    from helpers.access_flags import checked
+
+    ways = ("id", "email", "name", "domain")
+    return checked(args.accessor_type, {way: getattr(args, f"accessor_{way}") for way in ways}, "--accessor-…")
+
+
+def _me(context: cli.Context) -> int | None:
+    """The caller's user id; a token answer has told it, or it is asked for."""
+    session = context.session
+    if session.user_id is None:
+        from helpers.transport import call
+
+        session.user_id = (call(session, "GET", "/users/current").data.get("user") or {}).get("id")
+    return session.user_id
+
+
+def _list(args: argparse.Namespace, context: cli.Context) -> Result:
+    session = context.session
+    from helpers.access_rules import read_rules
+    from helpers.access_targets import find_targets
+
+    rows = []
+    targets = find_targets(session, args)
+    for target in targets:
+        for rule in read_rules(session, target.kind, target.id).values():
+            row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": rule.type}
+            row |= {"accessor_id": rule.id, "accessor": rule.label, "roles": sorted(rule.roles)}
+            rows.append(row | {"expires_at": rule.expires})
+    warnings = [] if rows else ["nobody but the owner has access, as far as access rules say"]
+    return Result(rows, {"resources": len(targets), "total": len(rows)}, warnings, columns=COLUMNS)
+
+
+def _steps(args: argparse.Namespace, context: cli.Context) -> list[AccessStep]:
+    session = context.session
+    from helpers import access_file, access_steps
+    from helpers.access_targets import find_targets
+
+    if args.operation == "sync":
+        found = access_file.declared(session, access_file.load(args.file))
+        return [
+            access_steps.AccessStep(each.target, access_steps.declare(each.rules, prune=args.prune)) for each in found
+        ]
+    wishes = _wishes(args, context)
+    targets = find_targets(session, args)
+    if args.role == "sharer":
+        _check_sharer(targets)
+    return [access_steps.AccessStep(target, _all(wishes)) for target in targets]
+
+
+def _check_sharer(targets: list[Target]) -> None:
+    wrong = [target.title for target in targets if target.kind.name != "nexsets"]
+    if wrong:
+        raise usage(f"sharer is a role of nexsets only, not of {', '.join(wrong[:5])}")
+
+
+def _all(wishes: list[Wish]) -> Wish:
+    def wish(before: Any) -> Any:
+        for each in wishes:
+            before = each(before)
+        return before
+
+    return wish
+
+
+def _wishes(args: argparse.Namespace, context: cli.Context) -> list[Wish]:
+    """What is to become of each resource's rules; accessors are looked up first, but for what is only taken away."""
+    session = context.session
+    from helpers import access_file, access_steps
+    from helpers.access_flags import access_kind, pipeline
+    from helpers.access_rules import read_rules
+    from helpers.accessors import find_accessor
+    from helpers.times import iso
+
+    def now() -> str:
+        return str(iso(int(session.server_time() * 1000)))  # by the server's clock, known after the first answer
+
+    if args.operation == "copy-from":
+        kind, number = pipeline(args.source, "--from")
+        rules = read_rules(session, access_kind(kind.name), number)
+        if not rules:
+            raise usage(f"{kind.singular} {number} has no access rule to copy", "nothing was changed")
+        return [access_steps.grant(rule, now(), context.say) for rule in rules.values() if not rule.is_over(now())]
+    if args.operation == "revoke":
+        return [access_steps.revoke(_matcher(*_named(args)), args.role)]
+    if args.operation == "replace" and args.accessors is not None:
+        resolve = access_file.resolver(session)
+        found = [resolve(entry) for entry in access_file.load_accessors(args.accessors)]
+        return [access_steps.replace({rule.key: rule for rule in found})]
+    rule = find_accessor(session, *_named(args))
+    wanted = rule._replace(roles=frozenset([args.role]), expires=access_file.expiry(args.expires_at))
+    if args.operation == "replace":
+        return [access_steps.replace({wanted.key: wanted})]
+    return [access_steps.grant(wanted, now(), context.say)]
+
+
+def _matcher(kind: str, way: str, value: Any) -> Any:
+    """Type and identity, exactly: a user and a team may have the same id."""
+
+    def matches(rule: Rule) -> bool:
+        named = rule.id == value if way == "id" else rule.label.casefold() == str(value).casefold()
+        return rule.type == kind and named
+
+    return matches
+
+
+def _change(args: argparse.Namespace, context: cli.Context, steps: list[AccessStep], reasons: list[str]) -> Result:
+    session = context.session
+    from helpers.changes import Finish, Run, apply, plan
+    from helpers.journal import open_journal
+
+    run = Run(session, context.say, dry=args.dry_run)
+    meta: dict[str, Any] = {"api": session.settings.host, "resources": len(steps)}
+    if args.dry_run:
+        plan(run, steps)
+        run.warnings += [f"needs --yes: {reason}" for reason in reasons]
+        return Result(_report(run, "planned"), meta, run.warnings, columns=PLAN_COLUMNS, table="resources")
+    words = _words(args)
+    said = [word for word in words if word != "--yes"]
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+    subject = f"{args.operation} {args.accessor_type or ''} {digest}"
+    run.journal = open_journal(COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume)
+    context.say(f"journal: {run.journal.path}")
+    head = ["python", f"scripts/{COMMAND}.py", *words]
+    look = [word for word in head if word not in ("--yes",)]
+    finish = Finish(shlex.join([*head, "--on-failure", args.on_failure, "--resume"]), shlex.join([*look, "--dry-run"]))
+    try:
+        apply(run, steps, rollback=args.on_failure == "rollback", finish=finish)
+    finally:
+        run.journal.close()
+    outcome = "changed" if any(o.changed for o in run.outcomes) else "unchanged"
+    return Result(_report(run, outcome), meta, run.warnings, columns=PLAN_COLUMNS, table="resources")
+
+
+def _report(run: Run, outcome: str) -> dict[str, Any]:
+    changed = sum(each.changed for each in run.outcomes)
+    return {"outcome": outcome, "changed": changed, "resources": [each.as_row() for each in run.outcomes]}
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """The command line that says the same again."""
+    names = ("operation", "resource_type", "resource_id", "resource_ids", "names", "pipeline_of", "project", "tag",
+             *ACCESSOR, "role", "expires_at", "accessors", "file", "journal", "env_file")  # fmt: skip
+    words = [part for name in names if getattr(args, name) is not None
+             for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))]  # fmt: skip
+    words += ["--from", args.source] if args.source else []
+    return words + [
+        f"--{name.replace('_', '-')}" for name in ("with_credentials", "prune", "yes") if getattr(args, name)
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return cli.main(COMMAND, build_parser(), manage_access, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
