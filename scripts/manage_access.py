@@ -88,7 +88,7 @@ def manage_access(args: argparse.Namespace, context: cli.Context) -> Result:
     from helpers.access_steps import look_at_all, reasons_for_yes
 
     look_at_all(session, steps, args.workers)
-    reasons = reasons_for_yes(session, steps, _me(context))
+    reasons = reasons_for_yes(session, steps, _me(context), _now(context))
     if args.operation == "replace" and any(step.wish(step.look(session)) != step.look(session) for step in steps):
         reasons.insert(0, "replaces everything that is there")
     if reasons and not (args.yes or args.dry_run):
@@ -154,6 +154,13 @@ def _me(context: cli.Context) -> int | None:
     return session.user_id
 
 
+def _now(context: cli.Context) -> str:
+    """By the server's clock, which is known after its first answer."""
+    from helpers.times import iso
+
+    return str(iso(int(context.session.server_time() * 1000)))
+
+
 def _list(args: argparse.Namespace, context: cli.Context) -> Result:
     session = context.session
     from helpers.access_rules import read_rules
@@ -209,17 +216,14 @@ def _wishes(args: argparse.Namespace, context: cli.Context) -> list[Wish]:
     from helpers.access_flags import access_kind, pipeline
     from helpers.access_rules import read_rules
     from helpers.accessors import find_accessor
-    from helpers.times import iso
-
-    def now() -> str:
-        return str(iso(int(session.server_time() * 1000)))  # by the server's clock, known after the first answer
 
     if args.operation == "copy-from":
         kind, number = pipeline(args.source, "--from")
         rules = read_rules(session, access_kind(kind.name), number)
         if not rules:
             raise usage(f"{kind.singular} {number} has no access rule to copy", "nothing was changed")
-        return [access_steps.grant(rule, now(), context.say) for rule in rules.values() if not rule.is_over(now())]
+        now = _now(context)
+        return [access_steps.grant(rule, now, context.say) for rule in rules.values() if not rule.is_over(now)]
     if args.operation == "revoke":
         return [access_steps.revoke(_matcher(*_named(args)), args.role)]
     if args.operation == "replace" and args.accessors is not None:
@@ -230,7 +234,7 @@ def _wishes(args: argparse.Namespace, context: cli.Context) -> list[Wish]:
     wanted = rule._replace(roles=frozenset([args.role]), expires=access_file.expiry(args.expires_at))
     if args.operation == "replace":
         return [access_steps.replace({wanted.key: wanted})]
-    return [access_steps.grant(wanted, now(), context.say)]
+    return [access_steps.grant(wanted, _now(context), context.say)]
 
 
 def _matcher(kind: str, way: str, value: Any) -> Any:

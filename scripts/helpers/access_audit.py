@@ -61,6 +61,8 @@ def look(session: Session, targets: list[Target], workers: int) -> list[Seen]:
         try:
             if target.owner is None and target.kind.name != "flows":
                 row = get(session, target.kind, target.id)
+                if row.get("id") != target.id:
+                    raise OperatorError(Exit.UPSTREAM, "the answer is not this resource")
                 target = of_row(target.kind, row)._replace(above=target.above, name=target.name or row.get("name"))
             return Seen(target, read_rules(session, target.kind, target.id))
         except OperatorError as error:

@@ -160,7 +160,7 @@ def _both(old: Rule, new: Rule) -> Rule:
     return new._replace(roles=old.roles | new.roles)
 
 
-def reasons_for_yes(session: Session, steps: list[AccessStep], me: int | None) -> list[str]:
+def reasons_for_yes(session: Session, steps: list[AccessStep], me: int | None, now: str) -> list[str]:
     """Why a change should be confirmed: strong or wide access, and what could lock somebody out."""
     found: dict[str, list[str]] = {}
     in_team: dict[int, bool] = {}
@@ -169,8 +169,8 @@ def reasons_for_yes(session: Session, steps: list[AccessStep], me: int | None) -
         found.setdefault(reason, []).append(step.target.title)
 
     for step in steps:
-        before = step.look(session)
-        after = step.wish(before)
+        before = {key: rule for key, rule in step.look(session).items() if not rule.is_over(now)}
+        after = step.wish(step.look(session))
         for key, rule in after.items():
             if same(before.get(key), rule):
                 continue

@@ -45,8 +45,14 @@ def exists(session: Session, kind: Kind, number: int) -> Row | None:
 
 
 def rows_of(answer: Answer) -> list[Row]:
-    """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped."""
-    data = answer.data.get("flows", []) if isinstance(answer.data, dict) else answer.data
+    """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped.
+
+    Raises:
+        OperatorError: UPSTREAM, for an object that holds no list: it must not pass for an empty one.
+    """
+    if isinstance(answer.data, dict) and "flows" not in answer.data:
+        raise OperatorError(Exit.UPSTREAM, "the answer to a list is an object without one", retryable=True)
+    data = answer.data["flows"] if isinstance(answer.data, dict) else answer.data
     return [row for row in data or [] if isinstance(row, dict)]
 
 

@@ -1,0 +1,229 @@
+"""Random sequences of access changes, under faults, kills and resumes, against a simple model of sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.session import Session
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from support import Done, Sandbox
+from test_manage_access import CHLOE, rules, user
+
+SOURCES = (123, 456, 789)
+ACCESSORS = (("TEAM", 42), ("TEAM", 7), ("ORG", 1))
+ORDER = ("collaborator", "operator", "admin", "owner")
+Model = dict[int, dict[tuple[str, int], frozenset[str]]]
+
+
+class Killed(BaseException):
+    """The process ends here; nothing after it runs but what the operating system does."""
+
+
+@contextmanager
+def killed_at(nth: int, *, after: bool) -> Iterator[None]:
+    """End the command at its nth write, before it leaves or when it has taken effect."""
+    send, seen = Session.send, 0
+
+    def sending(self: Session, method: str, path: str, params: Any, body: Any) -> Any:
+        nonlocal seen
+        seen += method in ("PUT", "DELETE")
+        hit = seen == nth and method in ("PUT", "DELETE")
+        if hit and not after:
+            raise Killed
+        answer = send(self, method, path, params, body)
+        if hit:
+            raise Killed
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "send", sending)
+        yield
+
+
+operation = st.one_of(
+    st.tuples(st.just("grant"), st.sampled_from(ACCESSORS), st.sampled_from(ORDER)),
+    st.tuples(st.just("revoke"), st.sampled_from(ACCESSORS), st.sampled_from((None, *ORDER))),
+    st.tuples(st.just("replace"), st.sampled_from(ACCESSORS), st.sampled_from(ORDER)),
+    st.tuples(
+        st.sampled_from(["sync", "prune"]),
+        st.dictionaries(st.sampled_from(ACCESSORS), st.sampled_from(ORDER), max_size=3),
+        st.none(),
+    ),
+)
+trouble = st.one_of(
+    st.none(),
+    st.tuples(st.just("kill"), st.integers(1, 4), st.booleans()),
+    st.tuples(st.just("lost"), st.integers(1, 4), st.sampled_from(["reset", "cut", "html"])),
+    st.tuples(st.just("refused"), st.integers(1, 4), st.sampled_from([400, 403])),
+)
+steps = st.lists(st.tuples(operation, st.sets(st.sampled_from(SOURCES), min_size=1), trouble), min_size=1, max_size=4)
+
+
+def expected(model: Model, what: Any, targets: set[int]) -> Model:
+    """What the sets are after an operation that succeeds."""
+    name, who, role = what
+    after = {number: dict(own) for number, own in model.items()}
+    for number in targets:
+        own = after[number]
+        if name == "grant":
+            has = max((ORDER.index(r) for r in own.get(who, ())), default=-1)
+            if ORDER.index(role) > has:
+                own[who] = own.get(who, frozenset()) | {role}
+        elif name == "revoke":
+            rest = own.pop(who, frozenset()) - ({role} if role else set(ORDER))
+            if rest:
+                own[who] = rest
+        elif name == "replace":
+            after[number] = {who: frozenset([role])}
+        elif name == "prune":
+            after[number] = {key: frozenset([wanted]) for key, wanted in who.items()}
+        else:
+            for key, wanted in who.items():
+                if ORDER.index(wanted) > max((ORDER.index(r) for r in own.get(key, ())), default=-1):
+                    own[key] = own.get(key, frozenset()) | {wanted}
+    return after
+
+
+def words(what: Any, targets: set[int], folder: Path, count: int) -> list[str]:
+    name, who, role = what
+    ids = ",".join(map(str, sorted(targets)))
+    if name in ("sync", "prune"):
+        file = folder / f"access-{count}.json"
+        accessors = [{"type": kind, "id": number, "role": wanted} for (kind, number), wanted in sorted(who.items())]
+        resources = [{"type": "sources", "id": number, "accessors": accessors} for number in sorted(targets)]
+        file.write_text(json.dumps({"resources": resources}))
+        return ["--operation", "sync", "--file", str(file), *(["--prune"] if name == "prune" else [])]
+    flags = ["--operation", name, "--resource-type", "sources", "--resource-ids", ids]
+    return [*flags, "--accessor-type", who[0], "--accessor-id", str(who[1]), *(["--role", role] if role else [])]
+
+
+def now(sandbox: Sandbox) -> Model:
+    return {number: {key: frozenset(r) for key, r in rules(sandbox, "sources", number).items()} for number in SOURCES}
+
+
+def locks_out(before: Model, after: Model, what: Any) -> bool:
+    """What --yes is for, as far as this model can tell: strong or wide access, replacing, and the last strong one."""
+    strong = {"admin", "owner"}
+    for number in SOURCES:
+        old, new = before[number], after[number]
+        if any(key[0] == "ORG" and new[key] != old.get(key) for key in new) and old != new:
+            return True
+        if any((roles - old.get(key, frozenset())) & strong for key, roles in new.items()):
+            return True
+        if any(r & strong for r in old.values()) and not any(r & strong for r in new.values()):
+            return True
+        if what[0] == "replace" and old != new:
+            return True
+    return False
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plan=steps)
+def test_any_sequence_ends_as_the_model_says(
+    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, plan: list[Any]
+) -> None:
+    sandbox.reset("demo")
+    folder = tmp_path_factory.mktemp("access")
+    sandbox.state = folder / "state"
+    model: Model = {number: {} for number in SOURCES}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
+        for count, (what, targets, problem) in enumerate(plan):
+            args = words(what, targets, folder, count)
+            wanted = expected(model, what, targets)
+            note(f"{args} {problem}")
+            refused = sandbox.run_inside("manage_access.py", *args) if locks_out(model, wanted, what) else None
+            if refused is not None:
+                assert (refused.code, now(sandbox)) == (2, model)
+            done = run(sandbox, [*args, "--yes"], problem)
+            assert done.code in (0, 9), done.err
+            model = wanted if done.code == 0 else model
+            assert now(sandbox) == model, f"after {args} with {problem}"
+
+
+def run(sandbox: Sandbox, args: list[str], problem: Any) -> Done:
+    """The command under its trouble; a killed one is resumed."""
+    if problem and problem[0] == "kill":
+        try:
+            with killed_at(problem[1], after=problem[2]):
+                return sandbox.run_inside("manage_access.py", *args)
+        except Killed:
+            return sandbox.run_inside("manage_access.py", *args, "--resume")
+    if problem:
+        action = {"action": problem[2], "when": "after"}
+        if problem[0] == "refused":
+            action = {"action": "status", "status": problem[2], "when": "before"}
+        sandbox.faults({**action, "method": "PUT|DELETE", "path": ".*accessors", "nth": problem[1]})
+    try:
+        return sandbox.run_inside("manage_access.py", *args)
+    finally:
+        sandbox.faults()
+
+
+# -- offboarding
+
+
+def offboard(sandbox: Sandbox, count: int) -> tuple[list[str], list[int], int]:
+    """Many sources on which one person has access, besides a team; the command that takes it."""
+    sandbox.control("POST", "bulk", {"count": count})
+    numbers = [row["id"] for row in sandbox.snapshot()["sources"] if str(row["name"]).startswith("bulk-")]
+    chloe = user(sandbox, CHLOE)
+    for number in numbers:
+        own = [{"type": "USER", "id": chloe, "org_id": 1, "roles": ["operator"], "expires": None, "created_at": None,
+                "updated_at": None}, {"type": "TEAM", "id": chloe, "org_id": 1, "roles": ["operator"], "expires": None,
+                                      "created_at": None, "updated_at": None}]  # fmt: skip
+        sandbox.control("POST", "edit", {"kind": "sources", "id": number, "set": {"rules": own}})
+    ids = ",".join(map(str, numbers))
+    flags = ["--resource-type", "sources", "--resource-ids", ids, "--accessor-type", "USER", "--accessor-email", CHLOE]
+    return ["--operation", "revoke", *flags, "--quiet", "--rps", "1000"], numbers, chloe
+
+
+def left(sandbox: Sandbox) -> tuple[int, int]:
+    """How many sources the person, and the team with the same id, still have."""
+    docs = [row for row in sandbox.snapshot()["sources"] if str(row["name"]).startswith("bulk-")]
+    types = [rule["type"] for row in docs for rule in row["rules"]]
+    return types.count("USER"), types.count("TEAM")
+
+
+def test_a_person_leaves_500_resources_in_1001_requests(sandbox: Sandbox) -> None:
+    args, numbers, _ = offboard(sandbox, 500)
+    sandbox.clear_journal()
+    done = sandbox.run("manage_access.py", *args)
+    assert (done.code, done.data["changed"]) == (0, 500), done.err
+    assert len(sandbox.journal()) <= 1001
+    assert left(sandbox) == (0, len(numbers))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2, 11, 60, 61, 119, 120])
+def test_a_leaving_that_is_killed_anywhere_is_resumed(sandbox: Sandbox, nth: int, when: str) -> None:
+    args, numbers, _ = offboard(sandbox, 60)
+    child = sandbox.start("manage_access.py", *args)
+    sandbox.faults({"action": "kill", "nth": nth, "when": when, "pid": child.pid})
+    child.communicate("go\n", timeout=60)
+    sandbox.faults()
+    assert child.returncode == -9
+    done = sandbox.run_inside("manage_access.py", *args, "--resume")
+    assert done.code == 0, done.err
+    assert left(sandbox) == (0, len(numbers))
+    sandbox.clear_journal()
+    again = sandbox.run_inside("manage_access.py", *args)
+    assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
+
+
+def test_two_at_once_end_as_one(sandbox: Sandbox) -> None:
+    args, numbers, _ = offboard(sandbox, 30)
+    children = [sandbox.start("manage_access.py", *args) for _ in range(2)]
+    for child in children:
+        assert child.stdin
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    errors = [child.communicate(timeout=60)[1] for child in children]
+    assert sorted(child.returncode for child in children) in ([0, 0], [0, 1]), errors
+    assert left(sandbox) == (0, len(numbers))
