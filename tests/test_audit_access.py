@@ -52,6 +52,15 @@ def test_teams_expand_to_persons_with_the_strongest_role(sandbox: Sandbox) -> No
     }
 
 
+def test_what_has_ended_gives_no_person_anything(sandbox: Sandbox) -> None:
+    ended = {"access_role_expires_at": "2020-01-01T00:00:00Z"}
+    plant(
+        sandbox, "sources", 123, entry("TEAM", 7, "admin", **ended), entry("USER", user(sandbox, BOB), "admin", **ended)
+    )
+    done = audit(sandbox, "--resource-type", "sources", "--resource-id", "123", "--expand-teams")
+    assert seen(done) == {("sources", 123, ANA, "owner")}
+
+
 def test_one_person_the_other_way_round(sandbox: Sandbox) -> None:
     plant(sandbox, "sources", 123, entry("TEAM", 7, "operator"))
     plant(sandbox, "sources", 456, entry("ORG", 1, "collaborator"))
