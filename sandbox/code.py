@@ -251,6 +251,8 @@ def for_new_nexset(request: Request, body: Doc) -> int | None:
         return number
     if body.get("transform"):
         return _own_container(request, body.get("name") or "", body["transform"])
+    if body.get("has_custom_transform"):  # an empty container of its own
+        return _own_container(request, body.get("name") or "", {"transforms": [], "custom": True})
     return None
 
 
@@ -273,6 +275,10 @@ def change_of_nexset(request: Request, doc: Doc, body: Doc) -> None:
             doc["code_container_id"] = _own_container(request, doc.get("name") or "", body["transform"])
             return
         ops, kind, config = _inline(body["transform"])
+        if not ops and kind == "jolt_standard":  # empty: the nexset is left without one
+            doc["code_container_id"] = None
+            drop_unshared(request.world, attached["id"])
+            return
         attached |= {"code": ops, "code_type": kind, "custom_config": config, "code_encoding": "none"}
         _save(request, attached)
 

@@ -70,7 +70,7 @@ def _stages(ops: list[Doc]) -> Iterator[Any]:
 def compile_jolt(ops: list[Doc]) -> Chainr:
     try:
         return Chainr.from_spec(ops)
-    except (PyJoltError, ValueError, TypeError, KeyError) as error:
+    except (PyJoltError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise TransformError(f"Invalid Jolt spec: {error}") from error
 
 
@@ -78,7 +78,7 @@ def _jolt(chain: Chainr, records: list[Any]) -> Iterator[Outcome]:
     for record in records:
         try:
             yield chain.apply(record), None
-        except (PyJoltError, ValueError, TypeError, KeyError) as error:
+        except (PyJoltError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             yield None, f"{type(error).__name__}: {error}"
 
 
@@ -104,10 +104,11 @@ def _script(spec: Doc, records: list[Any]) -> list[Outcome]:
             text=True,
             timeout=SCRIPT_SECONDS,
             check=False,
+            env={},
         )
     except subprocess.TimeoutExpired:
         return [(None, f"script ran longer than {SCRIPT_SECONDS} s")] * len(records)
-    if done.returncode != 0:
+    if done.returncode != 0 or not done.stdout.startswith("["):
         reason = (done.stderr.strip().splitlines() or ["killed: memory or time limit"])[-1]
         raise TransformError(f"script failed: {reason}")
     return [(result.get("output"), result.get("error")) for result in json.loads(done.stdout)]

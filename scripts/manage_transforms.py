@@ -54,7 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--description", metavar="TEXT")
     what.add_argument("--reusable", action=argparse.BooleanOptionalAction, help="for create (default yes)")
-    what.add_argument("--public", action="store_true", help="list: the public ones")
+    what.add_argument(
+        "--public", action="store_true", help="list: the public ones; get, test and the like by --name: one of them"
+    )
     where = parser.add_argument_group("test, attach, detach")
     where.add_argument("--nexset", metavar="ID", help="test: its samples are the input; attach, detach: this nexset")
     where.add_argument("--parent", metavar="ID", help="attach: make a nexset derived from this one")
@@ -119,12 +121,24 @@ def _find(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:
     kind = _kind(args)
     number = args.id
     if number is None:
-        row = one_of(kind, args.name, by_exact_name(session, kind, args.name))
+        row = one_of(
+            kind, args.name, _public(args, context) if args.public else by_exact_name(session, kind, args.name)
+        )
         if row is None:
             hint = f"see python scripts/manage_transforms.py --operation list --kind {args.kind}"
             raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {args.name!r}", hint=hint)
         number = row["id"]
     return get(session, kind, number)
+
+
+def _public(args: argparse.Namespace, context: cli.Context) -> list[dict[str, Any]]:
+    """The public transforms of the name, which may be somebody else's."""
+    from helpers.kinds import Kind
+    from helpers.resources import Pages
+
+    kind = _kind(args)
+    source = Kind(kind.name, f"{kind.path}/public", kind.api_type, kind.singular, ())
+    return [row for row in Pages(context.session, source) if row.get("name") == args.name]
 
 
 def _code_of(row: dict[str, Any]) -> Code:
@@ -234,7 +248,12 @@ def _steps(args: argparse.Namespace, context: cli.Context, code: Code | None) ->
 def _find_for_change(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:
     if args.operation == "copy":
         args = argparse.Namespace(**{**vars(args), "name": None})
-    return _find(args, context)
+    try:
+        return _find(args, context)
+    except OperatorError as error:
+        if args.operation == "delete" and args.resume and error.code is Exit.NOT_FOUND and args.id is not None:
+            return {"id": int(args.id), "name": None, "gone": True}  # the run that was cut off had deleted it
+        raise
 
 
 def _finish(args: argparse.Namespace) -> Finish:

@@ -76,7 +76,11 @@ def validate_nexset(args: argparse.Namespace, context: cli.Context) -> Result:
     else:
         number = _nexset(args, context)
         records = [sample.output for sample in read_samples(context.session, number, args.count, live=args.live)]
+    dropped = sum(record is None for record in records)
+    records = [record for record in records if record is not None]
     meta: dict[str, Any] = {"nexset": number, "samples": len(records), "min_samples": least}
+    if dropped:
+        meta["without_output"] = dropped
     if len(records) < least:
         text = f"{len(records)} samples are too few to say anything; {least} are wanted"
         row = {"rule": "min_samples", "field": "(all)", "verdict": "failed", "checked": len(records), "failed": 1}
@@ -137,7 +141,10 @@ def _rules(args: argparse.Namespace) -> tuple[list[Rule], int]:
 
 
 def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
+    found = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if text is not None and not found:
+        raise usage("--required or --types names no field", "is a variable empty?")
+    return found
 
 
 def _nexset(args: argparse.Namespace, context: cli.Context) -> int:
@@ -180,7 +187,7 @@ def _write_schema(path: str, records: list[Any]) -> None:
     from helpers.html_page import write
     from helpers.schemas import infer
 
-    write(path, json.dumps(infer(records), indent=2, ensure_ascii=False) + "\n")
+    write(path, json.dumps(infer(records), indent=2) + "\n")
 
 
 def _validated(
@@ -209,7 +216,7 @@ def _compared(args: argparse.Namespace, context: cli.Context, records: list[Any]
     from helpers.samples import read_samples
     from helpers.schemas import drift, infer
 
-    if args.compare.isdigit():
+    if args.compare.isascii() and args.compare.isdigit():
         others = [sample.output for sample in read_samples(context.session, int(args.compare), args.count)]
         if len(others) < meta["min_samples"]:
             text = f"nexset {args.compare} has only {len(others)} samples"

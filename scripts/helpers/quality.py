@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from .redact import without_values
 
 MISSING = object()
 EXAMPLES = 5
+AHEAD = 300.0  # seconds by which a clock may be wrong: what lies further ahead is not fresh
+EPOCH = (10**9, 4 * 10**9)  # seconds: 2001 and 2096; smaller numbers are ids, not dates
 TYPES: dict[str, Callable[[Any], bool]] = {
     "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "float": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
@@ -145,7 +148,9 @@ def from_spec(path: str, spec: dict[str, Any], now: float) -> list[Rule]:
         OperatorError: USAGE, for an unknown type or a broken regular expression.
     """
     rules = []
-    if spec.get("required"):
+    if spec.get("required") and spec.get("nullable"):
+        rules.append(Rule("present", path, lambda value: value is not MISSING, absent=True))
+    elif spec.get("required"):
         rules.append(required(path))
     elif spec.get("nullable") is False:
         rules.append(Rule("not null", path, lambda value: value is not None, absent=True))
@@ -172,7 +177,7 @@ def from_spec(path: str, spec: dict[str, Any], now: float) -> list[Rule]:
 
 
 def _first_time(seen: set[str], value: Any) -> bool:
-    key = f"{type(value).__name__}:{value!r}"
+    key = json.dumps(value, sort_keys=True)  # objects in any order of their keys, 1 and 1.0 apart
     known = key in seen
     seen.add(key)
     return not known
@@ -181,22 +186,25 @@ def _first_time(seen: set[str], value: Any) -> bool:
 def _fresh(path: str, hours: float, now: float) -> Rule:
     def young(value: Any) -> bool:
         moment = _moment(value)
-        return moment is not None and now - moment <= hours * 3600
+        return moment is not None and -AHEAD <= now - moment <= hours * 3600
 
     return Rule(f"at most {hours:g} h old", path, young)
 
 
 def _moment(value: Any) -> float | None:
-    """A date as epoch seconds: ISO 8601 text, or a number in seconds or milliseconds."""
+    """A date as epoch seconds: ISO 8601 text, or a number of seconds, milli-, micro- or nanoseconds since 2001."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, int | float):
-        return value / 1000 if value >= 10**11 else float(value) if value >= 10**8 else None
+        for unit in (1, 10**3, 10**6, 10**9):
+            if EPOCH[0] * unit <= value < EPOCH[1] * unit:
+                return value / unit
+        return None
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _problems(validator: Any, record: Any) -> Iterator[Any]:
@@ -229,6 +237,8 @@ def by_schema(schema: dict[str, Any], records: list[Any]) -> list[Rule]:
         validator = kind(schema, registry=referencing.Registry())  # nothing is ever fetched
     except jsonschema.SchemaError as error:
         raise usage(f"it is not a JSON Schema: {error.message}") from error
+    except RecursionError as error:
+        raise usage("the schema is nested too deeply") from error
     whole = Rule("schema", "(record)", lambda _: True, absent=True)
     found: dict[tuple[str, str], Rule] = {}
     for number, record in enumerate(records, 1):

@@ -34,10 +34,10 @@ def get(session: Session, kind: Kind, number: Any, **params: Any) -> Row:
     return data
 
 
-def exists(session: Session, kind: Kind, number: int) -> Row | None:
+def exists(session: Session, kind: Kind, number: int, **params: Any) -> Row | None:
     """The resource, or None when the API says 404."""
     try:
-        return get(session, kind, number)
+        return get(session, kind, number, **params)
     except ApiError as error:
         if error.http_status == 404:
             return None

@@ -51,11 +51,13 @@ Shape = tuple[frozenset[str], bool, bool]  # types without null, may be null, ma
 def drift(before: Schema, after: Schema) -> list[Row]:
     """Every difference, by path: added, removed, type, nullable or optional changed, and whether it breaks a reader.
 
-    A reader of the old shape breaks when a field goes, becomes another type (an integer may become a number), or may
-    be null or missing where it could not before.
+    A reader of the old shape breaks when a field goes, becomes another type (a number may become an integer, and
+    anything may become something), or may be null or missing where it could not before. Of ``$ref``, ``anyOf`` and the
+    like nothing is known: such a field counts as anything.
     """
     old, new = dict(_fields(before)), dict(_fields(after))
-    rows = []
+    whole = _shape(before), _shape(after)
+    rows = list(_changes("(record)", *whole)) if whole[0][0] and whole[1][0] else []
     for path in sorted({*old, *new}):
         if path not in new:
             rows.append(_row(path, "removed", _text(old[path]), None, breaking=True))
@@ -80,22 +82,29 @@ def _text(shape: Shape) -> str:
 def _changes(path: str, old: Shape, new: Shape) -> Iterator[Row]:
     shown = _text(old), _text(new)
     if old[0] != new[0]:
-        fits = new[0] <= old[0] | ({"integer"} if "number" in old[0] else set())
+        anything = not old[0] and not old[1]  # not even null was said
+        fits = anything or (new[0] and new[0] <= old[0] | ({"integer"} if "number" in old[0] else set()))
         yield _row(path, "type changed", *shown, breaking=not fits)
     for place, name in ((1, "nullable changed"), (2, "optional changed")):
         if old[place] != new[place]:
             yield _row(path, name, *shown, breaking=bool(new[place]))
 
 
-def _fields(schema: Schema, path: str = "", *, optional: bool = False) -> Iterator[tuple[str, Shape]]:
-    """Every field as (path, shape)."""
+def _shape(schema: Schema) -> Shape:
     types = schema.get("type", [])
     kinds = frozenset(types if isinstance(types, list) else [types])
+    return kinds - {"null"}, "null" in kinds, False
+
+
+def _fields(schema: Schema, path: str = "", *, optional: bool = False) -> Iterator[tuple[str, Shape]]:
+    """Every field as (path, shape)."""
     if path:
-        yield path, (kinds - {"null"}, "null" in kinds, optional)
-    required = schema.get("required")
-    for name, inner in (schema.get("properties") or {}).items():
+        yield path, (*_shape(schema)[:2], optional)
+    required, inside = schema.get("required"), schema.get("properties")
+    for name, inner in (inside if isinstance(inside, dict) else {}).items():
         missing = isinstance(required, list) and name not in required
-        yield from _fields(inner, f"{path}.{name}" if path else name, optional=missing)
+        yield from _fields(
+            inner if isinstance(inner, dict) else {}, f"{path}.{name}" if path else name, optional=missing
+        )
     if isinstance(schema.get("items"), dict):
         yield from _fields(schema["items"], f"{path}[]")

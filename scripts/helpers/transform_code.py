@@ -30,12 +30,13 @@ class Code:
     Attributes:
         kind: ``record`` or ``attribute``.
         operations: of a record transform; empty for an attribute transform.
-        script: source of an attribute transform.
+        script: source of an attribute transform, in ``language``.
     """
 
     kind: str
     operations: tuple[Any, ...] = ()
     script: str = ""
+    language: str = "python"
 
     @property
     def api(self) -> Kind:
@@ -45,7 +46,7 @@ class Code:
         """The fields that the API wants."""
         if self.kind == "attribute":
             encoded = base64.b64encode(self.script.encode()).decode()
-            return {"output_type": "attribute", "code_type": "python", "code_encoding": "base64", "code": encoded}
+            return {"output_type": "attribute", "code_type": self.language, "code_encoding": "base64", "code": encoded}
         custom = any(op.get("operation") == SCRIPT for op in self.operations)
         code_type = "jolt_custom" if custom else "jolt_standard"
         return {"output_type": "record", "code_type": code_type, "code_encoding": "none", "code": list(self.operations)}
@@ -57,7 +58,7 @@ class Code:
             OperatorError: USAGE, for a script in another language.
         """
         if self.kind == "attribute":
-            return [("python", self.script)]
+            return [("python", script_of({"language": self.language, "script": self.script}))]
         stages: list[tuple[str, Any]] = []
         for op in self.operations:
             if op.get("operation") == SCRIPT:
@@ -70,8 +71,12 @@ class Code:
 
     def as_text(self) -> str:
         """For people, and for differences: operations as JSON, scripts decoded."""
+        if self.kind == "attribute":
+            return self.script
+        scripts = [_source(op.get("spec") or {}) if op.get("operation") == SCRIPT else None for op in self.operations]
         parts = [
-            json.dumps(code, indent=2, ensure_ascii=False) if name == "jolt" else code for name, code in self.stages()
+            json.dumps(op, indent=2, ensure_ascii=False) if script is None else script
+            for op, script in zip(self.operations, scripts, strict=True)
         ]
         return "\n".join(parts) + "\n"
 
@@ -85,6 +90,10 @@ def script_of(spec: Row) -> str:
     language = str(spec.get("language", "python"))
     if not language.startswith("python"):
         raise usage(f"scripts in {language} cannot be run here", "only Jolt and Python transforms can be tested")
+    return _source(spec)
+
+
+def _source(spec: Row) -> str:
     script = str(spec.get("script", ""))
     return _decoded(script) if spec.get("encoding") == "base64" else script
 
@@ -165,7 +174,7 @@ def of_row(row: Row) -> Code | None:
             return None
         script = _decoded(code) if row.get("code_encoding") == "base64" else code
         if row.get("output_type") == "attribute":
-            return Code("attribute", script=script)
+            return Code("attribute", script=script, language=str(row.get("code_type") or "python"))
         encoded = base64.b64encode(script.encode()).decode()
         spec = {"language": row.get("code_type"), "encoding": "base64", "script": encoded}
         return Code("record", ({"operation": SCRIPT, "spec": spec},))

@@ -14,7 +14,7 @@ GOES_WITH = {  # flag: the operations that know it
     "file": ("create", "update", "test", "attach"),
     "description": ("create", "update", "copy"),
     "reusable": ("create",),
-    "public": ("list",),
+    "public": ("list", "get", "usage", "test", "attach"),
     "nexset": ("test", "attach", "detach"),
     "parent": ("attach",),
     "nexset_name": ("attach",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .changes import Found, Run, Step
+from .changes import UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError, usage
 from .flows import Member
 from .journal import Entry
@@ -32,6 +32,8 @@ class DeleteStep(Step):
         self.api, self.row, self.kind, self.name = kind, row, kind.name, str(row.get("name"))
 
     def find(self, run: Run) -> Found:
+        if self.row.get("gone"):
+            return Found(UNCHANGED, self.row["id"])
         users = users_of(run.session, self.row)
         if users:
             names = ", ".join(f"{user['id']} {user['name']!r}" for user in users)
@@ -98,7 +100,12 @@ def attach_steps(
         raise usage(f"transform {row['id']} is not reusable", "only reusable transforms can be attached by id")
     key, number, demands = f"transform:{args.name}", row["id"] if row else None, demands_of(args)
     base = _nexset(session, args.parent or args.nexset, "--parent" if args.parent else "--nexset")
-    steps: list[Step] = [RehearsalStep(base["id"], code, demands, parent=args.parent is not None)]
+    known = [row] if row else by_exact_name(session, code.api, args.name)
+    everyone = [user for one in known for user in users_of(session, one)]
+    own = [user["id"] for user in everyone
+           if user["id"] == int(args.nexset or 0) or (args.parent and user["name"] == args.nexset_name)]  # fmt: skip
+    parent, has = args.parent is not None, own[0] if own else None
+    steps: list[Step] = [RehearsalStep(base["id"], code, demands, parent=parent, attached=has)]
     if row is None:
         steps.append(TransformStep(code, args.name, {"reusable": True}))
     after: list[Step] = []
@@ -114,11 +121,12 @@ def attach_steps(
     steps += [ProofStep(target, name, code, demands, args.proof_timeout or PROOF_SECONDS), *after]
     if args.activate:
         steps.append(_ActivateStep(target, name))
-    known = [row] if row else by_exact_name(session, code.api, args.name)
-    own = base["id"] if args.nexset else None
-    users = [user for one in known for user in users_of(session, one) if user["id"] != own]
+    facts: dict[str, Any] = {"shared_with": [user for user in everyone if user["id"] not in own]}
+    former = base.get("transform_id") if args.nexset else None
+    if isinstance(former, int) and former not in [one["id"] for one in known]:
+        facts["former_shared_with"] = [u for u in users_of(session, {"id": former}) if u["id"] != base["id"]]
     bare = not (demands.gone or demands.masked or demands.kept)
-    return steps, {"shared_with": users} | ({"nothing_demanded": True} if bare else {})
+    return steps, facts | ({"nothing_demanded": True} if bare else {})
 
 
 def _detach_steps(args: argparse.Namespace, session: Session) -> tuple[list[Step], dict[str, Any]]:
@@ -132,7 +140,7 @@ def _detach_steps(args: argparse.Namespace, session: Session) -> tuple[list[Step
 
 
 def _nexset(session: Session, number: str, flag: str) -> Row:
-    row = exists(session, KINDS["nexsets"], int(number))
+    row = exists(session, KINDS["nexsets"], int(number), expand=1)
     if row is None:
         hint = "see python scripts/list_resources.py --type nexsets --all"
         raise OperatorError(Exit.NOT_FOUND, f"there is no nexset {number} ({flag})", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,18 +36,29 @@ def failures(samples: list[Sample], demands: Demands) -> list[str]:
         found.append(f"the output equals the input in all {len(pairs)} samples: the transform does nothing "
                      "(--may-change-nothing, if that can be right)")  # fmt: skip
     for name in demands.gone:
-        found += _gone(name, pairs)
+        found += _gone(name, pairs, demands.least)
     for name in demands.masked:
-        found += _masked(name, pairs)
+        found += _masked(name, pairs, demands.least)
     for name in demands.kept:
         found += _kept(name, pairs)
     return found
 
 
-def _gone(name: str, pairs: list[Sample]) -> Iterator[str]:
-    seen = [list(_values(sample.input, name)) for sample in pairs]
-    if not any(seen):
-        yield f"{name!r}: no sample has it, so nothing is proven"
+def _shown(name: str, pairs: list[Sample], least: int) -> tuple[list[list[Any]], str]:
+    """The plain values of a field in each sample's input, however deep below it; and why they prove too little."""
+    seen = [[leaf for value in _values(sample.input, name) for leaf in _values_below(value)] for sample in pairs]
+    having = sum(bool(values) for values in seen)
+    if having == 0:
+        return seen, f"{name!r}: no sample has a value, so nothing is proven"
+    if having < least:
+        return seen, f"{name!r}: only {having} samples have a value; {least} are wanted (--min-samples)"
+    return seen, ""
+
+
+def _gone(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
+    seen, too_little = _shown(name, pairs, least)
+    if too_little:
+        yield too_little
         return
     keys = [n for n, sample in enumerate(pairs, 1) if any(True for _ in _values(sample.output, name))]
     if keys:
@@ -54,16 +66,21 @@ def _gone(name: str, pairs: list[Sample]) -> Iterator[str]:
     yield from _traces(name, pairs, seen)
 
 
-def _masked(name: str, pairs: list[Sample]) -> Iterator[str]:
-    seen = [list(_values(sample.input, name)) for sample in pairs]
-    if not any(value not in (None, "") for values in seen for value in values):
-        yield f"{name!r}: no sample has a value, so nothing is proven"
+def _masked(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
+    seen, too_little = _shown(name, pairs, least)
+    if too_little:
+        yield too_little
         return
-    lost = []
+    lost, same = [], []
     for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
-        had = any(value is not None for value in values)
-        if had and not any(True for _ in _values(sample.output, name)):
+        now = list(_values(sample.output, name))
+        left = [leaf for value in now for leaf in _values_below(value)]
+        if values and not now:
             lost.append(number)
+        elif any(type(a) is type(b) and a == b for a in values for b in left if not _is_mask(a)):
+            same.append(number)
+    if same:
+        yield f"{name!r} has the value of the input in the output of samples {_listed(same)}"
     if lost:
         yield f"{name!r} is not in the output of samples {_listed(lost)}: it is gone, not masked"
     yield from _traces(name, pairs, seen)
@@ -73,7 +90,7 @@ def _traces(name: str, pairs: list[Sample], seen: list[list[Any]]) -> Iterator[s
     """Samples whose output holds, anywhere, the value that the input had."""
     found = []
     for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
-        plain = [str(value) for value in values if value is not None and not isinstance(value, bool | dict | list)]
+        plain = [str(value) for value in values if not isinstance(value, bool)]
         traces = {trace for text in plain for trace in _forms(text) if len(trace) >= SHORTEST_TRACE}
         leaves = [_plain(leaf) for leaf in _leaves(sample.output)]
         numbers, digits = {_digits(text) for text in plain} - {""}, [_digits(leaf) for leaf in _leaves(sample.output)]
@@ -91,9 +108,17 @@ def _forms(text: str) -> set[str]:
                                       raw.hex())}  # fmt: skip
 
 
+def _is_mask(value: Any) -> bool:
+    """A value that is a mask already, such as ``***``: it may stay as it is."""
+    return isinstance(value, str) and bool(value) and not any(char.isalnum() for char in value)
+
+
 def _plain(value: Any) -> str:
-    """Text in which case, spaces and dashes do not matter, so that a reformatted value is still found."""
-    return "".join(str(value).casefold().replace("-", "").split())
+    """Text in which case, width, spaces, dashes and invisible characters do not matter."""
+    text = unicodedata.normalize("NFKC", str(value)).casefold()
+    return "".join(
+        char for char in text if char not in "-\u2010\u2011\u2012\u2013" and unicodedata.category(char)[0] not in "ZC"
+    )
 
 
 def _digits(value: Any) -> str:
@@ -127,6 +152,15 @@ def _values(record: Any, name: str) -> Iterator[Any]:
     elif isinstance(record, list):
         for item in record:
             yield from _values(item, name)
+
+
+def _values_below(value: Any) -> Iterator[Any]:
+    """Every plain value in it, without keys, nulls and empty texts."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _values_below(item)
+    elif value not in (None, ""):
+        yield value
 
 
 def _leaves(value: Any) -> Iterator[Any]:

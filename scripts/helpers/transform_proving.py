@@ -26,13 +26,15 @@ class RehearsalStep(Step):
 
     Args:
         nexset: the nexset whose samples are read: the parent's output, or the input of the nexset itself.
+        attached: the nexset that has the transform already, if one has.
     """
 
     writes = False
     kind = "nexsets"
 
-    def __init__(self, nexset: int, code: Code, demands: Demands, *, parent: bool) -> None:
+    def __init__(self, nexset: int, code: Code, demands: Demands, *, parent: bool, attached: int | None = None) -> None:
         super().__init__(f"rehearsal:{nexset}", f"rehearsal on samples of nexset {nexset}")
+        self.attached = attached
         self.nexset, self.code, self.demands, self.parent, self.name = nexset, code, demands, parent, str(nexset)
 
     def find(self, run: Run) -> Found:
@@ -45,6 +47,9 @@ class RehearsalStep(Step):
         outcomes = run_code(self.code, inputs)
         pairs = [Sample(before, outcome.output) for before, outcome in zip(inputs, outcomes, strict=True)]
         why = [*errors_of(outcomes), *failures(pairs, self.demands)]
+        dropped = sum(outcome.output is None and outcome.error is None for outcome in outcomes)
+        if dropped:
+            run.warnings.append(f"{dropped} of {len(inputs)} samples are dropped by the transform")
         if not why:
             return Found("check", self.nexset)
         text = f"run here on {len(inputs)} samples of nexset {self.nexset}, it fails: {'; '.join(why[:5])}"
@@ -52,12 +57,19 @@ class RehearsalStep(Step):
             run.warnings.append(text)
             return Found("would fail", self.nexset)
         raise OperatorError(
-            Exit.ROLLED_BACK, f"{text}; it was not attached", hint="see it: --operation test --file FILE --nexset ID",
+            Exit.ROLLED_BACK, f"{text}; {stays(self.attached) or 'it was not attached'}",
+            hint="see it: --operation test --file FILE --nexset ID",
             resource={"type": "nexsets", "id": self.nexset}, data={"failures": why},
         )  # fmt: skip
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         return self.nexset, False
+
+
+def stays(nexset: int | None) -> str:
+    """What to say of a transform that was attached before and is found wanting."""
+    stop = f"python scripts/operate_flow.py --operation pause --resource-type nexsets --resource-id {nexset}"
+    return f"nexset {nexset} HAS IT ALREADY and keeps it; to stop it: {stop}" if nexset else ""
 
 
 def errors_of(outcomes: list[Outcome]) -> list[str]:
@@ -126,7 +138,9 @@ class ProofStep(Step):
                 return found.id, False
             if settled:
                 break
+        before = any(o.key == self.target and not o.changed for o in run.outcomes) and not run.made(str(self.target))
         text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
+        text += f"; {stays(found.id)}" if before else ""
         hint = "try it first: --operation test --file FILE --nexset PARENT"
         resource = {"type": "nexsets", "id": found.id}
         raise OperatorError(Exit.ERROR, text, hint=hint, resource=resource, data={"failures": why})

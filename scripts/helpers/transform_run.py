@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Exit, OperatorError, usage
-from .transform_code import Code
+from .transform_code import FUNCTIONS, Code
 
 WORKER = Path(__file__).with_name("transform_worker.py")
 SCRIPT_SECONDS = 30
@@ -57,7 +57,7 @@ def run(code: Code, records: list[Any], args: dict[str, Any] | None = None) -> l
     for name, stage in code.stages():
         live = [i for i, outcome in enumerate(outcomes) if outcome.error is None and outcome.output is not None]
         inputs = [outcomes[i].output for i in live]
-        results = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs, args or {})
+        results = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs, code.kind, args or {})
         for i, result in zip(live, results, strict=True):
             outcomes[i] = result
     return [_as_record(outcome) for outcome in outcomes] if code.kind == "record" else outcomes
@@ -81,8 +81,8 @@ def _jolt(chain: Any, records: list[Any]) -> list[Outcome]:
     return found
 
 
-def _python(source: str, records: list[Any], args: dict[str, Any]) -> list[Outcome]:
-    job = json.dumps({"source": source, "records": records, "args": args})
+def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) -> list[Outcome]:
+    job = json.dumps({"source": source, "records": records, "args": args, "functions": [FUNCTIONS[kind]]})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, text=True, timeout=SCRIPT_SECONDS,
@@ -91,8 +91,9 @@ def _python(source: str, records: list[Any], args: dict[str, Any]) -> list[Outco
     except subprocess.TimeoutExpired as error:
         hint = "look for a loop that does not end"
         raise OperatorError(Exit.TIMEOUT, f"the script ran longer than {SCRIPT_SECONDS} s", hint=hint) from error
-    if done.returncode != 0:
-        ended = "it ran into its limit of time or memory" if done.returncode < 0 else "it ended the process by itself"
-        reason = (done.stderr.strip().splitlines() or [ended])[-1]
+    if done.returncode < 0:
+        raise OperatorError(Exit.TIMEOUT, "the script ran into its limit of time or memory", hint="look for a loop")
+    if done.returncode != 0 or not done.stdout.startswith("["):
+        reason = (done.stderr.strip().splitlines() or ["it ended the process by itself"])[-1]
         raise usage(f"the script cannot be run: {reason}")
     return [Outcome(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]

@@ -9,8 +9,8 @@ from .changes import UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .journal import Entry
 from .kinds import KINDS, Kind, Row, item_path
-from .redact import MARK
-from .resources import Pages, exists, get
+from .redact import MARK, redact
+from .resources import Pages, exists, get, one_of
 from .session import Session
 from .transform_code import Code, difference, of_row
 from .transport import call
@@ -101,9 +101,18 @@ class TransformStep(Step):
         body = {"name": self.name, **self.fields, **self.code.as_body()}
         if found.action == "create":
             row, _ = create(run.session, self.code.api.path, body, lambda: self._of_name(run), run.say)
-            return int(row["id"]), True
+            return self._only(run, int(row["id"]))
         call(run.session, "PUT", item_path(self.code.api, found.id), body=body, say=run.say)
         return found.id, False
+
+    def _only(self, run: Run, number: int) -> tuple[int, bool]:
+        """Of two that two runs made at once, the younger goes."""
+        oldest = min((row["id"] for row in by_exact_name(run.session, self.code.api, self.name)), default=number)
+        if oldest >= number or of_row(get(run.session, self.code.api, oldest)) != self.code:
+            return number, True
+        delete(run.session, self.code.api, number, run.say)
+        run.warnings.append(f"another run made {self.name!r} (id {oldest}) at the same time: that one is used")
+        return oldest, False
 
     def verify(self, run: Run, number: int | None, *, made: bool) -> None:
         row = get(run.session, self.code.api, number)
@@ -120,6 +129,8 @@ class TransformStep(Step):
             raise OperatorError(Exit.LEFT_BEHIND, "the former code holds a secret, which the journal does not keep")
         else:
             call(run.session, "PUT", item_path(self.code.api, entry.id), body=entry.before, say=run.say)
+            if get(run.session, self.code.api, entry.id).get("code") != entry.before.get("code"):
+                raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former code")
 
 
 class ChildStep(Step):
@@ -139,7 +150,8 @@ class ChildStep(Step):
         row = self._look(run)
         if row is None:
             return Found("create")
-        if row.get("transform_id") == self.wanted(run):
+        wanted = self.wanted(run)
+        if wanted is not None and row.get("transform_id") == wanted:
             return Found(UNCHANGED, row["id"])
         raise OperatorError(
             Exit.ERROR,
@@ -152,7 +164,7 @@ class ChildStep(Step):
         params = {"name": self.name, "access_role": "collaborator"}
         rows = [row for row in Pages(run.session, NEXSETS, params) if row.get("name") == self.name]
         full = [get(run.session, NEXSETS, row["id"], expand=1) for row in rows]
-        return next((row for row in full if _parent_of(row) == self.parent), None)
+        return one_of(NEXSETS, self.name, [row for row in full if _parent_of(row) == self.parent])
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         body = {"name": self.name, "parent_data_set_id": self.parent, "has_custom_transform": True,
@@ -189,7 +201,7 @@ class AttachStep(Step):
         return None if self.detach else self.transform_id or run.results.get(self.transform_key)
 
     def find(self, run: Run) -> Found:
-        row = get(run.session, NEXSETS, self.nexset, expand=1)
+        row = self._look(run)
         if _parent_of(row) is None:
             raise OperatorError(
                 Exit.ERROR,
@@ -198,11 +210,20 @@ class AttachStep(Step):
                 resource={"type": "nexsets", "id": self.nexset},
             )
         now, wanted = row.get("transform_id"), self.wanted(run)
-        if now == wanted and not (wanted is None and not run.dry and self.detach is False):
+        if now == wanted and (wanted is not None or self.detach):  # one that is yet to be made is never there
             return Found(UNCHANGED, self.nexset)
         before = {"transform_id": now, "transform": row.get("transform"), "reusable": self._reusable(run, now)}
+        if not before["reusable"] and MARK in json.dumps(redact(before)):
+            raise OperatorError(
+                Exit.ERROR, f"the own transform of nexset {self.nexset} holds what looks like a secret: it could not be "
+                "put back, as a journal keeps no secrets", hint="make a derived nexset instead: --parent",
+            )  # fmt: skip
         word = "detach" if self.detach else "attach"
-        return Found(word, self.nexset, {"transform_id": [now, wanted or "(new)"]}, before)
+        to = None if self.detach else wanted or "(new)"
+        return Found(word, self.nexset, {"transform_id": [now, to]}, before)
+
+    def _look(self, run: Run) -> Row:
+        return get(run.session, NEXSETS, self.nexset, expand=1)
 
     def _reusable(self, run: Run, number: int | None) -> bool:
         row = exists(run.session, KINDS["transforms"], number) if number else None
@@ -216,7 +237,7 @@ class AttachStep(Step):
         call(run.session, "PUT", item_path(NEXSETS, self.nexset), body=body, say=run.say)
 
     def verify(self, run: Run, number: int | None, *, made: bool) -> None:
-        now = get(run.session, NEXSETS, self.nexset, expand=1).get("transform_id")
+        now = self._look(run).get("transform_id")
         if now != self.wanted(run):
             text = f"{self.title}: its transform is {now} after it was set to {self.wanted(run)}"
             raise OperatorError(Exit.ERROR, text, resource={"type": "nexsets", "id": self.nexset})
@@ -230,6 +251,10 @@ class AttachStep(Step):
             )
         if before.get("reusable") or before.get("transform_id") is None:
             self._put(run, {"transform_id": before.get("transform_id")})
+            if self._look(run).get("transform_id") != before.get("transform_id"):
+                raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former transform")
         else:
             self._put(run, {"transform_id": None, "transform": before.get("transform")})
-            run.warnings.append(f"nexset {self.nexset} has its own former transform again, made anew under another id")
+            if (self._look(run).get("transform") or {}).get("transforms") != before["transform"]["transforms"]:
+                raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former transform")
+            run.warnings.append(f"nexset {self.nexset} has its own former transform again, under a new id")

@@ -78,21 +78,22 @@ def _changes(before: Any, after: Any) -> list[str]:
     if not isinstance(before, dict) or not isinstance(after, dict):
         return [] if before == after else ["~ (record)"]
     old, new = dict(_flat(before)), dict(_flat(after))
-    marks = [f"- {name}" for name in old if name not in new]
-    marks += [f"+ {name}" for name in new if name not in old]
-    return marks + [f"~ {name}" for name in old if name in new and not _equal(old[name], new[name])]
+    marks = [f"- {'.'.join(path)}" for path in old if path not in new]
+    marks += [f"+ {'.'.join(path)}" for path in new if path not in old]
+    return marks + [f"~ {'.'.join(path)}" for path in old if path in new and not _equal(old[path], new[path])]
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and a == b
+    """Equal as JSON, so that neither true nor 1.0 is 1."""
+    return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
 
-def _flat(record: dict[str, Any], path: str = "") -> Any:
+def _flat(record: dict[str, Any], path: tuple[str, ...] = ()) -> Any:
     for key, value in record.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{path}{key}.")
+            yield from _flat(value, (*path, str(key)))
         else:
-            yield f"{path}{key}", value
+            yield (*path, str(key)), value
 
 
 def _unexpected(rows: list[Row], outcomes: list[Outcome], wanted: list[Any]) -> list[str]:
@@ -100,7 +101,7 @@ def _unexpected(rows: list[Row], outcomes: list[Outcome], wanted: list[Any]) -> 
     if len(wanted) != len(rows):
         found.append(f"{len(rows)} records, but {len(wanted)} expected outputs")
     for row, outcome, value in zip(rows, outcomes, wanted, strict=False):
-        if outcome.error is not None or outcome.output != value:
+        if outcome.error is not None or not _equal(outcome.output, value):
             row["expected"] = value
             found.append(f"record {row['record']}: expected {json.dumps(value, ensure_ascii=False)[:200]}")
     return found
