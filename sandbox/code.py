@@ -48,6 +48,7 @@ def view(request: Request, doc: Doc) -> Doc:
     users = request.world.store.where("nexsets", code_container_id=doc["id"])
     return {
         **base_view(request, doc),
+        "access_roles": [request.world.role(request.user, doc) or "collaborator"],  # what is public, anybody may read
         "reusable": doc["reusable"],
         "resource_type": doc["resource_type"],
         "output_type": doc["output_type"],
@@ -63,9 +64,10 @@ def view(request: Request, doc: Doc) -> Doc:
     }
 
 
-def wrapper(container: Doc | None) -> Doc:
-    """A container as the ``transform`` of an expanded nexset."""
+def wrapper(container: Doc | None, validator: Doc | None = None) -> Doc:
+    """A container as the ``transform`` of an expanded nexset; its output validator is shown as one more operation."""
     ops = transforming.operations(container) if container else []
+    ops = [*ops, transforming.validator_operation(validator)] if validator else ops
     config = container.get("custom_config") if container else None
     shown: Doc = {"version": 1, "data_maps": [], "transforms": ops, "custom_config": config}
     if container and container["code_type"] == "jolt_custom":

@@ -15,7 +15,7 @@ import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "examples/flows/orders.json"
-HIDDEN = ("ssn", "card_number", "customer_name")
+HIDDEN = ("ssn", "card_number", "customer_name", "email")
 
 
 def shell(text: str, *, show: bool = True, expect: int = 0) -> Any:

@@ -210,11 +210,9 @@ class Engine(threading.Thread):
         return True
 
     def _derive(self, child: Doc, batch: Doc, generation: int) -> None:
-        with self.world.lock:
-            container = self.world.store.get("code", child.get("code_container_id"))
         inputs = [json.loads(line) for line in Path(batch["file"]).read_text(encoding="utf-8").splitlines()]
         try:
-            outcomes = transforming.apply(container, inputs)
+            outcomes = transforming.apply_to_nexset(self.world.store, child, inputs)
         except TransformError as error:
             outcomes = [(None, str(error))] * len(inputs)
         good = [record for record, error in outcomes if error is None and record is not None]

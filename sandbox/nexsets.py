@@ -18,6 +18,7 @@ MUTABLE = (
     "custom_config",
     "output_schema_validation_enabled",
     "output_validation_schema",
+    "output_validator_id",
     "runtime_config",
 )
 
@@ -90,9 +91,10 @@ def full_view(request: Request, doc: Doc, *, written: bool = False) -> Doc:
     if request.flag("expand"):
         view |= {
             "transform_id": doc.get("code_container_id"),
-            "transform": code.wrapper(container),
+            "transform": code.wrapper(container, store.get("code", doc.get("output_validator_id"))),
             "output_schema": doc.get("output_schema") or {},
             "output_validation_schema": doc.get("output_validation_schema"),
+            "output_validator_id": doc.get("output_validator_id"),
             "source_schema": doc.get("source_schema"),
             "child_data_sets": [brief(child) for child in store.where(KIND, parent_data_set_id=doc["id"])],
         }
@@ -140,6 +142,7 @@ def create(request: Request) -> Doc:
         **{key: body[key] for key in MUTABLE if key in body},
     }
     doc["code_container_id"] = code.for_new_nexset(request, body)
+    _take_schemas(request, doc, body)
     world.store.put(KIND, world.stamp(doc, new=True))
     records.refresh_derived(world, doc)
     return full_view(request, doc, written=True)
@@ -151,6 +154,7 @@ def update(request: Request) -> Doc:
     body = request.object()
     check_text(body)
     doc |= {key: body[key] for key in MUTABLE if key in body and not (key == "name" and not body[key])}
+    _take_schemas(request, doc, body)
     if "data_sinks" in body:
         _replace_sinks(request, doc, body["data_sinks"])
     code.change_of_nexset(request, doc, body)
@@ -158,6 +162,22 @@ def update(request: Request) -> Doc:
     if doc.get("parent_data_set_id"):
         records.refresh_derived(request.world, doc)
     return full_view(request, doc, written=True)
+
+
+def _take_schemas(request: Request, doc: Doc, body: Doc) -> None:
+    """An output schema that is sent is kept as it is; a validator must be one."""
+    if isinstance(body.get("output_schema"), dict) and body["output_schema"]:
+        doc |= {"output_schema": body["output_schema"], "schema_given": True}
+    number = body.get("output_validator_id")
+    if number is not None and fetch(request, "code", number)["resource_type"] != "validator":
+        raise ApiError(400, "Invalid code container for validator")
+    schema = body.get("output_validation_schema")
+    if isinstance(schema, dict):
+        doc["output_validation_schema"] = {
+            **schema,
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+        }
 
 
 def _replace_sinks(request: Request, doc: Doc, wanted: list[Any]) -> None:

@@ -193,10 +193,9 @@ def refresh_children(world: World, nexset: Doc) -> None:
 def refresh_derived(world: World, nexset: Doc) -> None:
     """Run the parent's samples through the nexset's transform; a transform that cannot run changes nothing."""
     parent = world.store.get("nexsets", nexset["parent_data_set_id"])
-    container = world.store.get("code", nexset.get("code_container_id"))
     inputs = parent["samples"] if parent else []
     try:
-        outcomes = transforming.apply(container, [sample["rawMessage"] for sample in inputs])
+        outcomes = transforming.apply_to_nexset(world.store, nexset, [sample["rawMessage"] for sample in inputs])
     except TransformError:
         return
     pairs = [
@@ -205,7 +204,8 @@ def refresh_derived(world: World, nexset: Doc) -> None:
         if error is None and isinstance(record, dict)
     ]
     nexset["samples"] = pairs
-    nexset["output_schema"] = schema_of([pair["rawMessage"] for pair in pairs])
+    if not nexset.get("schema_given"):  # one that was sent is kept
+        nexset["output_schema"] = schema_of([pair["rawMessage"] for pair in pairs])
     world.store.put("nexsets", nexset)
     refresh_children(world, nexset)
 

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from pyjolt import Chainr, PyJoltError
 
-from sandbox.store import Doc
+from sandbox.store import Doc, Store
 
 Outcome = tuple[Any, str | None]  # the output record (None: dropped) and the error, if any
 WORKER = Path(__file__).resolve().parent.parent / "scripts" / "helpers" / "transform_worker.py"
 SCRIPT_SECONDS = 30
 SCRIPT_OPERATION = "nexla.custom"
+VALIDATOR_OPERATION = "nexla.schema.validator"
 
 
 class TransformError(Exception):
@@ -50,6 +52,38 @@ def apply(container: Doc | None, records: list[Any]) -> list[Outcome]:
         for i, result in zip(live, results, strict=True):
             outcomes[i] = result
     return outcomes
+
+
+def apply_to_nexset(store: Store, nexset: Doc, records: list[Any]) -> list[Outcome]:
+    """What a nexset makes of its parent's records: its transform, then its validator and its validation schema.
+
+    A validator's script gets the output record; what it answers with null or false, or raises on, is bad. That form is
+    not known of the real platform [?].
+
+    Raises:
+        TransformError: the code does not compile.
+    """
+    outcomes = apply(store.get("code", nexset.get("code_container_id")), records)
+    validator = store.get("code", nexset.get("output_validator_id"))
+    if validator:
+        live = [i for i, (record, error) in enumerate(outcomes) if error is None and record is not None]
+        verdicts = apply(validator, [outcomes[i][0] for i in live])
+        for i, (verdict, error) in zip(live, verdicts, strict=True):
+            if error or not verdict:
+                outcomes[i] = (None, error or "the output validator refused it")
+    if nexset.get("output_schema_validation_enabled") and isinstance(nexset.get("output_validation_schema"), dict):
+        checker = jsonschema_rs.Draft7Validator(nexset["output_validation_schema"])
+        for i, (record, error) in enumerate(outcomes):
+            if error is None and record is not None and not checker.is_valid(record):
+                problem = next(iter(checker.iter_errors(record)))
+                outcomes[i] = (None, f"it does not fit the output validation schema: {problem.message}")
+    return outcomes
+
+
+def validator_operation(validator: Doc) -> Doc:
+    """How a nexset's validator is shown among its operations."""
+    spec: Doc = next((op["spec"] for op in operations(validator) if op.get("operation") == SCRIPT_OPERATION), {})
+    return {"operation": VALIDATOR_OPERATION, "spec": spec}
 
 
 def _stages(ops: list[Doc]) -> Iterator[Any]:

@@ -242,7 +242,9 @@ def _steps(args: argparse.Namespace, context: cli.Context, code: Code | None) ->
         row = None if args.file or args.operation == "detach" else _find(args, context)
         return attach_steps(args, context.session, code or (_code_of(row) if row else None), row)
     row = None if args.operation == "create" else _find_for_change(args, context)
-    return change_steps(args, context.session, code or (_code_of(row) if row else None), row)
+    if row and not code and args.operation != "delete":
+        code = _code_of(row)
+    return change_steps(args, context.session, code, row)
 
 
 def _find_for_change(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:

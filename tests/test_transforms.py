@@ -414,9 +414,30 @@ def test_the_ready_attribute_transforms_keep_their_vectors(file: str) -> None:
         assert type(outcome.output) is type(expected), record
 
 
+def test_the_guides_table_of_attribute_transforms_is_true() -> None:
+    text = (EXAMPLES.parent.parent / "TRANSFORMS.md").read_text(encoding="utf-8")
+    fields = {"mask_email.py": "email", "mask_card.py": "card_number", "parse_date.py": "created_at",
+              "to_number.py": "amount", "trim_case.py": "name"}  # fmt: skip
+    rows = re.findall(r"^\| `(\w+\.py)` \| `(.*?)` \| `(.*?)` \|$", text, re.MULTILINE)
+    assert {name for name, _, _ in rows} >= set(fields)
+    for name, given, wanted in rows:
+        (outcome,) = run(from_file(str(EXAMPLES / name), "attribute"), [{fields[name]: given}])
+        assert str(outcome.output) == wanted, name
+
+
+RECORD_VECTORS = json.loads((EXAMPLES / "record_vectors.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", sorted(RECORD_VECTORS))
+def test_the_ready_record_transforms_keep_their_vectors(file: str) -> None:
+    outcomes = run(from_file(str(EXAMPLES / file), "record"), [record for record, _ in RECORD_VECTORS[file]])
+    for (record, expected), outcome in zip(RECORD_VECTORS[file], outcomes, strict=True):
+        assert (outcome.error, outcome.output) == (None, expected), record
+
+
 def test_every_ready_transform_is_valid_and_has_vectors_or_is_a_record_transform() -> None:
     for path in EXAMPLES.iterdir():
-        if path.name == "vectors.json" or path.is_dir():
+        if path.name.endswith("vectors.json") or path.is_dir():
             continue
         kind = "attribute" if path.name in VECTORS else "record"
         code = from_file(str(path), kind)
@@ -545,6 +566,7 @@ def test_an_update_of_what_is_used_can_be_proven_for_each_user(sandbox: Sandbox,
         (["copy", "--name", "x"], 2, "needs --id"),
         (["update", "--id", "CODE", "--name", "other", "--file", "F", "--yes"], 2, "is named 'kept'"),
         (["test", "--file", "F", "--samples", "S", "--limit", "0"], 2, "--limit"),
+        (["get", "--id", "CODE", "--kind", "attribute"], 5, "404"),
         (["test", "--file", "F", "--samples", "S", "--args", "{}"], 2, "--kind attribute"),
         (["test", "--file", "MISSPELT", "--samples", "S"], 2, "toUper"),
         (["test", "--file", "F", "--samples", "NUMBERS"], 2, "not a record"),
@@ -602,3 +624,272 @@ def test_a_filter_may_change_nothing_when_that_is_said(sandbox: Sandbox, people:
     assert manage(sandbox, "attach", *words, "--must-keep", "email").code == 9
     done = manage(sandbox, "attach", *words, "--must-keep", "email", "--may-change-nothing")
     assert done.code == 0, done.err
+
+
+# -- what a proof must not miss
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "demands"),
+    [
+        ({"emails": ["u{n}@example.com"]}, {"emails": ["u{n}@example.com"]}, Demands(masked=("emails",))),
+        ({"emails": ["u{n}@example.com"]}, {"mails": ["u{n}@example.com"]}, Demands(gone=("emails",))),
+        ({"address": {"street": "Main street {n}"}}, {"addr": {"s": "main STREET {n}"}}, Demands(gone=("address",))),
+        (
+            {"address": {"street": "Main street {n}"}},
+            {"address": {"street": "Main street {n}"}},
+            Demands(masked=("address",)),
+        ),
+        ({"state": "NY"}, {"state": "NY"}, Demands(masked=("state",))),
+        ({"vip": True}, {"vip": True}, Demands(masked=("vip",))),
+        ({"age": 7}, {"age": 7}, Demands(masked=("age",))),
+        ({"card": "4111 1111 1111 {n}"}, {"card": "4111.1111.1111.{n}"}, Demands(masked=("card",))),
+        ({"name": "Ana Silva {n}"}, {"name": "Ana\u200bSilva {n}"}, Demands(masked=("name",))),
+        ({"name": "Ana Silva {n}"}, {"name": "\uff21na Silva {n}"}, Demands(masked=("name",))),
+    ],
+)
+def test_no_leak_passes_whatever_the_value_is(before: Any, after: Any, demands: Demands) -> None:
+    def filled(value: Any, n: int) -> Any:
+        return json.loads(json.dumps(value).replace("{n}", str(n)))
+
+    pairs = [Sample(filled(before, n), {**filled(after, n), "more": n}) for n in range(1000, 1006)]
+    assert failures(pairs, demands), "it passes"
+
+
+def test_a_mask_that_was_there_before_may_stay() -> None:
+    pairs = [Sample({"email": "***", "x": n}, {"email": "***"}) for n in range(6)]
+    assert failures(pairs, Demands(masked=("email",))) == []
+
+
+def test_one_value_proves_nothing_for_all() -> None:
+    pairs = [Sample({"ssn": "123-45-6789" if n == 3 else None, "x": n}, {"x": -n}) for n in range(12)]
+    assert "only 1 samples have a value; 5 are wanted" in failures(pairs, Demands(gone=("ssn",)))[0]
+    assert failures(pairs, Demands(gone=("ssn",), least=1)) == []
+
+
+def test_a_transform_that_fails_on_some_records_is_not_attached(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    some = GOOD.replace(
+        LAST, "    if input['customer_id'] > 8:\n        return output['no such field']\n    return output"
+    )
+    done = attach(sandbox, people, script(tmp_path, some))
+    assert (done.code, "KeyError" in done.error["message"], "4 of 12" in done.error["message"]) == (9, True, True)
+    dropping = GOOD.replace(LAST, "    return output if input['customer_id'] <= 8 else None")
+    told = attach(sandbox, people, script(tmp_path, dropping, "dropping.py"))
+    assert (told.code, "4 of 12 samples are dropped" in told.json["warnings"][0]) == (0, True), told.err
+
+
+def test_an_undo_without_effect_is_not_called_undone(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    _, row = sandbox.api("GET", f"/data_sets/{nexset}")
+    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
+    sandbox.faults({"action": "status", "status": 200, "body": row, "method": "PUT", "path": f"/data_sets/{nexset}",
+                    "nth": 2, "times": 9})  # fmt: skip
+    words = ["--file", script(tmp_path, MUTATIONS["identity"], "bad.py"), "--name", "bad", "--nexset", str(nexset)]
+    done = sandbox.run_inside("manage_transforms.py", "--operation", "attach", *words, *DEMANDS, "--proof-timeout", "1")
+    assert done.code == 11, done.err
+    assert "does not show the former transform" in done.out
+    sandbox.faults()
+    assert sandbox.api("GET", f"/data_sets/{nexset}")[1]["status"] == "PAUSED"
+
+
+def test_what_is_attached_already_and_found_wanting_is_said_to_be_there(
+    sandbox: Sandbox, people: int, tmp_path: Path
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    done = attach(sandbox, people, script(tmp_path, GOOD), "--must-not-contain", "email")
+    assert done.code == 9
+    assert f"nexset {nexset} HAS IT ALREADY" in done.error["message"]
+    again = manage(sandbox, "attach", "--name", "mask", "--nexset", str(nexset), "--must-not-contain", "email")
+    assert f"nexset {nexset} HAS IT ALREADY" in again.error["message"]
+
+
+def test_nothing_is_activated_before_it_is_proven(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
+    sandbox.clear_journal()
+    words = ["--file", script(tmp_path, MUTATIONS["identity"]), "--name", "bad", "--parent", str(people), "--activate"]
+    words += ["--nexset-name", "bad", *DEMANDS, "--proof-timeout", "0.5"]
+    assert sandbox.run_inside("manage_transforms.py", "--operation", "attach", *words).code == 9
+    assert not [write for write in sandbox.writes() if write.endswith("/activate")]
+
+
+def test_two_nexsets_of_one_name_below_one_parent_are_candidates(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    for _ in range(2):
+        sandbox.api(
+            "POST", "/data_sets", {"name": "masked", "parent_data_set_id": people, "has_custom_transform": False}
+        )
+    done = attach(sandbox, people, script(tmp_path, GOOD))
+    assert (done.code, "2 nexsets are named 'masked'" in done.error["message"]) == (9, True), done.err
+    assert sandbox.resources()["code"] == []
+
+
+def test_a_plan_does_not_say_unchanged_of_what_is_yet_to_be_made(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    _, child = sandbox.api(
+        "POST", "/data_sets", {"name": "bare", "parent_data_set_id": people, "has_custom_transform": False}
+    )
+    words = ["--file", script(tmp_path, GOOD), "--name", "mask", *DEMANDS, "--dry-run"]
+    plan = manage(sandbox, "attach", *words, "--nexset", str(child["id"]))
+    assert [step["action"] for step in plan.data["steps"]][1:4] == ["create", "unchanged", "attach"]
+    taken = manage(sandbox, "attach", *words, "--parent", str(people), "--nexset-name", "bare")
+    assert (taken.code, "exists below nexset" in taken.error["message"]) == (1, True)
+
+
+# -- changes that are cut off, or meet
+
+
+OPERATIONS = {
+    "create": (["create", "--file", "F", "--name", "made"], ["kept", "made"]),
+    "update": (["update", "--name", "kept", "--file", "F"], ["kept"]),
+    "copy": (["copy", "--id", "ID", "--name", "twin"], ["kept", "twin"]),
+    "delete": (["delete", "--id", "ID", "--yes"], []),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_change_that_is_killed_anywhere_is_resumed(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    words, names = OPERATIONS[name]
+    body = {"name": "kept", "reusable": True, "output_type": "record", "code_type": "jolt_standard"}
+    body |= {"code_encoding": "none", "code": [{"operation": "remove", "spec": {"a": ""}}]}
+    for method, when in ((None, "before"), ("POST|PUT|DELETE", "after")):
+        for nth in range(1, 20):
+            sandbox.reset("empty")
+            sandbox.state = tmp_path / f"{when}-{nth}"
+            _, stored = sandbox.api("POST", "/transforms", body)
+            known = {"F": script(tmp_path, GOOD), "ID": str(stored["id"])}
+            args = ["--operation", *(known.get(word, word) for word in words)]
+            child = sandbox.start("manage_transforms.py", *args)
+            rule = {"action": "kill", "nth": nth, "when": when, "pid": child.pid, "path": "/(?!token).*"}
+            sandbox.faults(rule | ({"method": method} if method else {}))
+            child.communicate("go\n", timeout=60)
+            sandbox.faults()
+            if child.returncode == 0:
+                break
+            resumed = sandbox.run_inside("manage_transforms.py", *args, "--resume")
+            assert resumed.code == 0, f"killed {when} {method} {nth}: {resumed.err}"
+            assert sandbox.resources().get("code", []) == names, f"killed {when} {method} {nth}"
+        assert nth > 1, "no kill hit a request"
+
+
+def test_two_creates_at_once_make_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    for number in range(4):
+        sandbox.reset("empty")
+        file = script(tmp_path, GOOD)
+        children = []
+        for who in ("a", "b"):  # two users' own state: no journal keeps them apart
+            sandbox.state = tmp_path / f"{who}-{number}"
+            words = ["--operation", "create", "--file", file, "--name", "mask"]
+            children.append(sandbox.start("manage_transforms.py", *words))
+        for child in children:
+            assert child.stdin
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        for child in children:
+            child.communicate(timeout=60)
+            assert child.returncode == 0
+        assert sandbox.resources()["code"] == ["mask"]
+
+
+# -- languages, public ones, and the child process
+
+
+def test_another_language_is_shown_and_copied_as_it_is_and_not_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    import base64
+
+    source = "function transformAttribute(input, metadata, args) { return 1 }"
+    body = {"name": "js", "output_type": "attribute", "code_type": "javascript", "code_encoding": "base64"}
+    body |= {"reusable": True, "code": base64.b64encode(source.encode()).decode()}
+    _, stored = sandbox.api("POST", "/attribute_transforms", body)
+    words = ["--kind", "attribute", "--id", str(stored["id"])]
+    assert manage(sandbox, "get", *words).data["text"] == source
+    done = manage(sandbox, "copy", *words, "--name", "js-2")
+    assert done.code == 0, done.err
+    twin = sandbox.api("GET", f"/attribute_transforms/{done.data['ids']['transform:js-2']}")[1]
+    assert twin["code_type"] == "javascript"
+    file = script(tmp_path, json.dumps(RECORDS), "s.json")
+    tried = manage(sandbox, "test", *words, "--samples", file)
+    assert (tried.code, "javascript cannot be run here" in tried.error["message"]) == (2, True)
+
+
+def test_a_public_transform_of_somebody_else_is_found_by_name(sandbox: Sandbox) -> None:
+    sandbox.reset("demo")
+    sandbox.key = sandbox.control("POST", "users", {"email": "new@example.com"})["service_key"]
+    words = ["--kind", "attribute", "--name", "mask-all"]
+    assert manage(sandbox, "get", *words).code == 5
+    assert manage(sandbox, "get", *words, "--public").code in (0, 4)
+
+
+def test_the_function_that_runs_is_the_kinds_own() -> None:
+    both = "def transform(i, m, a):\n    return 'WRONG'\ndef transformAttribute(i, m, a):\n    return 'right'\n"
+    (outcome,) = run(Code("attribute", script=both), [{}])
+    assert outcome.output == "right"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import os; fd = os.open('/tmp/x-written', os.O_CREAT | os.O_WRONLY); return 1",
+        "import os; return open('/proc/' + str(os.getppid()) + '/environ').read()",
+        "return open('/etc/passwd').read()",
+        "import os; return os.listdir('/proc')",
+        "import sqlite3; sqlite3.connect('/tmp/x.db')",
+        "import _posixsubprocess; return 1",
+        "import __main__; __main__.FORBIDDEN = ()",
+        "import os; os.kill(os.getppid(), 0)",
+    ],
+)
+def test_a_script_cannot_pry(body: str) -> None:
+    source = f"def transformAttribute(input, metadata, args):\n    {body}\n"
+    (outcome,) = run(Code("attribute", script=source), [{}])
+    assert "PermissionError" in str(outcome.error), outcome
+    assert not Path("/tmp/x-written").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("import os; os._exit(0)", 2),
+        ("print('[]', flush=True); return {}", 0),
+        ("import os; os.write(1, b'[]'); return {}", 0),
+    ],
+)
+def test_a_script_that_writes_or_ends_by_itself_breaks_nothing(
+    sandbox: Sandbox, tmp_path: Path, body: str, code: int
+) -> None:
+    file = script(tmp_path, f"def transform(input, metadata, args):\n    {body}\n")
+    records = script(tmp_path, json.dumps(RECORDS[:1]), "s.json")
+    assert manage(sandbox, "test", "--file", file, "--samples", records).code == code
+
+
+def test_expected_outputs_are_compared_as_json(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = script(tmp_path, "def transform(input, metadata, args):\n    return {'a': {'b': 1}, 'c': True}\n")
+    records = script(tmp_path, "[{}]", "s.json")
+    for expected, code in (("[{'a': {'b': 1}, 'c': True}]", 0), ("[{'a': {'b': 1.0}, 'c': True}]", 10),
+                           ("[{'a': {'b': 1}, 'c': 1}]", 10), ("[{'a.b': 1, 'c': True}]", 10)):  # fmt: skip
+        want = script(tmp_path, json.dumps(eval(expected)), "e.json")
+        done = manage(sandbox, "test", "--file", file, "--samples", records, "--expect", want)
+        assert done.code == code, (expected, done.out)
+    assert done.data[0]["expected"] == {"a.b": 1, "c": True}
+
+
+# -- what the sandbox does with validators and schemas
+
+
+def test_a_validator_and_a_validation_schema_send_records_to_quarantine(sandbox: Sandbox, people: int) -> None:
+    import base64
+
+    strict = "def transform(input, metadata, args):\n    return input['customer_id'] != 3\n"
+    spec = {"language": "python", "encoding": "base64", "script": base64.b64encode(strict.encode()).decode()}
+    body = {"name": "no-3", "output_type": "record", "reusable": True, "code_type": "jolt_custom"}
+    body |= {"code_encoding": "none", "code": [{"operation": "nexla.custom", "spec": spec}]}
+    _, validator = sandbox.api("POST", "/validators", body)
+    schema = {"properties": {"customer_id": {"maximum": 10}}}
+    more = {"output_validator_id": validator["id"], "output_validation_schema": schema, "has_custom_transform": False}
+    body = {"name": "checked", "parent_data_set_id": people, "output_schema_validation_enabled": True, **more}
+    _, child = sandbox.api("POST", "/data_sets", body)
+    shown = sandbox.api("GET", f"/data_sets/{child['id']}?expand=1")[1]
+    assert [op["operation"] for op in shown["transform"]["transforms"]] == ["nexla.schema.validator"]
+    samples = sandbox.api("GET", f"/data_sets/{child['id']}/samples?output_only=true")[1]
+    assert sorted(row["rawMessage"]["customer_id"] for row in samples) == [1, 2, 4, 5, 6, 7, 8, 9, 10]

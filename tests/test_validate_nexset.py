@@ -136,6 +136,11 @@ def test_nested_paths_and_lists() -> None:
         (["--samples", "README.md", "--required", "a"], "is not JSON"),
         (["--resource-id", "1", "--compare", "2", "--required", "a"], "stands alone"),
         (["--resource-id", "1", "--rules", "README.md"], "not the JSON"),
+        (["--resource-id", "1", "--required", ","], "names no field"),
+        (["--resource-id", "1", "--rules", "tests/data/empty-rules.json"], "holds no rule"),
+        (["--resource-id", "123", "--schema", "examples/rules.json"], "demands anything"),
+        (["--resource-id", "123", "--infer", "examples/rules.json"], "demands anything"),
+        (["--resource-id", "123", "--schema", "tests/data/remote-schema.json"], "not in it"),
     ],
 )
 def test_wrong_input_is_usage(sandbox: Sandbox, args: list[str], text: str) -> None:
@@ -212,3 +217,62 @@ def test_true_is_no_number_and_one_is_not_true() -> None:
     rule = quality.from_spec("a", {"enum": [1]}, 0.0)[0]
     quality.run([rule], [{"a": True}, {"a": 1}, {"a": 1.0}])
     assert (rule.checked, rule.failed) == (3, 2)
+
+
+def rule(spec: dict[str, Any], *values: Any) -> list[bool]:
+    """Whether each value keeps the rules of a spec."""
+    now = 1_795_240_000.0  # 2026-11-21
+    found = []
+    for value in values:
+        rules = quality.from_spec("x", spec, now)
+        quality.run(rules, [{"x": value} if value is not quality.MISSING else {}])
+        found.append(not any(one.failed for one in rules))
+    return found
+
+
+def test_freshness_has_two_ends() -> None:
+    fresh = {"max_age_hours": 24}
+    assert rule(fresh, "2026-11-21T05:00:00Z", 1_795_239_000, 1_795_239_000_000, 1_795_239_000_000_000) == [True] * 4
+    assert (
+        rule(fresh, "2099-01-01", "2026-11-19", 1_577_836_800_000_000, float("inf"), 10**400, 123456789) == [False] * 6
+    )
+
+
+def test_null_missing_and_equal_objects() -> None:
+    assert rule({"required": True, "nullable": True}, None, 1, quality.MISSING) == [True, True, False]
+    assert rule({"required": True}, None, 1, quality.MISSING) == [False, True, False]
+    assert rule({"nullable": False}, None, 1) == [False, True]
+    unique = quality.from_spec("x", {"unique": True}, 0)
+    quality.run(unique, [{"x": {"a": 1, "b": 2}}, {"x": {"b": 2, "a": 1}}, {"x": 1}, {"x": "1"}, {"x": True}])
+    assert unique[0].failed == 1
+    assert rule({"type": "date"}, "2026-11-21", 1_795_239_000, 100_000_007, "soon") == [True, True, False, False]
+    assert rule({"min": 0}, 1, True, "1") == [True, False, False]
+
+
+def test_outputs_that_are_null_are_no_samples(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = samples(tmp_path, [{"a": 1}, *[None] * 7])
+    done = validate(sandbox, "--samples", file, "--types", "a:int")
+    assert (done.code, done.json["meta"]["samples"], done.json["meta"]["without_output"]) == (10, 1, 7)
+    own = samples(tmp_path, {"min_samples": 3, "fields": {"a": {"type": "int"}}}, "rules.json")
+    two = samples(tmp_path, [{"a": 1}, {"a": 2}], "two.json")
+    assert validate(sandbox, "--samples", two, "--rules", own).code == 10
+    assert validate(sandbox, "--samples", two, "--rules", own, "--min-samples", "2").code == 0
+
+
+def test_each_missing_property_of_a_schema_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = samples(tmp_path, [{"a": 1}] * 6)
+    schema = samples(tmp_path, {"type": "object", "required": ["a", "b", "c"]}, "schema.json")
+    done = validate(sandbox, "--samples", file, "--schema", schema)
+    rows = {(row["rule"], row["field"]): row["failed"] for row in done.data["rules"]}
+    assert rows == {("schema", "(record)"): 6, ("schema: required", "b"): 6, ("schema: required", "c"): 6}
+
+
+def test_drift_of_odd_schemas() -> None:
+    anything, text = (
+        {"properties": {"a": {}}, "required": ["a"]},
+        {"properties": {"a": {"type": "string"}}, "required": ["a"]},
+    )
+    assert [row["breaking"] for row in schemas.drift(anything, text)] == [False]
+    assert [row["breaking"] for row in schemas.drift(text, anything)] == [True]
+    assert [row["field"] for row in schemas.drift({"type": "array"}, {"type": "object"})] == ["(record)"]
+    assert schemas.drift({"properties": {"a": True}}, {"properties": ["a"]})[0]["change"] == "removed"

@@ -9,7 +9,7 @@ import hmac
 
 def transformAttribute(input, metadata, args):
     value = input.get(args.get("field", "customer_id"))
-    if value is None:
+    if value is None or value == "" or isinstance(value, bool):
         return None
     key = str(args.get("key", "")).encode()
     return hmac.new(key, str(value).strip().lower().encode(), hashlib.sha256).hexdigest()

@@ -7,5 +7,6 @@ def transform(input, metadata, args):
         local, _, domain = str(output["email"]).rpartition("@")
         output["email"] = f"{local[:1]}***@{domain}" if len(local) > 1 and domain else "***"
     if output.get("phone"):
-        output["phone"] = "***" + str(output["phone"])[-2:]
+        phone = str(output["phone"])
+        output["phone"] = "***" + phone[-2:] if sum(char.isdigit() for char in phone) >= 6 else "***"
     return output

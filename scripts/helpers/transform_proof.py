@@ -90,7 +90,7 @@ def _traces(name: str, pairs: list[Sample], seen: list[list[Any]]) -> Iterator[s
     """Samples whose output holds, anywhere, the value that the input had."""
     found = []
     for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
-        plain = [str(value) for value in values if not isinstance(value, bool)]
+        plain = [str(value) for value in values if not isinstance(value, bool) and not _is_mask(value)]
         traces = {trace for text in plain for trace in _forms(text) if len(trace) >= SHORTEST_TRACE}
         leaves = [_plain(leaf) for leaf in _leaves(sample.output)]
         numbers, digits = {_digits(text) for text in plain} - {""}, [_digits(leaf) for leaf in _leaves(sample.output)]

@@ -17,6 +17,7 @@ from .transport import call
 from .writes import create, delete
 
 NEXSETS = KINDS["nexsets"]
+VALIDATOR = "nexla.schema.validator"
 
 
 def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
@@ -185,6 +186,15 @@ def _parent_of(row: Row) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def _own(row: Row) -> Row:
+    """The transform of an expanded nexset, without the output validator that is shown in it."""
+    shown = dict(row.get("transform") or {})
+    operations = shown.get("transforms")
+    if isinstance(operations, list):
+        shown["transforms"] = [op for op in operations if not isinstance(op, dict) or op.get("operation") != VALIDATOR]
+    return shown
+
+
 class AttachStep(Step):
     """Point an existing derived nexset at a transform, or (None) at none. No container is ever edited."""
 
@@ -212,11 +222,11 @@ class AttachStep(Step):
         now, wanted = row.get("transform_id"), self.wanted(run)
         if now == wanted and (wanted is not None or self.detach):  # one that is yet to be made is never there
             return Found(UNCHANGED, self.nexset)
-        before = {"transform_id": now, "transform": row.get("transform"), "reusable": self._reusable(run, now)}
+        before = {"transform_id": now, "transform": _own(row), "reusable": self._reusable(run, now)}
         if not before["reusable"] and MARK in json.dumps(redact(before)):
             raise OperatorError(
-                Exit.ERROR, f"the own transform of nexset {self.nexset} holds what looks like a secret: it could not be "
-                "put back, as a journal keeps no secrets", hint="make a derived nexset instead: --parent",
+                Exit.ERROR, f"the own transform of nexset {self.nexset} holds what looks like a secret: it could not "
+                "be put back, as a journal keeps no secrets", hint="make a derived nexset instead: --parent",
             )  # fmt: skip
         word = "detach" if self.detach else "attach"
         to = None if self.detach else wanted or "(new)"
@@ -255,6 +265,6 @@ class AttachStep(Step):
                 raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former transform")
         else:
             self._put(run, {"transform_id": None, "transform": before.get("transform")})
-            if (self._look(run).get("transform") or {}).get("transforms") != before["transform"]["transforms"]:
+            if _own(self._look(run)).get("transforms") != before["transform"].get("transforms"):
                 raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former transform")
             run.warnings.append(f"nexset {self.nexset} has its own former transform again, under a new id")
