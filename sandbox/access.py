@@ -27,9 +27,19 @@ STORES = {"USER": "users", "TEAM": "teams", "ORG": "orgs"}
 NAMED_BY = {"USER": "email", "TEAM": "name", "ORG": "email_domain"}
 
 
-def _view(world: World, rule: Doc) -> Doc:
+def _view(world: World, rules: list[Doc]) -> list[Doc]:
+    """Rows of one accessor with the same end are one entry."""
+    groups: dict[tuple[str, int, str | None], list[Doc]] = {}
+    for rule in rules:
+        groups.setdefault((rule["type"], rule["id"], rule.get("expires")), []).append(rule)
+    return [_entry(world, rows) for rows in groups.values()]
+
+
+def _entry(world: World, rows: list[Doc]) -> Doc:
+    rule = rows[0]
     doc = world.store.get(STORES[rule["type"]], rule["id"]) or {}
-    view = {"type": rule["type"], "id": rule["id"], "accessor_org_id": rule["org_id"], "access_roles": rule["roles"]}
+    view = {"type": rule["type"], "id": rule["id"], "accessor_org_id": rule["org_id"]}
+    view["access_roles"] = [row["role"] for row in rows]
     if rule["type"] == "ORG":
         view |= {"email_domain": doc.get("email_domain"), "client_identifier": None}
     else:
@@ -65,35 +75,32 @@ def _roles(entry: Doc, store_kind: str) -> list[str]:
     return list(roles)
 
 
-def _rule(request: Request, entry: Doc, store_kind: str) -> Doc:
+def _new(request: Request, entry: Doc, store_kind: str) -> list[Doc]:
     doc, now = _identify(request, entry), request.world.clock.iso()
     org = doc["id"] if entry["type"] == "ORG" else doc.get("org_id")
-    rule = {"type": entry["type"], "id": doc["id"], "org_id": org, "roles": _roles(entry, store_kind)}
-    return {**rule, "expires": entry.get("access_role_expires_at"), "created_at": now, "updated_at": now}
+    rule = {"type": entry["type"], "id": doc["id"], "org_id": org, "expires": entry.get("access_role_expires_at")}
+    return [{**rule, "role": role, "created_at": now, "updated_at": now} for role in _roles(entry, store_kind)]
 
 
-def _merged(rules: list[Doc], new: list[Doc]) -> list[Doc]:
-    found = {(rule["type"], rule["id"]): rule for rule in rules}
+def _merged(request: Request, rules: list[Doc], new: list[Doc]) -> list[Doc]:
+    """Rows are keyed by accessor and role. Whether PUT changes the end of one that is there is not known [?]."""
+    found = {(rule["type"], rule["id"], rule["role"]): rule for rule in rules}
     for rule in new:
-        old = found.get((rule["type"], rule["id"]), {**rule, "roles": [], "expires": None})
-        roles = [*old["roles"], *(role for role in rule["roles"] if role not in old["roles"])]
-        fresh = {"roles": roles, "expires": rule["expires"] or old["expires"], "updated_at": rule["updated_at"]}
-        found[rule["type"], rule["id"]] = {**old, **fresh}
+        old = found.get((rule["type"], rule["id"], rule["role"]))
+        if old is None or request.world.settings["put_changes_end"]:
+            found[rule["type"], rule["id"], rule["role"]] = rule
     return list(found.values())
 
 
 def _without(request: Request, rules: list[Doc], entries: list[Doc]) -> list[Doc]:
     """By type and identity. Whether roles count is not known of the real server [?]; the setting tells."""
-    gone = {(entry["type"], _identify(request, entry)["id"]): entry.get("access_roles") or [] for entry in entries}
-    left = []
-    for rule in rules:
-        roles = gone.get((rule["type"], rule["id"]))
-        if roles is None:
-            left.append(rule)
-        elif roles and request.world.settings["delete_matches_role"]:
-            rest = [role for role in rule["roles"] if role not in roles]
-            left += [{**rule, "roles": rest}] if rest else []
-    return left
+    gone = [((entry["type"], _identify(request, entry)["id"]), entry.get("access_roles") or []) for entry in entries]
+    by_role = request.world.settings["delete_matches_role"]
+    return [
+        rule for rule in rules
+        if not any(who == (rule["type"], rule["id"]) and (not roles or not by_role or rule["role"] in roles)
+                   for who, roles in gone)
+    ]  # fmt: skip
 
 
 def _entries(request: Request) -> list[Doc]:
@@ -118,7 +125,7 @@ def _register(path: str, parameter: str, locate: Locate) -> None:
             audit.note_rules(request, path, doc, before, after)
             request.world.store.put(kind, {**doc, key: after})
             doc = {**doc, key: after}
-        return [_view(request.world, rule) for rule in doc.get(key, [])]
+        return _view(request.world, doc.get(key, []))
 
     @route("GET", template)
     def show(request: Request) -> list[Doc]:
@@ -126,13 +133,17 @@ def _register(path: str, parameter: str, locate: Locate) -> None:
 
     @route("PUT", template)
     def add(request: Request) -> list[Doc]:
-        entries = _entries(request)
-        return answer(request, "admin", lambda old, kind: _merged(old, [_rule(request, e, kind) for e in entries]))
+        def merge(old: list[Doc], kind: str) -> list[Doc]:
+            return _merged(request, old, [rule for entry in _entries(request) for rule in _new(request, entry, kind)])
+
+        return answer(request, "admin", merge)
 
     @route("POST", template)
     def replace(request: Request) -> list[Doc]:
-        entries = _entries(request)
-        return answer(request, "admin", lambda _, kind: _merged([], [_rule(request, e, kind) for e in entries]))
+        def all_new(_: list[Doc], kind: str) -> list[Doc]:
+            return _merged(request, [], [rule for entry in _entries(request) for rule in _new(request, entry, kind)])
+
+        return answer(request, "admin", all_new)
 
     @route("DELETE", template)
     def remove(request: Request) -> list[Doc]:

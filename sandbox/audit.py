@@ -50,18 +50,20 @@ def _entry(request: Request, path: str, number: int, owner: int | None, event: s
 def note_rules(request: Request, path: str, doc: Doc, before: list[Doc], after: list[Doc]) -> None:
     """One entry for each access rule that a request made, changed or removed."""
     number = doc["flow_node_id"] if path == "flows" else doc["id"]
-    old, new = ({(rule["type"], rule["id"]): rule for rule in rules} for rules in (before, after))
-    for kind, accessor in sorted(old.keys() | new.keys()):
-        was, now = old.get((kind, accessor)), new.get((kind, accessor))
-        roles = [was["roles"] if was else None, now["roles"] if now else None]
-        if roles[0] == roles[1] and (was or {}).get("expires") == (now or {}).get("expires"):
+    old, new = ({(rule["type"], rule["id"], rule["role"]): rule for rule in rules} for rules in (before, after))
+    for key in sorted(old.keys() | new.keys()):
+        was, now = old.get(key), new.get(key)
+        ends = [was.get("expires") if was else None, now.get("expires") if now else None]
+        if was and now and ends[0] == ends[1]:
             continue
         event = "create" if was is None else "destroy" if now is None else "update"
         entry = _entry(request, path, number, doc.get("owner_id"), event)
         entry |= {"item_type": f"{MODELS[path][1]}AccessControl", "change_summary": ["acl"]}
         entry["item_id"] = request.world.store.new_id("rule_ids")
-        entry["association_resource"] = {"type": ACCESSORS[kind], "id": accessor}
-        entry["object_changes"] = {"access_roles": roles}
+        entry["association_resource"] = {"type": ACCESSORS[key[0]], "id": key[1]}
+        entry["object_changes"] = {"access_roles": [[key[2]] if was else None, [key[2]] if now else None]}
+        if ends[0] != ends[1]:
+            entry["object_changes"]["access_role_expires_at"] = ends
         request.world.store.put("audit", entry)
 
 

@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "discovery_seconds": 0.2,  # how long after a run starts its data is read
     "max_per_page": 0,  # 0: no cap, as on the main lists; some endpoints of the real API cap at 50
     "delete_matches_role": False,  # whether DELETE of an accessor looks at its roles; unknown of the real API
+    "put_changes_end": True,  # whether PUT changes the end of an access rule that is there; unknown as well
     "limits": None,  # {"second": {...}, "day": {...}} once rate limiting is switched on
 }
 ROLES = ["collaborator", "operator", "admin", "owner"]
@@ -74,7 +75,7 @@ class World:
         """The strongest role that a user has on a resource; None when it may not see it."""
         if doc.get("owner_id") == user["id"]:
             return "owner"
-        given = {role for rule in doc.get("rules", []) if self._applies(user, rule) for role in rule["roles"]}
+        given = {rule["role"] for rule in doc.get("rules", []) if self._applies(user, rule)}
         if user.get("org_admin") and doc.get("org_id") == user.get("org_id"):
             given.add("admin")
         return max(given, key=RANK.index, default=None)

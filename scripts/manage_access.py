@@ -22,6 +22,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from helpers import cli
@@ -29,15 +30,13 @@ from helpers.errors import usage
 from helpers.output import Result
 
 if TYPE_CHECKING:
-    from helpers.access_rules import Rule
-    from helpers.access_steps import AccessStep, Wish
-    from helpers.access_targets import Target
+    from helpers.access_steps import AccessStep
     from helpers.changes import Run
 
 COMMAND = "manage_access"
 OPERATIONS = ("list", "grant", "revoke", "replace", "copy-from", "sync")
 ROLE_NAMES = ("collaborator", "operator", "admin", "owner", "sharer")
-COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "roles", "expires_at")
+COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "role", "expires_at")
 PLAN_COLUMNS = ("action", "type", "id", "name", "changes")
 ACCESSOR = ("accessor_type", "accessor_id", "accessor_email", "accessor_name", "accessor_domain")
 GOES_WITH = {  # flag: the operations that know it
@@ -84,11 +83,16 @@ def manage_access(args: argparse.Namespace, context: cli.Context) -> Result:
     session = context.session
     if args.operation == "list":
         return _list(args, context)
-    steps = _steps(args, context)
-    from helpers.access_steps import look_at_all, reasons_for_yes
+    from helpers.access_guard import Caller, reasons_for_yes
+    from helpers.access_plan import access_steps, now_of, unmatched
+    from helpers.access_steps import look_at_all
 
+    caller = Caller(session)
+    steps = access_steps(args, session, caller, context.say)
     look_at_all(session, steps, args.workers)
-    reasons = reasons_for_yes(session, steps, _me(context), _now(context))
+    warnings = unmatched(args, session, steps)
+    exact = args.operation == "replace" or args.prune
+    reasons = reasons_for_yes(steps, caller, now_of(session), exact=exact)
     if args.operation == "replace" and any(step.wish(step.look(session)) != step.look(session) for step in steps):
         reasons.insert(0, "replaces everything that is there")
     if reasons and not (args.yes or args.dry_run):
@@ -98,13 +102,13 @@ def manage_access(args: argparse.Namespace, context: cli.Context) -> Result:
         error = usage("; ".join(reasons), "look at data.changes or with --dry-run, then add --yes; nothing was changed")
         error.data = {"changes": {title: changes for title, changes in plan.items() if changes}}
         raise error
-    return _change(args, context, steps, reasons)
+    return _change(args, context, steps, reasons, warnings)
 
 
 def _check(args: argparse.Namespace) -> None:
     """Raises: OperatorError, USAGE."""
     from helpers import access_file
-    from helpers.access_flags import check_flags, pipeline
+    from helpers.access_flags import check_flags, named, pipeline
 
     operation = args.operation
     for flag, operations in GOES_WITH.items():
@@ -131,34 +135,10 @@ def _check(args: argparse.Namespace) -> None:
             raise usage("replace takes either --accessors or one accessor")
         access_file.load_accessors(args.accessors)
     elif operation != "list":
-        _named(args)
+        named(args)
         if args.role is None and operation != "revoke":
             raise usage(f"{operation} needs --role", f"one of {', '.join(ROLE_NAMES)}")
         access_file.expiry(args.expires_at)
-
-
-def _named(args: argparse.Namespace) -> tuple[str, str, Any]:
-    from helpers.access_flags import checked
-
-    ways = ("id", "email", "name", "domain")
-    return checked(args.accessor_type, {way: getattr(args, f"accessor_{way}") for way in ways}, "--accessor-…")
-
-
-def _me(context: cli.Context) -> int | None:
-    """The caller's user id; a token answer has told it, or it is asked for."""
-    session = context.session
-    if session.user_id is None:
-        from helpers.transport import call
-
-        session.user_id = (call(session, "GET", "/users/current").data.get("user") or {}).get("id")
-    return session.user_id
-
-
-def _now(context: cli.Context) -> str:
-    """By the server's clock, which is known after its first answer."""
-    from helpers.times import iso
-
-    return str(iso(int(context.session.server_time() * 1000)))
 
 
 def _list(args: argparse.Namespace, context: cli.Context) -> Result:
@@ -171,88 +151,20 @@ def _list(args: argparse.Namespace, context: cli.Context) -> Result:
     for target in targets:
         for rule in read_rules(session, target.kind, target.id).values():
             row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": rule.type}
-            row |= {"accessor_id": rule.id, "accessor": rule.label, "roles": sorted(rule.roles)}
-            rows.append(row | {"expires_at": rule.expires})
+            row |= {"accessor_id": rule.id, "accessor": rule.label, "role": rule.role, "expires_at": rule.until}
+            rows.append(row)
     warnings = [] if rows else ["nobody but the owner has access, as far as access rules say"]
     return Result(rows, {"resources": len(targets), "total": len(rows)}, warnings, columns=COLUMNS)
 
 
-def _steps(args: argparse.Namespace, context: cli.Context) -> list[AccessStep]:
-    session = context.session
-    from helpers import access_file, access_steps
-    from helpers.access_targets import find_targets
-
-    if args.operation == "sync":
-        found = access_file.declared(session, access_file.load(args.file))
-        return [
-            access_steps.AccessStep(each.target, access_steps.declare(each.rules, prune=args.prune)) for each in found
-        ]
-    wishes = _wishes(args, context)
-    targets = find_targets(session, args)
-    if args.role == "sharer":
-        _check_sharer(targets)
-    return [access_steps.AccessStep(target, _all(wishes)) for target in targets]
-
-
-def _check_sharer(targets: list[Target]) -> None:
-    wrong = [target.title for target in targets if target.kind.name != "nexsets"]
-    if wrong:
-        raise usage(f"sharer is a role of nexsets only, not of {', '.join(wrong[:5])}")
-
-
-def _all(wishes: list[Wish]) -> Wish:
-    def wish(before: Any) -> Any:
-        for each in wishes:
-            before = each(before)
-        return before
-
-    return wish
-
-
-def _wishes(args: argparse.Namespace, context: cli.Context) -> list[Wish]:
-    """What is to become of each resource's rules; accessors are looked up first, but for what is only taken away."""
-    session = context.session
-    from helpers import access_file, access_steps
-    from helpers.access_flags import access_kind, pipeline
-    from helpers.access_rules import read_rules
-    from helpers.accessors import find_accessor
-
-    if args.operation == "copy-from":
-        kind, number = pipeline(args.source, "--from")
-        rules = read_rules(session, access_kind(kind.name), number)
-        if not rules:
-            raise usage(f"{kind.singular} {number} has no access rule to copy", "nothing was changed")
-        now = _now(context)
-        return [access_steps.grant(rule, now, context.say) for rule in rules.values() if not rule.is_over(now)]
-    if args.operation == "revoke":
-        return [access_steps.revoke(_matcher(*_named(args)), args.role)]
-    if args.operation == "replace" and args.accessors is not None:
-        resolve = access_file.resolver(session)
-        found = [resolve(entry) for entry in access_file.load_accessors(args.accessors)]
-        return [access_steps.replace({rule.key: rule for rule in found})]
-    rule = find_accessor(session, *_named(args))
-    wanted = rule._replace(roles=frozenset([args.role]), expires=access_file.expiry(args.expires_at))
-    if args.operation == "replace":
-        return [access_steps.replace({wanted.key: wanted})]
-    return [access_steps.grant(wanted, _now(context), context.say)]
-
-
-def _matcher(kind: str, way: str, value: Any) -> Any:
-    """Type and identity, exactly: a user and a team may have the same id."""
-
-    def matches(rule: Rule) -> bool:
-        named = rule.id == value if way == "id" else rule.label.casefold() == str(value).casefold()
-        return rule.type == kind and named
-
-    return matches
-
-
-def _change(args: argparse.Namespace, context: cli.Context, steps: list[AccessStep], reasons: list[str]) -> Result:
+def _change(
+    args: argparse.Namespace, context: cli.Context, steps: list[AccessStep], reasons: list[str], warnings: list[str]
+) -> Result:
     session = context.session
     from helpers.changes import Finish, Run, apply, plan
     from helpers.journal import open_journal
 
-    run = Run(session, context.say, dry=args.dry_run)
+    run = Run(session, context.say, dry=args.dry_run, warnings=warnings)
     meta: dict[str, Any] = {"api": session.settings.host, "resources": len(steps)}
     if args.dry_run:
         plan(run, steps)
@@ -262,7 +174,10 @@ def _change(args: argparse.Namespace, context: cli.Context, steps: list[AccessSt
     said = [word for word in words if word != "--yes"]
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
     subject = f"{args.operation} {args.accessor_type or ''} {digest}"
-    run.journal = open_journal(COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume)
+    content = _content(args)
+    run.journal = open_journal(
+        COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume, config=content
+    )
     context.say(f"journal: {run.journal.path}")
     head = ["python", f"scripts/{COMMAND}.py", *words]
     look = [word for word in head if word not in ("--yes",)]
@@ -273,6 +188,12 @@ def _change(args: argparse.Namespace, context: cli.Context, steps: list[AccessSt
         run.journal.close()
     outcome = "changed" if any(o.changed for o in run.outcomes) else "unchanged"
     return Result(_report(run, outcome), meta, run.warnings, columns=PLAN_COLUMNS, table="resources")
+
+
+def _content(args: argparse.Namespace) -> str:
+    """A digest of the file that says what is wanted, so that a changed one is not taken for the same change."""
+    name = args.file or args.accessors
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:12] if name else ""
 
 
 def _report(run: Run, outcome: str) -> dict[str, Any]:

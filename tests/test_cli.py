@@ -57,7 +57,9 @@ def _median(command: list[str], runs: int = 7) -> float:
      ["health_check.py", "--config", "README.md"], ["health_check.py", "--all"], ["operate_flow.py", "--help"],
      ["diagnose_flow.py", "--resource-id", "x"], ["get_resource_logs.py", "--help"],
      ["deploy_flow.py", "--config", "README.md"], ["deploy_flow.py", "--config", "tests/data/flow-with-faults.json"],
-     ["deploy_flow.py", "--config", "tests/data/flow-with-contradictions.json"]],
+     ["deploy_flow.py", "--config", "tests/data/flow-with-contradictions.json"], ["manage_access.py", "--help"],
+     ["manage_access.py", "--operation", "sync", "--file", "README.md"], ["audit_access.py", "--project", "x"],
+     ["manage_transforms.py", "--operation", "create", "--name", "x"]],
 )  # fmt: skip
 def test_start_up_is_at_most_four_times_a_bare_python(args: list[str]) -> None:
     script = [sys.executable, str(SCRIPTS / args[0]), *args[1:]]
@@ -73,6 +75,8 @@ NEEDED = {  # what a script needs to get as far as its packages
     "operate_flow.py": ["--operation", "status", "--resource-id", "1"],
     "manage_transforms.py": ["--operation", "list"],
     "validate_nexset.py": ["--resource-id", "1", "--required", "a"],
+    "manage_access.py": ["--operation", "list", "--resource-type", "sources", "--resource-id", "1"],
+    "audit_access.py": ["--project", "10"],
 }
 
 

@@ -31,7 +31,20 @@ def access(sandbox: Sandbox, operation: str, *args: str) -> Done:
 
 def rules(sandbox: Sandbox, kind: str, number: int) -> dict[tuple[str, int], list[str]]:
     _, rows = sandbox.api("GET", f"/{PATHS[kind]}/{number}/accessors")
-    return {(row["type"], row["id"]): sorted(row["access_roles"]) for row in rows}
+    found: dict[tuple[str, int], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["type"], row["id"]), []).extend(row["access_roles"])
+    return {who: sorted(roles) for who, roles in found.items()}
+
+
+def ends(sandbox: Sandbox, kind: str, number: int) -> dict[tuple[str, int, str], str | None]:
+    """The end of each rule, as its day."""
+    _, rows = sandbox.api("GET", f"/{PATHS[kind]}/{number}/accessors")
+    return {
+        (row["type"], row["id"], role): (row.get("access_role_expires_at") or "")[:10] or None
+        for row in rows
+        for role in row["access_roles"]
+    }
 
 
 def user(sandbox: Sandbox, email: str) -> int:
@@ -58,7 +71,7 @@ def test_the_seeds_commands_work_as_written(sandbox: Sandbox) -> None:
     listed = sandbox.run(
         "manage_access.py", "--operation", "list", "--resource-type", "sources", "--resource-id", "123"
     )
-    assert [(row["accessor"], row["roles"]) for row in listed.data] == [("Data Engineering", ["operator"])]
+    assert [(row["accessor"], row["role"]) for row in listed.data] == [("Data Engineering", "operator")]
     sandbox.clear_journal()
     again = access(sandbox, "grant", *SEEDS, "--role", "operator")
     assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
@@ -92,33 +105,68 @@ def test_a_grant_adds_and_never_lowers(sandbox: Sandbox, had: list[str], role: s
     assert (access(sandbox, "grant", *words, "--role", role).code, sandbox.writes()) == (0, [])
 
 
-def test_time_limits(sandbox: Sandbox) -> None:
-    words = ["--resource-type", "sources", "--resource-id", "123", "--accessor-type", "USER", "--accessor-email", BOB]
-    timed = access(sandbox, "grant", *words, "--role", "collaborator", "--expires-at", "2027-01-01")
-    assert timed.code == 0, timed.err
-    _, (row,) = sandbox.api("GET", "/data_sources/123/accessors")
-    assert row["access_role_expires_at"] == "2027-01-01T00:00:00.000Z"
-    longer = access(sandbox, "grant", *words, "--role", "collaborator", "--expires-at", "2028-01-01")
-    assert longer.data["changed"] == 1
-    shorter = access(sandbox, "grant", *words, "--role", "collaborator", "--expires-at", "2026-12-01")
-    assert shorter.data["changed"] == 0  # a grant does not take away
-    forever = access(sandbox, "grant", *words, "--role", "collaborator")
-    assert forever.data["changed"] == 1
-    _, (row,) = sandbox.api("GET", "/data_sources/123/accessors")
-    assert "access_role_expires_at" not in row
-    mixed = access(sandbox, "grant", *words, "--role", "operator", "--expires-at", "2027-01-01")
-    assert (mixed.code, "both roles would end" in mixed.error["message"]) == (2, True)
-    sandbox.control("POST", "clock", {"advance_seconds": 400 * 86_400})
-    sandbox._token = ""
-    plant(
-        sandbox,
-        "sources",
-        456,
-        entry("USER", user(sandbox, BOB), "admin", access_role_expires_at="2027-01-01T00:00:00Z"),
-    )
-    other = ["--resource-type", "sources", "--resource-id", "456", *words[4:]]
-    renewed = access(sandbox, "grant", *other, "--role", "collaborator")
-    assert (renewed.code, rules(sandbox, "sources", 456)) == (0, {("USER", user(sandbox, BOB)): ["collaborator"]})
+ONE = ["--resource-type", "nexsets", "--resource-id", "123"]
+TEAM = ["--accessor-type", "TEAM", "--accessor-id", "42"]
+
+
+@pytest.mark.parametrize("put_changes_end", [True, False])
+@pytest.mark.parametrize(
+    ("had", "grant", "has"),
+    [
+        ({}, ["collaborator", "2027-06-30"], {"collaborator": "2027-06-30"}),
+        ({"collaborator": "2027-06-30"}, ["collaborator", "2028-06-30"], {"collaborator": "2028-06-30"}),
+        ({"collaborator": "2028-06-30"}, ["collaborator", "2027-06-30"], {"collaborator": "2028-06-30"}),
+        ({"collaborator": "2027-06-30"}, ["collaborator", None], {"collaborator": None}),
+        ({"collaborator": None}, ["collaborator", "2027-06-30"], {"collaborator": None}),
+        # another role is never touched: neither made longer nor shorter
+        ({"admin": "2027-06-30"}, ["collaborator", None], {"admin": "2027-06-30", "collaborator": None}),
+        ({"admin": "2027-06-30"}, ["collaborator", "2027-01-01"], {"admin": "2027-06-30"}),
+        ({"collaborator": "2030-01-01"}, ["operator", "2027-06-30"],
+         {"collaborator": "2030-01-01", "operator": "2027-06-30"}),
+        ({"admin": None}, ["sharer", "2027-06-30"], {"admin": None, "sharer": "2027-06-30"}),
+        ({"operator": "2020-01-01"}, ["collaborator", None], {"operator": "2020-01-01", "collaborator": None}),
+    ],
+)  # fmt: skip
+def test_ends_belong_to_one_role_and_a_grant_only_adds(
+    sandbox: Sandbox, had: dict[str, Any], grant: list[Any], has: dict[str, Any], put_changes_end: bool
+) -> None:
+    for role, end in had.items():
+        plant(
+            sandbox,
+            "nexsets",
+            123,
+            entry("TEAM", 42, role, **({"access_role_expires_at": f"{end}T00:00:00.000Z"} if end else {})),
+        )
+    sandbox.control("POST", "settings", {"put_changes_end": put_changes_end})
+    words = [*ONE, *TEAM, "--role", grant[0], *(["--expires-at", grant[1]] if grant[1] else [])]
+    done = access(sandbox, "grant", *words)
+    assert done.code == 0, done.err
+    assert ends(sandbox, "nexsets", 123) == {("TEAM", 42, role): end for role, end in has.items()}
+
+
+@pytest.mark.parametrize("end", ["24h", "30d", "2020-01-01", "99999-01-01", "soon", ""])
+def test_an_end_is_a_day_to_come(sandbox: Sandbox, tmp_path: Path, end: str) -> None:
+    sandbox.clear_journal()
+    done = access(sandbox, "grant", *ONE, *TEAM, "--role", "operator", "--expires-at", end)
+    assert (done.code, sandbox.writes()) == (2, []), done.err
+    body = {
+        "type": "nexsets",
+        "id": 123,
+        "accessors": [{"type": "TEAM", "id": 42, "role": "operator", "expires_at": end}],
+    }
+    assert access(sandbox, "sync", "--file", declared(tmp_path, body)).code == 2
+    assert sandbox.writes() == []
+
+
+def test_a_longer_strong_or_wide_role_needs_yes(sandbox: Sandbox) -> None:
+    plant(sandbox, "nexsets", 123, entry("TEAM", 42, "admin", access_role_expires_at="2027-06-30T00:00:00.000Z"))
+    done = access(sandbox, "grant", *ONE, *TEAM, "--role", "admin")
+    assert (done.code, "the role admin" in done.error["message"]) == (2, True)
+    assert ends(sandbox, "nexsets", 123) == {("TEAM", 42, "admin"): "2027-06-30"}
+    ended = entry("ORG", 1, "collaborator", access_role_expires_at="2020-01-01T00:00:00.000Z")
+    plant(sandbox, "nexsets", 123, ended)
+    other = ["--accessor-type", "TEAM", "--accessor-id", "7", "--role", "collaborator"]
+    assert access(sandbox, "grant", *ONE, *other).code == 0  # what has ended and stays is no reason
 
 
 # -- which resources
@@ -136,6 +184,7 @@ def test_a_pipeline_is_all_of_its_members_however_deep(sandbox: Sandbox) -> None
     for kind, number in (("sources", 123), ("nexsets", 123), ("destinations", 123), ("nexsets", child["id"]),
                          ("destinations", sink["id"])):  # fmt: skip
         assert rules(sandbox, kind, number) == {TEAM42: ["collaborator"]}, (kind, number)
+    assert rules(sandbox, "flows", 1230) == {TEAM42: ["collaborator"]}
     assert rules(sandbox, "credentials", 123) == rules(sandbox, "sources", 456) == {}
     assert access(sandbox, "grant", "--pipeline-of", "sources:123", "--with-credentials", *words).data["changed"] == 2
     assert rules(sandbox, "credentials", 456) == {TEAM42: ["collaborator"]}
@@ -143,7 +192,7 @@ def test_a_pipeline_is_all_of_its_members_however_deep(sandbox: Sandbox) -> None
 
 def test_a_project_goes_through_its_flows_and_a_tag_is_exact(sandbox: Sandbox) -> None:
     words = ["--accessor-type", "TEAM", "--accessor-id", "42", "--role", "collaborator"]
-    assert access(sandbox, "grant", "--project", "10", *words).data["changed"] == 3
+    assert access(sandbox, "grant", "--project", "10", *words).data["changed"] == 4  # with the flow itself
     assert rules(sandbox, "sources", 456) == {}
     assert access(sandbox, "grant", "--tag", "prod", *words).data["changed"] == 1  # 456; 123 has it already
     assert rules(sandbox, "sources", 789) == {}
@@ -179,8 +228,14 @@ def test_revoke_matches_type_and_identity_exactly(sandbox: Sandbox) -> None:
     done = access(sandbox, "revoke", *one, "--accessor-type", "TEAM", "--accessor-name", "analysts")
     assert done.data["changed"] == 1, done.err
     assert rules(sandbox, "sources", 123) == {("USER", bob): ["operator"], ("ORG", 1): ["collaborator"]}
+    nobody = access(sandbox, "revoke", *one, "--accessor-type", "USER", "--accessor-email", "bob.smiht@example.com")
+    assert (nobody.code, "no user has the email" in nobody.error["message"]) == (5, True)
+    chloe = access(sandbox, "revoke", *one, "--accessor-type", "USER", "--accessor-email", CHLOE)
+    assert (chloe.code, "has no rule on any" in chloe.json["warnings"][0]) == (0, True)
     assert access(sandbox, "revoke", *one, "--accessor-type", "USER", "--accessor-email", BOB.upper()).code == 0
-    assert access(sandbox, "revoke", *one, "--accessor-type", "ORG", "--accessor-domain", "example.com").code == 0
+    org = [*one, "--accessor-type", "ORG", "--accessor-domain", "example.com"]
+    assert access(sandbox, "revoke", *org).code == 2  # the caller is in it
+    assert access(sandbox, "revoke", *org, "--yes").code == 0
     assert rules(sandbox, "sources", 123) == {}
 
 
@@ -206,7 +261,7 @@ def test_replace_shows_the_whole_difference_and_needs_yes(sandbox: Sandbox, tmp_
     changes = refused.json["data"]["changes"]["source 123"]
     assert changes == {
         "TEAM 7 Analysts": ["operator", None],
-        "TEAM 42 Data Engineering": ["collaborator+operator", "collaborator"],
+        "TEAM 42 Data Engineering": ["collaborator + operator", "collaborator"],
     }
     assert access(sandbox, "replace", *words, "--yes").code == 0
     assert rules(sandbox, "sources", 123) == {TEAM42: ["collaborator"]}
@@ -221,7 +276,7 @@ def test_an_empty_list_is_never_sent() -> None:
     from helpers.kinds import KINDS
 
     with pytest.raises(Exception, match="would remove everybody"):
-        access_rules._send(None, KINDS["sources"], 1, "DELETE", [], print)  # type: ignore[arg-type]
+        access_rules.Writer(None, KINDS["sources"], 1, bool, print)._send("DELETE", [])  # type: ignore[arg-type]
 
 
 # -- copying and declaring
@@ -257,7 +312,7 @@ def test_sync_writes_only_the_difference_and_prune_takes_the_rest(sandbox: Sandb
     plant(sandbox, "nexsets", 123, entry("TEAM", 42, "operator"))
     sandbox.clear_journal()
     first = access(sandbox, "sync", "--file", file)
-    assert (first.code, first.data["changed"], len(sandbox.writes())) == (0, 2, 2), first.err
+    assert (first.code, first.data["changed"], len(sandbox.writes())) == (0, 3, 3), first.err
     assert rules(sandbox, "sources", 123) == {
         TEAM42: ["operator"], ("TEAM", 7): ["operator"], ("USER", user(sandbox, BOB)): ["operator"]
     }  # fmt: skip
@@ -427,7 +482,8 @@ def test_an_undo_that_does_not_show_is_left_behind(sandbox: Sandbox) -> None:
     )
     done = access(sandbox, "grant", *SEEDS, "--role", "operator")
     assert done.code == 11, done.err
-    assert [row["step"] for row in done.json["data"]["left_behind"] if row["id"] == 123] == ["access:sources:123"]
+    (left,) = [row for row in done.json["data"]["left_behind"] if row["id"] == 123]
+    assert (left["step"], "before, TEAM 42 had nothing" in left["reason"]) == ("access:sources:123", True)
     assert rules(sandbox, "sources", 123) == {TEAM42: ["operator"]}
     assert rules(sandbox, "sources", 456) == {}
 
@@ -489,3 +545,121 @@ def test_read_only_blocks_every_write(sandbox: Sandbox) -> None:
         "manage_access.py", "--operation", "grant", *SEEDS, "--role", "operator", env={"NEXLA_READ_ONLY": "1"}
     )
     assert (done.code, rules(sandbox, "sources", 123)) == (3, {})
+
+
+# -- who could lock themselves or everybody out
+
+
+def as_bob(sandbox: Sandbox) -> None:
+    sandbox.key = next(u["service_key"] for u in sandbox.control("GET", "users")["users"] if u["email"] == BOB)
+
+
+@pytest.mark.parametrize("by_role", [False, True])
+@pytest.mark.parametrize(
+    ("rules_", "args", "fine"),
+    [
+        # the caller's own rule is never taken before what is given, nor taken to be given anew
+        ([("USER", "admin", "2027-06-30")],
+         ["grant", "USER", "--role", "admin", "--expires-at", "2028-06-30", "--yes"], True),
+        ([("USER", "admin", None), ("USER", "collaborator", None)],
+         ["revoke", "USER", "--role", "collaborator"], False),
+        ([("TEAM", "admin", "2027-06-30")], ["grant", "TEAM", "--role", "admin", "--yes"], True),
+        ([("USER", "admin", None)], ["replace", "TEAM", "--role", "admin", "--yes"], True),
+    ],
+)  # fmt: skip
+def test_nobody_locks_themselves_out_half_way(
+    sandbox: Sandbox, rules_: list[Any], args: list[str], fine: bool, by_role: bool
+) -> None:
+    bob = user(sandbox, BOB)
+    for kind, role, end in rules_:
+        more = {"access_role_expires_at": f"{end}T00:00:00.000Z"} if end else {}
+        plant(sandbox, "nexsets", 123, entry(kind, bob if kind == "USER" else 7, role, **more))
+    sandbox.control("POST", "settings", {"delete_matches_role": by_role})
+    before = ends(sandbox, "nexsets", 123)
+    as_bob(sandbox)
+    operation, kind, *more_args = args
+    accessor = ["--accessor-type", kind, "--accessor-id", str(bob if kind == "USER" else 7)]
+    done = access(sandbox, operation, *ONE, *accessor, *more_args)
+    assert done.code == (0 if fine else 9), done.err
+    now = ends(sandbox, "nexsets", 123)
+    assert [key for key in now if key[2] == "admin"], "somebody is admin still"
+    assert now == before or fine
+
+
+def test_access_through_an_org_or_an_unreadable_team_counts_as_ones_own(sandbox: Sandbox) -> None:
+    plant(sandbox, "nexsets", 123, entry("ORG", 1, "admin"), entry("TEAM", 42, "operator"))
+    plant(sandbox, "nexsets", 456, entry("TEAM", 7, "operator"))
+    as_bob(sandbox)
+    done = access(sandbox, "revoke", *ONE, "--accessor-type", "ORG", "--accessor-id", "1")
+    assert (done.code, "your own access, by ORG 1" in done.error["message"]) == (2, True)
+    sandbox.reset("demo")
+    plant(sandbox, "nexsets", 456, entry("TEAM", 7, "operator"))
+    sandbox.faults({"action": "status", "status": 403, "path": "/teams/7", "times": 9})
+    words = ["--resource-type", "nexsets", "--resource-id", "456", "--accessor-type", "TEAM", "--accessor-id", "7"]
+    unsure = access(sandbox, "revoke", *words)
+    assert (unsure.code, "your own access" in unsure.error["message"]) == (2, True)
+    assert access(sandbox, "revoke", *words, "--yes").code == 0
+
+
+def test_the_last_admin_in_force_is_what_counts(sandbox: Sandbox) -> None:
+    plant(sandbox, "nexsets", 123, entry("TEAM", 42, "admin"),
+          entry("TEAM", 7, "admin", access_role_expires_at="2020-01-01T00:00:00.000Z"))  # fmt: skip
+    done = access(sandbox, "revoke", *ONE, *TEAM)
+    assert (done.code, "the last accessor who is owner or admin" in done.error["message"]) == (2, True)
+
+
+def test_two_of_one_name_are_not_both_meant(sandbox: Sandbox) -> None:
+    sandbox.control("POST", "edit", {"kind": "teams", "id": 7, "set": {"name": "Data Engineering"}})
+    plant(sandbox, "nexsets", 123, entry("TEAM", 42, "operator"), entry("TEAM", 7, "operator"))
+    done = access(sandbox, "revoke", *ONE, "--accessor-type", "TEAM", "--accessor-name", "Data Engineering", "--yes")
+    assert (done.code, "ids 7, 42" in done.error["message"]) == (5, True)
+    assert len(rules(sandbox, "nexsets", 123)) == 2
+
+
+def test_one_flow_under_two_numbers_is_one_resource(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = declared(
+        tmp_path,
+        {"type": "flows", "id": 1230, "accessors": [{"type": "TEAM", "id": 42, "role": "operator"}]},
+        {"type": "flows", "id": 1232, "accessors": [{"type": "TEAM", "id": 7, "role": "operator"}]},
+    )
+    for _ in range(2):
+        done = access(sandbox, "sync", "--file", file, "--prune", "--yes")
+        assert done.code == 0, done.err
+        assert rules(sandbox, "flows", 1230) == {TEAM42: ["operator"], ("TEAM", 7): ["operator"]}
+    assert done.data["outcome"] == "unchanged"
+
+
+def test_taking_everything_by_a_file_needs_yes_and_an_empty_project_is_an_error(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    plant(sandbox, "nexsets", 123, entry("TEAM", 42, "operator"))
+    file = declared(tmp_path, {"type": "nexsets", "id": 123, "accessors": []})
+    done = access(sandbox, "sync", "--file", file, "--prune")
+    assert (done.code, "takes away everything" in done.error["message"]) == (2, True)
+    _, project = sandbox.api("POST", "/projects", {"name": "empty"})
+    one = {"project": project["id"], "accessors": [{"type": "TEAM", "id": 42, "role": "operator"}]}
+    empty = access(sandbox, "sync", "--file", declared(tmp_path, one))
+    assert (empty.code, "has no flow" in empty.error["message"]) == (5, True)
+
+
+def test_what_somebody_adds_while_all_is_replaced_is_noticed(sandbox: Sandbox) -> None:
+    row = {
+        "type": "TEAM",
+        "id": 7,
+        "name": "Analysts",
+        "access_roles": ["operator"],
+        "created_at": None,
+        "updated_at": None,
+    }
+    extra = {**row, "id": 42, "access_roles": ["admin"]}
+    sandbox.faults({"action": "status", "status": 200, "body": [row, extra], "method": "PUT", "path": ".*accessors"})
+    words = ["--accessor-type", "TEAM", "--accessor-id", "7", "--role", "operator", "--yes"]
+    done = access(sandbox, "replace", *ONE, *words)
+    assert (done.code, "TEAM 42" in done.error["message"]) == (9, True)
+
+
+def test_an_answer_that_only_looks_right_is_not_believed(sandbox: Sandbox) -> None:
+    row = {"type": "TEAM", "id": 42, "name": "x", "access_roles": ["operator"]}
+    sandbox.faults({"action": "status", "status": 200, "body": [row], "method": "PUT", "path": ".*accessors"})
+    done = access(sandbox, "grant", *ONE, *TEAM, "--role", "operator")
+    assert (done.code, rules(sandbox, "nexsets", 123)) == (9, {}), done.err

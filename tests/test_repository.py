@@ -83,7 +83,8 @@ def test_imports_point_one_way() -> None:
         "transform_code", "transform_run", "transform_test", "transform_proof", "journal", "changes", "transform_steps",
         "switches", "transform_proving", "transform_plan", "watch", "flow_model", "flow_config", "flow_state",
         "flow_steps", "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan", "access_rules",
-        "accessors", "access_targets", "access_file", "access_steps", "access_audit", "access_log", "access_report",
+        "accessors", "access_targets", "access_file", "access_wishes",
+        "access_steps", "access_guard", "access_plan", "access_audit", "access_log", "access_report",
         "cli", "transform_worker",
     ]  # fmt: skip
     for path in (SCRIPTS / "helpers").glob("*.py"):

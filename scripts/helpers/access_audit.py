@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .access_flags import TYPES
-from .access_rules import Key, Rule, Rules, rank, read_rules
+from .access_rules import Rule, Rules, Who, in_force, of, rank, read_rules, same, strongest, text_of
 from .access_targets import Target, of_row
 from .accessors import org_members, team_members
 from .errors import Exit, OperatorError
@@ -54,12 +54,16 @@ class People:
         return str(self.members.get(number, {}).get("email") or "")
 
 
-def look(session: Session, targets: list[Target], workers: int) -> list[Seen]:
-    """Rules and owner of each resource; one that cannot be read stops none of the others."""
+def look(session: Session, targets: list[Target], workers: int, *, whole: bool) -> list[Seen]:
+    """Rules and owner of each resource; one that cannot be read stops none of the others.
+
+    Args:
+        whole: read each nexset itself as well: only there stands whether it is public.
+    """
 
     def one(target: Target) -> Seen:
         try:
-            if target.owner is None and target.kind.name != "flows":
+            if target.kind.name != "flows" and (target.owner is None or (whole and target.kind.name == "nexsets")):
                 row = get(session, target.kind, target.id)
                 if row.get("id") != target.id:
                     raise OperatorError(Exit.UPSTREAM, "the answer is not this resource")
@@ -80,121 +84,155 @@ def read_people(session: Session) -> People:
     return People(org.get("id"), str(org.get("email_domain") or "").casefold(), members)
 
 
-def read_teams(session: Session, people: People, found: Iterable[Seen]) -> None:
-    """Members of every team that has access somewhere."""
-    for seen in found:
-        for rule in seen.rules.values():
-            if rule.type == "TEAM" and rule.id not in people.teams:
-                people.teams[rule.id] = team_members(session, rule.id)
+def read_teams(session: Session, people: People, found: Iterable[Seen]) -> list[Row]:
+    """Members of every team that has access somewhere; returns the teams that could not be read."""
+    unread = []
+    for number in sorted({rule.id for seen in found for rule in seen.rules.values() if rule.type == "TEAM"}):
+        try:
+            people.teams[number] = team_members(session, number)
+        except OperatorError as error:
+            if error.code in FATAL or error.http_status == 401:
+                raise
+            unread.append({"type": "teams", "id": number, "problem": f"its members: {error.message}"})
+    return unread
 
 
 def rows_of(seen: Seen, people: People, now: str) -> Iterator[Row]:
-    """One row for the owner, and one for each accessor; ``role`` is None when the rule is past its end."""
+    """One row for the owner, and one for each accessor; ``role`` is None when all it had has ended."""
     if seen.target.owner is not None:
-        yield _row(seen, "USER", seen.target.owner, people.email(seen.target.owner), "owner", "owner")
-    for rule in sorted(seen.rules.values(), key=lambda rule: (TYPES.index(rule.type), rule.id)):
-        role = None if rule.is_over(now) else rule.role
-        yield _row(seen, rule.type, rule.id, rule.label, role, "rule") | {"expires_at": rule.expires}
+        yield _row(seen, ("USER", seen.target.owner), people.email(seen.target.owner), "owner", "owner")
+    live = in_force(seen.rules, now)
+    for who in sorted({rule.who for rule in seen.rules.values()}, key=lambda who: (TYPES.index(who[0]), who[1])):
+        rules = of(seen.rules, who)
+        row = _row(seen, who, rules[0].label, strongest(of(live, who)), f"rule: {text_of(rules)}")
+        yield row | {"expires_at": max((rule.until for rule in rules), key=lambda end: (end is None, end or ""))}
 
 
-def _row(seen: Seen, kind: str, number: int, label: str, role: str | None, via: str) -> Row:
+def _row(seen: Seen, who: Who, label: str, role: str | None, via: str) -> Row:
     target = seen.target
-    row: Row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": kind}
-    return row | {"accessor_id": number, "accessor": label, "role": role, "via": via, "expires_at": None}
+    row: Row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": who[0]}
+    return row | {"accessor_id": who[1], "accessor": label, "role": role, "via": via, "expires_at": None}
+
+
+def _ways(seen: Seen, people: People, now: str) -> dict[Who, list[tuple[str, str, str]]]:
+    """Each person's (and org's) ways to a resource: role, by what, label."""
+    ways: dict[Who, list[tuple[str, str, str]]] = {}
+    if seen.target.owner is not None:
+        ways["USER", seen.target.owner] = [("owner", "owner", people.email(seen.target.owner))]
+    for rule in in_force(seen.rules, now).values():
+        if rule.type != "TEAM":
+            ways.setdefault(rule.who, []).append((rule.role, "rule", rule.label))
+        for member in people.teams.get(rule.id, []) if rule.type == "TEAM" else ():
+            if isinstance(member.get("id"), int):
+                way = (rule.role, f"team {rule.label or rule.id}", str(member.get("email")))
+                ways.setdefault(("USER", member["id"]), []).append(way)
+    for number, member in people.members.items():
+        if member.get("is_admin?"):
+            ways.setdefault(("USER", number), []).append(("admin", "org admin", people.email(number)))
+    return ways
 
 
 def persons_of(seen: Seen, people: People, now: str) -> Iterator[Row]:
     """One row for each person with the strongest role and every way to it; teams are expanded, orgs are not."""
-    ways: dict[tuple[str, int], list[tuple[str, str, str]]] = {}
-    if seen.target.owner is not None:
-        ways[("USER", seen.target.owner)] = [("owner", "owner", people.email(seen.target.owner))]
-    for rule in seen.rules.values():
-        if rule.is_over(now):
-            continue
-        if rule.type != "TEAM":
-            ways.setdefault(rule.key, []).append((rule.role, "rule", rule.label))
-        for member in people.teams.get(rule.id, []) if rule.type == "TEAM" else ():
-            key = ("USER", int(member["id"]))
-            ways.setdefault(key, []).append((rule.role, f"team {rule.label or rule.id}", str(member.get("email"))))
-    for (kind, number), found in sorted(ways.items()):
+    for who, found in sorted(_ways(seen, people, now).items()):
         role = max((role for role, _, _ in found), key=rank)
-        yield _row(seen, kind, number, found[0][2], role, "; ".join(f"{via}: {role}" for role, via, _ in found))
+        yield _row(seen, who, found[0][2], role, "; ".join(f"{via}: {role}" for role, via, _ in found))
 
 
-def of_person(seen: Seen, people: People, user: Rule, org: int | None, now: str) -> Row | None:
+def of_person(seen: Seen, people: People, user: Rule, now: str) -> Row | None:
     """What one person may do with a resource, and by what; None when nothing."""
-    found = [row for row in persons_of(seen, people, now) if (row["accessor_type"], row["accessor_id"]) == user.key]
-    ways = [(row["role"], row["via"]) for row in found]
-    for row in persons_of(seen, people, now):
-        if (row["accessor_type"], row["accessor_id"]) == ("ORG", org):
-            ways.append((row["role"], f"org {row['accessor'] or org}: {row['role']}"))
-    if people.members.get(user.id, {}).get("is_admin?"):
-        ways.append(("admin", "org admin: admin"))
-    if not ways:
+    ways = _ways(seen, people, now)
+    found = ways.get(user.who, [])
+    if user.id in people.members:
+        found += [(role, f"org {label}", label) for role, _, label in ways.get(("ORG", people.org or 0), [])]
+    if not found:
         return None
-    role = max((role for role, _ in ways), key=rank)
-    return _row(seen, "USER", user.id, user.label, role, "; ".join(via for _, via in ways))
+    role = max((role for role, _, _ in found), key=rank)
+    return _row(seen, user.who, user.label, role, "; ".join(f"{via}: {role}" for role, via, _ in found))
 
 
 def findings(found: list[Seen], people: People, now: str) -> list[Row]:
     """What the named rules see, in the order of ``FINDINGS``."""
-    rules = {seen.target.key: seen.rules for seen in found}
-    hits = [hit for seen in found for hit in _hits(seen, rules, people, now)]
+    live = {seen.target.key: in_force(seen.rules, now) for seen in found}
+    hits = [hit for seen in found for hit in _hits(seen, live, people, now)]
     return sorted(hits, key=lambda row: list(FINDINGS).index(row["finding"]))
 
 
-def _hits(seen: Seen, all_rules: dict[Key, Rules], people: People, now: str) -> Iterator[Row]:
-    target = seen.target
+def _hits(seen: Seen, live: dict[tuple[str, int], Rules], people: People, now: str) -> Iterator[Row]:
+    target, mine = seen.target, live[seen.target.key]
 
-    def hit(name: str, rule: Rule | None, text: str = "") -> Row:
+    def hit(name: str, title: str | None, text: str = "") -> Row:
         row = {"finding": name, "type": target.kind.name, "id": target.id, "name": target.name}
-        return row | {"accessor": rule.title if rule else None, "text": text or FINDINGS[name]}
+        return row | {"accessor": title, "text": text or FINDINGS[name]}
 
     if target.public:
         yield hit("public", None)
     for rule in seen.rules.values():
         if rule.is_over(now):
-            yield hit("expired", rule, f"its {rule.role} ended at {rule.expires}")
-        elif rule.type == "ORG":
-            yield hit("org-wide", rule)
-        if rule.type == "USER":
-            yield from (hit(name, rule) for name in _person_hits(rule, people))
-        above = all_rules.get(target.above) if target.above else None
-        if above is not None and rule.key not in above and not rule.is_over(now):
-            yield hit("child-without-parent", rule)
-    teams = [people.teams.get(rule.id, []) for rule in seen.rules.values() if rule.type == "TEAM"]
-    owner = target.owner
-    if teams and owner is not None and all(owner != member.get("id") for team in teams for member in team):
+            yield hit("expired", rule.title, f"its {rule.role} ended at {rule.until}")
+    above = live.get(target.above) if target.above else None
+    for who in dict.fromkeys(rule.who for rule in mine.values()):
+        rule = of(mine, who)[0]
+        if rule.type == "ORG":
+            yield hit("org-wide", rule.title)
+        if above is not None and not of(above, who):
+            yield hit("child-without-parent", rule.title)
+        for title, number, email in _persons(rule, people):
+            yield from (hit(name, title) for name in _person_hits(number, email, people))
+    if target.owner is not None and "ex-member" in _person_hits(target.owner, "", people):
+        yield hit("ex-member", f"USER {target.owner}", "the owner is no active member of the org")
+    teams = [people.teams[rule.id] for rule in mine.values() if rule.type == "TEAM" and rule.id in people.teams]
+    if teams and target.owner is not None and all(target.owner != m.get("id") for team in teams for m in team):
         yield hit("no-owner-in-team", None)
 
 
-def _person_hits(rule: Rule, people: People) -> Iterator[str]:
-    domain = rule.label.casefold().rpartition("@")[2]
-    if people.domain and domain and domain != people.domain:
-        yield "outside-domain"
-    member = people.members.get(rule.id)
+def _persons(rule: Rule, people: People) -> Iterator[tuple[str, int, str]]:
+    if rule.type == "USER":
+        yield rule.title, rule.id, rule.label
+    for member in people.teams.get(rule.id, []) if rule.type == "TEAM" else ():
+        if isinstance(member.get("id"), int):
+            yield f"{rule.title}: {member.get('email')}", member["id"], str(member.get("email") or "")
+
+
+def _person_hits(number: int, email: str, people: People) -> list[str]:
+    domain = email.casefold().rpartition("@")[2]
+    found = ["outside-domain"] if people.domain and domain and domain != people.domain else []
+    member = people.members.get(number)
     if member is None or member.get("org_membership_status") == "DEACTIVATED":
-        yield "ex-member"
+        found.append("ex-member")
+    return found
 
 
 def against(seen: Seen, wanted: Rules, people: People, now: str) -> Iterator[Row]:
     """The difference to what is declared: missing, extra, wrong role, expired, ex-member."""
-    target = seen.target
+    target, live, due = seen.target, in_force(seen.rules, now), in_force(wanted, now)
 
-    def row(what: str, rule: Rule, expected: str | None, actual: str | None) -> Row:
+    def row(what: str, who: Who) -> Row:
+        rules = of(seen.rules, who) or of(wanted, who)
         found = {"difference": what, "type": target.kind.name, "id": target.id, "name": target.name}
-        return found | {"accessor": rule.title, "expected": expected, "actual": actual}
+        texts = {"expected": text_of(of(due, who)), "actual": text_of(of(seen.rules, who))}
+        return found | {"accessor": rules[0].title, **texts}
 
-    for key, rule in wanted.items():
-        old = seen.rules.get(key)
-        if old is None:
-            yield row("missing", rule, rule.as_text(), None)
-        elif old.is_over(now):
-            yield row("expired", rule, rule.as_text(), old.as_text())
-        elif (old.role, old.expires) != (rule.role, rule.expires):
-            yield row("wrong role", rule, rule.as_text(), old.as_text())
-    for key, rule in seen.rules.items():
-        if key not in wanted:
-            yield row("extra", rule, None, rule.as_text())
-        if rule.type == "USER" and "ex-member" in _person_hits(rule, people):
-            yield row("ex-member", rule, wanted[key].as_text() if key in wanted else None, rule.as_text())
+    for who in dict.fromkeys(rule.who for rule in (*due.values(), *seen.rules.values())):
+        expected, actual = of(due, who), of(live, who)
+        if expected and not actual:
+            yield row("expired" if of(seen.rules, who) else "missing", who)
+        elif actual and not expected:
+            yield row("extra", who)
+        elif not _equal(expected, actual):
+            yield row("wrong role", who)
+        if who[0] == "USER" and actual and "ex-member" in _person_hits(who[1], "", people):
+            yield row("ex-member", who)
+
+
+def _equal(expected: list[Rule], actual: list[Rule]) -> bool:
+    """The same strongest role with the same end, and sharer alike; a weaker role besides does not matter."""
+
+    def counts(rules: list[Rule]) -> list[Rule | None]:
+        ordered = [rule for rule in rules if rank(rule.role) > -1]
+        return [max(ordered, key=lambda rule: rank(rule.role), default=None),
+                next((rule for rule in rules if rank(rule.role) == -1), None)]  # fmt: skip
+
+    return all(
+        same(a, b) and (a and a.role) == (b and b.role) for a, b in zip(counts(expected), counts(actual), strict=True)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from .kinds import kind_of
 from .times import iso, to_ms
 
 if TYPE_CHECKING:
-    from .access_rules import Key, Rule, Rules
+    from .access_rules import Rule, Rules
     from .access_targets import Target
     from .session import Session
 
@@ -105,8 +106,8 @@ def check_accessors(entries: list[dict[str, Any]], where: str) -> None:
     """Raises: OperatorError, USAGE."""
     for number, entry in enumerate(entries):
         _named(entry, f"{where}.{number}")
-        if entry.get("expires_at"):
-            to_ms(entry["expires_at"], 0)
+        if "expires_at" in entry:
+            _any_end(entry["expires_at"])
 
 
 def _named(entry: dict[str, Any], where: str) -> tuple[str, str, Any]:
@@ -134,17 +135,38 @@ def resolver(session: Session, *, lenient: bool = False) -> Callable[[dict[str, 
                 if not lenient or error.code is not Exit.NOT_FOUND:
                     raise
                 kind, way, value = named  # no real id is negative
-                known[named] = Rule(
-                    kind, value if way == "id" else -len(known) - 1, frozenset(), f"{value} (not found)"
-                )
-        return known[named]._replace(roles=frozenset([entry["role"]]), expires=expiry(entry.get("expires_at")))
+                known[named] = Rule(kind, value if way == "id" else -len(known) - 1, "", f"{value} (not found)")
+        until = expiry(entry.get("expires_at")) if not lenient else _any_end(entry.get("expires_at"))
+        return known[named]._replace(role=entry["role"], until=until)
 
     return resolve
 
 
 def expiry(text: str | None) -> str | None:
-    """A moment as the API writes it. Raises: OperatorError, USAGE."""
-    return iso(to_ms(text, 0)) if text else None
+    """An end as the API writes it; None is for ever.
+
+    Raises:
+        OperatorError: USAGE, for an age, and for what is past or further away than can be written.
+    """
+    if text is None:
+        return None
+    import time
+
+    if re.fullmatch(r"\d+\s*[a-z]", text.strip()):
+        raise usage(f"{text!r} is an age, not an end", "give a date (2027-06-30) or an ISO 8601 time")
+    milliseconds = to_ms(text, 0)
+    moment = iso(milliseconds)
+    if moment is None or milliseconds <= time.time() * 1000:
+        raise usage(f"the end {text!r} is not in the future")
+    return moment
+
+
+def _any_end(text: str | None) -> str | None:
+    """As ``expiry``, for a file that is only compared: an end may have passed. Raises: OperatorError, USAGE."""
+    moment = iso(to_ms(text, 0)) if text else None
+    if text and moment is None:
+        raise usage(f"the end {text!r} is not a date or ISO 8601 time", HINT)
+    return moment
 
 
 def declared(session: Session, config: dict[str, Any], *, lenient: bool = False) -> list[Declared]:
@@ -154,21 +176,22 @@ def declared(session: Session, config: dict[str, Any], *, lenient: bool = False)
         OperatorError: USAGE when two entries give one accessor different access to one resource; NOT_FOUND.
     """
     resolve = resolver(session, lenient=lenient)
-    found: dict[Key, Declared] = {}
+    found: dict[tuple[str, int], Declared] = {}
     for entry in config["resources"]:
         rules = [resolve(accessor) for accessor in entry["accessors"]]
         for target in _targets(session, entry):
             known = found.setdefault(target.key, Declared(target, {}))
             for rule in rules:
-                other = known.rules.setdefault(rule.key, rule)
-                if (other.roles, other.expires) != (rule.roles, rule.expires):
+                other = next((known.rules[key] for key in known.rules if key[:2] == rule.who), rule)
+                if (other.role, other.until) != (rule.role, rule.until) and SHARER not in (other.role, rule.role):
                     raise usage(f"the file gives {rule.title} both {other.as_text()} and {rule.as_text()} "
                                 f"on {target.title}")  # fmt: skip
+                known.rules[rule.key] = rule
     return list(found.values())
 
 
 def _targets(session: Session, entry: dict[str, Any]) -> Iterator[Target]:
-    from .access_targets import Target, of_pipeline, of_project
+    from .access_targets import Target, of_pipeline, of_project, origin_of
 
     credentials = bool(entry.get("with_credentials"))
     if "project" in entry:
@@ -177,4 +200,4 @@ def _targets(session: Session, entry: dict[str, Any]) -> Iterator[Target]:
         named = entry["pipeline_of"]
         yield from of_pipeline(session, kind_of(named["type"]), named["id"], credentials=credentials)
     else:
-        yield Target(access_kind(entry["type"]), entry["id"])
+        yield origin_of(session, Target(access_kind(entry["type"]), entry["id"]))

@@ -67,6 +67,12 @@ def check_flags(args: argparse.Namespace, *more: str) -> None:
         raise usage("--with-credentials goes with --pipeline-of and --project")
 
 
+def named(args: argparse.Namespace) -> tuple[str, str, Any]:
+    """The accessor of the flags: type, way, value. Raises: OperatorError, USAGE."""
+    ways = ("id", "email", "name", "domain")
+    return checked(args.accessor_type, {way: getattr(args, f"accessor_{way}") for way in ways}, "--accessor-…")
+
+
 def parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 

@@ -1,7 +1,8 @@
 """Who changed access: entries of the audit log, over all pages, by what they really hold.
 
 The API's default window is this and the last quarter, so the wanted one is always asked for. An access change is known
-by its ``item_type`` (``…AccessControl``), its ``change_summary`` (``acl``) or an association with a user, team or org.
+by its ``item_type`` (``…AccessControl``), by what changed (``acl``, owner, public) or by an association with a user,
+team or org.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from .times import iso, to_ms
 
 WITHOUT_LOG = ("flows",)
 ACCESSORS = ("User", "Team", "Org")
-ROLE_KEYS = ("access_roles", "access_role", "role", "roles")
+ROLE_KEYS = ("access_roles", "access_role", "role", "roles", "owner_id", "public", "access_role_expires_at")
+ACCESS_WORDS = ("acl", "owner", "owner_id", "public")
 
 
 class Log(NamedTuple):
@@ -35,17 +37,23 @@ def read_log(session: Session, target: Target, since: int, until: int) -> Log:
         ApiError: the log could not be read.
     """
     source = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
-    params = {"from": str(iso(since))[:10], "to": str(iso(until))[:10], "expand": 1}
+    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the beginning of that day
     pages = Pages(session, source, params)
     rows, unknown = [], 0
     for entry in pages:
         moment = _moment(entry)
-        if moment is None or not isinstance(entry.get("item_type"), str) or not isinstance(entry.get("event"), str):
+        if moment is None or not _is_readable(entry):
             unknown += 1
         elif since <= moment <= until and is_access(entry):
             rows.append(_row(target, entry, moment))
-    unknown += max(0, (pages.total or 0) - pages.seen)  # what was dropped as no object at all
+    unknown += pages.odd
     return Log(rows, unknown)
+
+
+def _is_readable(entry: Row) -> bool:
+    shapes = {"change_summary": list, "association_resource": dict, "object_changes": dict}
+    texts = all(isinstance(entry.get(key), str) for key in ("item_type", "event"))
+    return texts and all(isinstance(entry.get(key), shape | None) for key, shape in shapes.items())
 
 
 def _moment(entry: Row) -> int | None:
@@ -57,11 +65,10 @@ def _moment(entry: Row) -> int | None:
 
 def is_access(entry: Row) -> bool:
     """Whether an entry is about who may do what."""
-    association = entry.get("association_resource")
-    about = association.get("type") if isinstance(association, dict) else None
-    summary = entry.get("change_summary") or []
+    about = (entry.get("association_resource") or {}).get("type")
+    summary = [*(entry.get("change_summary") or []), *(entry.get("object_changes") or {})]
     by_event = str(entry["event"]).startswith(("association_", "membership_")) and about in ACCESSORS
-    return "AccessControl" in entry["item_type"] or "acl" in summary or by_event
+    return "AccessControl" in entry["item_type"] or by_event or any(word in ACCESS_WORDS for word in summary)
 
 
 def _row(target: Target, entry: Row, moment: int) -> Row:

@@ -26,7 +26,7 @@ def page(data: Row, host: str, at: str) -> str:
     rows, notes = data["access"], _notes(data)
     resources = {(row["type"], row["id"]) for row in rows}
     said = sum(len(texts) for texts in notes.values())
-    tiles = [("resources", len(resources), ""), ("grants", len(rows), ""), ("findings", said, "bad" if said else "")]
+    tiles = [("resources", len(resources), ""), ("entries", len(rows), ""), ("findings", said, "bad" if said else "")]
     tiles.append(("unread", len(data["unread"]), "dim" if data["unread"] else ""))
     lines = []
     for number, row in enumerate(rows):
@@ -51,7 +51,7 @@ def _line(row: Row, notes: list[str], anchor: str) -> Line:
 
 def text(data: Row, host: str, at: str) -> str:
     """The report for a chat or a pull request."""
-    lines = [f"### Nexla access: {len(data['access'])} grants", "", f"{host}, {at}", ""]
+    lines = [f"### Nexla access: {len(data['access'])} entries", "", f"{host}, {at}", ""]
     columns = ("Resource", "Name", "Accessor", "Role", "Via", "Until")
     rows = [
         (f"{row['type']} {row['id']}", row["name"], f"{row['accessor_type']} {row['accessor'] or row['accessor_id']}",

@@ -51,7 +51,8 @@ def find_targets(session: Session, args: argparse.Namespace) -> list[Target]:
 def _selected(session: Session, args: argparse.Namespace) -> Iterator[Target]:
     if args.resource_id is not None or args.resource_ids is not None:
         kind = access_kind(args.resource_type)
-        yield from (Target(kind, int(number)) for number in parts(args.resource_ids or args.resource_id))
+        for number in parts(args.resource_ids or args.resource_id):
+            yield origin_of(session, Target(kind, int(number)))
     elif args.names is not None:
         yield from (_named(session, kind_of(args.resource_type), name) for name in parts(args.names))
     elif args.pipeline_of is not None:
@@ -67,6 +68,16 @@ def _selected(session: Session, args: argparse.Namespace) -> Iterator[Target]:
                 for row in Pages(session, KINDS[name], params)
                 if args.tag in (row.get("tags") or [])
             )
+
+
+def origin_of(session: Session, target: Target) -> Target:
+    """A flow by its origin's node, whichever of its nodes was named: its rules lie there. Others as they are."""
+    if target.kind.name != "flows":
+        return target
+    flow = read_flow(session, target.kind, target.id)
+    if flow is None:
+        raise OperatorError(Exit.NOT_FOUND, f"there is no flow {target.id}", hint="nothing was changed")
+    return target._replace(id=flow.origin.node_id, name=flow.origin.name)
 
 
 def of_row(kind: Kind, row: Row) -> Target:
@@ -94,7 +105,11 @@ def of_pipeline(session: Session, kind: Kind, number: int, *, credentials: bool)
 def of_project(session: Session, number: int, *, credentials: bool) -> Iterator[Target]:
     """Everything in the flows of a project; the lists' own ``project_id`` is ignored by the server."""
     body: Row = call(session, "GET", item_path(KINDS["projects"], number, "flows")).data
-    for index in range(len(body.get("flows") or [])):
+    if not isinstance(body.get("flows"), list):
+        raise OperatorError(Exit.UPSTREAM, f"the flows of project {number} cannot be read")
+    if not body["flows"]:
+        raise OperatorError(Exit.NOT_FOUND, f"project {number} has no flow", hint="nothing was changed")
+    for index in range(len(body["flows"])):
         flow = flow_from(body, index)
         if flow is None:
             raise OperatorError(Exit.UPSTREAM, f"a flow of project {number} cannot be read")
@@ -102,12 +117,23 @@ def of_project(session: Session, number: int, *, credentials: bool) -> Iterator[
 
 
 def of_flow(flow: Flow, *, credentials: bool) -> Iterator[Target]:
+    if _nodes(next(n for n in flow.body["flows"] if n.get("id") == flow.origin.node_id)) != len(
+        list(flow.origin.walk())
+    ):
+        raise OperatorError(
+            Exit.UPSTREAM, f"the flow of {flow.origin.label} holds a member of a kind that is not known"
+        )
+    yield Target(KINDS["flows"], flow.origin.node_id, flow.origin.name, of_row(KINDS["sources"], flow.origin.row).owner)
     above = {(child.kind, child.id): (m.kind, m.id) for m in flow.origin.walk() for child in m.children}
     for member in flow.origin.walk():
         row = {**member.row, "id": member.id, "name": member.name}
         yield of_row(KINDS[member.kind], row)._replace(above=above.get((member.kind, member.id)))
     if credentials:
         for member in flow.origin.walk():
-            number = member.row.get("data_credentials_id")
+            number = member.row.get("data_credentials_id") or (member.row.get("data_credentials") or {}).get("id")
             if isinstance(number, int):
                 yield Target(KINDS["credentials"], number)
+
+
+def _nodes(node: Row) -> int:
+    return 1 + sum(_nodes(child) for child in node.get("children") or [] if isinstance(child, dict))

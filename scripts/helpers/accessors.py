@@ -32,7 +32,7 @@ def find_accessor(session: Session, kind: str, way: str, value: Any) -> Rule:
         text = f"{'no' if not rows else 'more than one'} {what.singular} has the {way} {value!r}"
         raise OperatorError(Exit.NOT_FOUND, text, hint="nothing was changed; give its id", resource={"type": kind})
     label = rows[0].get({"USER": "email", "TEAM": "name", "ORG": "email_domain"}[kind]) or ""
-    return Rule(kind, int(rows[0]["id"]), frozenset(), str(label))
+    return Rule(kind, int(rows[0]["id"]), "", str(label))
 
 
 def _listed(session: Session, what: Kind) -> list[Row]:

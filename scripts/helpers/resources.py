@@ -56,6 +56,12 @@ def rows_of(answer: Answer) -> list[Row]:
     return [row for row in data or [] if isinstance(row, dict)]
 
 
+def answer_length(answer: Answer) -> int:
+    """How many entries a list answer has, whatever they are."""
+    data = answer.data["flows"] if isinstance(answer.data, dict) else answer.data
+    return len(data or [])
+
+
 class Pages:
     """A list read page by page: iterate over it for rows, then ask what was seen.
 
@@ -66,6 +72,7 @@ class Pages:
         total: what the server says there is; None before the first page or when it does not say.
         seen: rows given out.
         complete: whether the list was read to its end.
+        odd: how many entries were no objects, and so were left out.
         body: for flows, the whole answer that the current row came in, with the resources beside the trees.
     """
 
@@ -88,12 +95,14 @@ class Pages:
     def __iter__(self) -> Iterator[Row]:
         ids: set[Any] = set()
         received = 0
+        self.odd = 0
         for answer in self._answers():
             rows = rows_of(answer)
+            self.odd += answer_length(answer) - len(rows)
             self.body = answer.data if isinstance(answer.data, dict) else {}
             self.total = answer.total if answer.total is not None else self.total
-            received += len(rows)
-            self.complete = not rows or (self.total is not None and received >= self.total)
+            received += answer_length(answer)
+            self.complete = not answer_length(answer) or (self.total is not None and received >= self.total)
             for row in rows:
                 key = row.get("id")
                 if key is None or key not in ids:

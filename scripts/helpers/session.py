@@ -59,7 +59,8 @@ class Session:
         self.limiter = limiter
         self.requests = 0
         self._lead = 0.0  # of the server's clock
-        self.user_id: int | None = None  # the caller, once a token was had
+        self.user_id: int | None = None  # the caller and their org, once a token was had
+        self.org_id: int | None = None
         self._local = threading.local()
         self._count_lock = threading.Lock()
         self.client = self._build_client()
@@ -107,10 +108,10 @@ class Session:
     def note_user(self, answer: str) -> None:
         """Keep who the caller is, as the answer that carries a token tells."""
         try:
-            user = json.loads(answer)["user"]["id"]
+            document = json.loads(answer)
+            self.user_id, self.org_id = int(document["user"]["id"]), int(document["org"]["id"])
         except (ValueError, KeyError, TypeError):
             return
-        self.user_id = user if isinstance(user, int) else None
 
     def server_time(self) -> float:
         """Now in epoch seconds, by the server's clock where it differs from ours: run ids are the server's times."""
