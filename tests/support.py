@@ -158,6 +158,16 @@ class Sandbox:
         )
 
 
+def at_once(children: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Let children that ``Sandbox.start`` holds go at the same time; each one's exit code and standard error."""
+    for child in children:
+        assert child.stdin
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    errors = [child.communicate(timeout=60)[1] for child in children]
+    return [(child.returncode, err) for child, err in zip(children, errors, strict=True)]
+
+
 def run_script(
     script: str, *args: str, env: dict[str, str], stdin: str | None = None, cwd: Path = ROOT, timeout: float = 120
 ) -> Done:

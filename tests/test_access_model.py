@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 from helpers.session import Session
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
@@ -228,11 +229,6 @@ def test_a_leaving_that_is_killed_anywhere_is_resumed(sandbox: Sandbox, nth: int
 
 def test_two_at_once_end_as_one(sandbox: Sandbox) -> None:
     args, numbers, _ = offboard(sandbox, 30)
-    children = [sandbox.start("manage_access.py", *args) for _ in range(2)]
-    for child in children:
-        assert child.stdin
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    errors = [child.communicate(timeout=60)[1] for child in children]
-    assert sorted(child.returncode for child in children) in ([0, 0], [0, 1]), errors
+    ends = support.at_once([sandbox.start("manage_access.py", *args) for _ in range(2)])
+    assert sorted(code for code, _ in ends) in ([0, 0], [0, 1]), ends
     assert left(sandbox) == (0, len(numbers))

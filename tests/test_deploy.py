@@ -435,14 +435,7 @@ def test_two_runs_with_two_journals_still_make_one_of_each(sandbox: Sandbox, tmp
             sandbox.start("deploy_flow.py", "--config", path, "--journal", str(tmp_path / f"{attempt}-{n}.jsonl"))
             for n in range(2)
         ]
-        for child in children:
-            assert child.stdin
-            child.stdin.write("go\n")
-            child.stdin.flush()
-        codes = []
-        for child in children:
-            child.communicate(timeout=60)
-            codes.append(child.returncode)
+        codes = [code for code, _ in support.at_once(children)]
         found = sandbox.resources()
         for kind in ("sources", "sinks"):
             assert len(found[kind]) <= 1, f"{codes}: {found}"

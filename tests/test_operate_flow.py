@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 from support import Done, Sandbox
 
 RESTART_WRITES = 5  # of the demo flow: pause source and destination, activate destination, nexset, source
@@ -278,17 +279,12 @@ def test_a_name_that_several_have_prints_the_candidates(sandbox: Sandbox) -> Non
 
 
 def test_two_at_once_do_not_mix(sandbox: Sandbox) -> None:
-    children = [sandbox.start("operate_flow.py", "--operation", "restart", "--resource-id", "1230") for _ in range(2)]
-    for child in children:
-        assert child.stdin
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    outs = [child.communicate(timeout=60) for child in children]
-    codes = sorted(child.returncode for child in children)
-    assert codes in ([0, 0], [0, 1]), outs
+    words = ["--operation", "restart", "--resource-id", "1230"]
+    ends = support.at_once([sandbox.start("operate_flow.py", *words) for _ in range(2)])
+    assert sorted(code for code, _ in ends) in ([0, 0], [0, 1]), ends
     assert set(statuses(sandbox).values()) == {"ACTIVE"}
-    for child, (_, err) in zip(children, outs, strict=True):
-        if child.returncode:
+    for code, err in ends:
+        if code:
             assert "another run holds the journal" in json.loads(err.splitlines()[-1])["error"]["message"]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import support
 from support import Sandbox
 from test_operate_flow import statuses
 
@@ -83,14 +84,9 @@ def test_an_operation_that_is_killed_anywhere_is_resumed_to_the_same_end(
 @pytest.mark.parametrize("name", CASES)
 def test_two_at_once_end_as_one(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     words, before = prepare(sandbox, name, tmp_path / "two")
-    children = [sandbox.start("operate_flow.py", *words) for _ in range(2)]
-    for child in children:
-        assert child.stdin
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    errors = [child.communicate(timeout=60)[1] for child in children]
-    codes = sorted(child.returncode for child in children)
-    assert codes in ([0, 0], [0, 1]), errors
+    ends = support.at_once([sandbox.start("operate_flow.py", *words) for _ in range(2)])
+    codes = sorted(code for code, _ in ends)
+    assert codes in ([0, 0], [0, 1]), ends
     assert statuses(sandbox) == CASES[name].end
     if name == "run-now":
         assert runs(sandbox) - before == codes.count(0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 from helpers.changes import SKIPPED, Found
 from helpers.errors import OperatorError
 from helpers.samples import Sample
@@ -782,13 +783,7 @@ def test_two_creates_at_once_make_one(sandbox: Sandbox, tmp_path: Path) -> None:
             sandbox.state = tmp_path / f"{who}-{number}"
             words = ["--operation", "create", "--file", file, "--name", "mask"]
             children.append(sandbox.start("manage_transforms.py", *words))
-        for child in children:
-            assert child.stdin
-            child.stdin.write("go\n")
-            child.stdin.flush()
-        for child in children:
-            child.communicate(timeout=60)
-            assert child.returncode == 0
+        assert [code for code, _ in support.at_once(children)] == [0, 0]
         assert sandbox.resources()["code"] == ["mask"]
 
 
