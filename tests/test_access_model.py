@@ -124,7 +124,7 @@ def locks_out(before: Model, after: Model, what: Any) -> bool:
     return False
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(plan=steps, by_role=st.booleans())
 @example(  # cut off between the two requests that take one role of two
     plan=[

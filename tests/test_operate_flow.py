@@ -198,9 +198,11 @@ def test_a_lost_answer_never_starts_two_runs(sandbox: Sandbox, fault: dict[str, 
     assert sandbox.writes() == ["PUT /data_sources/123/activate"]
 
 
-def test_run_now_that_never_began_is_unknown_not_success(sandbox: Sandbox) -> None:
+def test_run_now_that_never_began_is_unknown_not_success(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helpers.writes.RECONCILE_SECONDS", 1.0)
     sandbox.faults({"action": "reset", "when": "before", "method": "PUT", "path": "/data_sources/123/activate"})
-    done = operate(sandbox, "run-now", "sources", 123)
+    words = ["--operation", "run-now", "--resource-type", "sources", "--resource-id", "123"]
+    done = sandbox.run_inside("operate_flow.py", *words)
     assert (done.code, done.error["name"]) == (13, "UNKNOWN_OUTCOME")
 
 

@@ -187,7 +187,7 @@ def main(command: str, parser: argparse.ArgumentParser, job: Job, argv: Sequence
     except SystemExit as error:  # --help
         return int(error.code or 0)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit does not fail on it again
+        _drop_stdout()
         return int(Exit.OK)
     except KeyboardInterrupt:
         return _report(OperatorError(Exit.INTERRUPTED, "interrupted", retryable=True, hint=AGAIN), args)
@@ -205,6 +205,11 @@ def main(command: str, parser: argparse.ArgumentParser, job: Job, argv: Sequence
         return _report(OperatorError(Exit.ERROR, message, hint="run again with --verbose for a traceback"), args)
 
 
+def _drop_stdout() -> None:
+    """Nobody reads on: let what is still buffered go nowhere, or the exit would fail on it again with code 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(job: Job, args: argparse.Namespace, context: Context, renderer: Renderer) -> Result:
     try:
         result = job(args, context)
@@ -214,6 +219,8 @@ def _run(job: Job, args: argparse.Namespace, context: Context, renderer: Rendere
             try:
                 renderer.render(Result(error.data, code=error.code), context.meta)
             except (OperatorError, OSError) as lost:  # the failure itself matters more than its report
+                if isinstance(lost, BrokenPipeError):
+                    _drop_stdout()
                 context.say(f"the report could not be written: {lost}")
         raise
     renderer.render(result, context.meta)
