@@ -210,18 +210,27 @@ def test_a_person_leaves_500_resources_in_1001_requests(sandbox: Sandbox) -> Non
     assert left(sandbox) == (0, len(numbers))
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("nth", [1, 2, 11, 60, 61, 119, 120])
-def test_a_leaving_that_is_killed_anywhere_is_resumed(sandbox: Sandbox, nth: int, when: str) -> None:
-    args, numbers, _ = offboard(sandbox, 60)
-    child = sandbox.start("manage_access.py", *args)
-    sandbox.faults({"action": "kill", "nth": nth, "when": when, "pid": child.pid})
-    child.communicate("go\n", timeout=60)
-    sandbox.faults()
-    assert child.returncode == -9
-    done = sandbox.run_inside("manage_access.py", *args, "--resume")
-    assert done.code == 0, done.err
-    assert left(sandbox) == (0, len(numbers))
+@pytest.mark.parametrize(("method", "when"), [(None, "before"), ("DELETE", "after")])
+def test_a_leaving_that_is_killed_at_any_request_is_resumed(
+    sandbox: Sandbox, tmp_path: Path, method: str | None, when: str
+) -> None:
+    """Before every request, and after every write; after any other answer is the same as before the next request."""
+    for nth in range(1, 60):
+        sandbox.reset("demo")
+        sandbox.state = tmp_path / f"{when}-{nth}"
+        args, numbers, _ = offboard(sandbox, 8)
+        child = sandbox.start("manage_access.py", *args)
+        rule = {"action": "kill", "nth": nth, "when": when, "pid": child.pid}
+        sandbox.faults(rule | ({"method": method} if method else {}))
+        child.communicate("go\n", timeout=60)
+        sandbox.faults()
+        if child.returncode == 0:
+            break
+        assert child.returncode == -9
+        done = sandbox.run_inside("manage_access.py", *args, "--resume")
+        assert done.code == 0, done.err
+        assert left(sandbox) == (0, len(numbers)), f"killed {when} {method} {nth}"
+    assert nth > (len(numbers) if method else 3 * len(numbers)), "the kills did not reach every request"
     sandbox.clear_journal()
     again = sandbox.run_inside("manage_access.py", *args)
     assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])

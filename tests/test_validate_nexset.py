@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,48 @@ def test_required_and_type_count_what_the_oracle_counts(records: list[dict[str, 
     there = [record[name] for record in records if record.get(name) is not None]
     assert (need.checked, need.failed) == (len(records), len(records) - len(there))
     assert (typed.checked, typed.failed) == (len(there), sum(not oracle_type(value, kind) for value in there))
+
+
+SPECS = st.fixed_dictionaries(
+    {},
+    optional={
+        "nullable": st.booleans(), "unique": st.just(True), "min": st.integers(-5, 5), "max": st.integers(-5, 5),
+        "enum": st.lists(PLAIN, max_size=4), "regex": st.sampled_from(["[a-z]+", "", ".*", "0"]),
+        "type": st.sampled_from(["int", "number", "str", "bool"]),
+    },
+)  # fmt: skip
+
+
+def breaks(rule: str, value: Any, spec: dict[str, Any], before: list[Any]) -> bool:
+    """Whether a value breaks a rule; written without looking at the code that is tested."""
+    number = type(value) in (int, float)
+    if rule == "not null":
+        return value is None
+    if value is None:
+        return False
+    kinds = {"int": (int,), "number": (int, float), "str": (str,), "bool": (bool,)}
+    return {
+        "unique": any(type(value) is type(other) and value == other for other in before),
+        "range": not (number and spec.get("min", value) <= value <= spec.get("max", value)) if number else True,
+        "enum": not any(type(value) is type(one) and value == one for one in spec.get("enum", [])),
+        "regex": not (isinstance(value, str) and re.fullmatch(spec.get("regex", ""), value)),
+        "type": type(value) not in kinds[spec.get("type", "int")],
+    }[rule]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PLAIN, max_size=8), SPECS)
+def test_the_rules_of_a_file_count_what_the_oracle_counts(values: list[Any], spec: dict[str, Any]) -> None:
+    rules = quality.from_spec("x", spec, 0.0)
+    quality.run(rules, [{"x": value} for value in values])
+    names = ("not null", "unique", "range", "enum", "regex", "type")
+    for one in rules:
+        rule = next(name for name in names if one.name.startswith(name))
+        expected = sum(breaks(rule, value, spec, values[:n]) for n, value in enumerate(values))
+        assert one.failed == expected, (one.name, values, spec)
+    assert len(rules) == sum(key in spec for key in ("unique", "enum", "regex", "type")) + bool(
+        {"min", "max"} & set(spec)
+    ) + (spec.get("nullable") is False)
 
 
 @settings(max_examples=200, deadline=None)

@@ -28,7 +28,15 @@ def access_steps(args: argparse.Namespace, session: Session, caller: Caller, say
     Raises:
         OperatorError: USAGE; NOT_FOUND for a resource or accessor that is not there.
     """
-    pairs = _declared(args, session, say) if args.operation == "sync" else _wished(args, session, say)
+    told: set[str] = set()
+
+    def once(text: str) -> None:
+        """A wish is asked several times, for the plan and for the change; what it has to say is said once."""
+        if text not in told:
+            told.add(text)
+            say(text)
+
+    pairs = _declared(args, session, once) if args.operation == "sync" else _wished(args, session, once)
     exact, few = args.operation == "replace" or args.prune, len(pairs) <= REREAD
 
     def step(target: Target, wish: Wish) -> AccessStep:
