@@ -219,7 +219,7 @@ def test_a_leaving_that_is_killed_at_any_request_is_resumed(
         sandbox.reset("demo")
         sandbox.state = tmp_path / f"{when}-{nth}"
         args, numbers, _ = offboard(sandbox, 8)
-        child = sandbox.start("manage_access.py", *args)
+        child = sandbox.fork("manage_access.py", *args)
         rule = {"action": "kill", "nth": nth, "when": when, "pid": child.pid}
         sandbox.faults(rule | ({"method": method} if method else {}))
         child.communicate("go\n", timeout=60)

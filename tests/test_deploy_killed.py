@@ -36,7 +36,7 @@ def test_resume_after_a_kill_makes_exactly_one_of_each(sandbox: Sandbox, tmp_pat
         config = support.write_config(tmp_path, support.plant_orders(sandbox))
         sandbox.state = tmp_path / f"state-{number}"
         sandbox.clear_journal()
-        child = sandbox.start("deploy_flow.py", "--config", config)
+        child = sandbox.fork("deploy_flow.py", "--config", config)
         sandbox.faults({"action": "kill", "nth": number, "when": when, "pid": child.pid})
         child.communicate("go\n", timeout=60)
         sandbox.faults()

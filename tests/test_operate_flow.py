@@ -152,7 +152,7 @@ def test_a_restart_that_is_killed_anywhere_is_resumed_to_the_same_set(
         sandbox.reset("demo")
         resting = branch(sandbox, "INIT")
         sandbox.state = tmp_path / f"{when}-{number}"
-        child = sandbox.start("operate_flow.py", "--operation", "restart", "--resource-id", "1230")
+        child = sandbox.fork("operate_flow.py", "--operation", "restart", "--resource-id", "1230")
         sandbox.clear_journal()
         sandbox.faults({"action": "kill", "method": "PUT", "nth": number, "when": when, "pid": child.pid})
         child.communicate("go\n", timeout=60)
@@ -170,7 +170,7 @@ def test_a_restart_that_is_killed_anywhere_is_resumed_to_the_same_set(
 
 
 def test_a_killed_pause_that_is_resumed_still_knows_what_was_on(sandbox: Sandbox, tmp_path: Path) -> None:
-    child = sandbox.start("operate_flow.py", "--operation", "pause", "--resource-id", "1230")
+    child = sandbox.fork("operate_flow.py", "--operation", "pause", "--resource-id", "1230")
     sandbox.faults({"action": "kill", "method": "PUT", "nth": 1, "when": "after", "pid": child.pid})
     child.communicate("go\n", timeout=60)
     sandbox.faults()

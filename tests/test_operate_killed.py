@@ -65,7 +65,7 @@ def test_an_operation_that_is_killed_anywhere_is_resumed_to_the_same_end(
     for method, when in ((None, "before"), ("PUT", "after")):
         for nth in range(1, 40):
             words, before = prepare(sandbox, name, tmp_path / f"{when}-{nth}")
-            child = sandbox.start("operate_flow.py", *words)
+            child = sandbox.fork("operate_flow.py", *words)
             rule = {"action": "kill", "nth": nth, "when": when, "pid": child.pid}
             sandbox.faults(rule | ({"method": method} if method else {}))
             child.communicate("go\n", timeout=60)

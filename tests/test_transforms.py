@@ -233,7 +233,7 @@ def test_an_attach_that_is_killed_is_resumed_to_one_of_each(
         sandbox.state = tmp_path / f"{when}-{number}"
         words = ["--operation", "attach", "--file", file, "--name", f"mask-{number}", "--parent", str(people),
                  "--nexset-name", f"masked-{number}", *DEMANDS]  # fmt: skip
-        child = sandbox.start("manage_transforms.py", *words)
+        child = sandbox.fork("manage_transforms.py", *words)
         sandbox.faults(
             {"action": "kill", "method": "POST", "path": "/(?!token).*", "nth": number, "when": when, "pid": child.pid}
         )
@@ -516,7 +516,7 @@ def test_a_change_of_an_active_nexset_that_is_killed_anywhere_is_resumed(
         other = script(tmp_path, GOOD.replace("***", f"x{number}x"), f"other-{number}.py")
         sandbox.state = tmp_path / f"{when}-{number}"
         words = ["--operation", "attach", "--file", other, "--name", f"m{number}", "--nexset", str(nexset), *DEMANDS]
-        child = sandbox.start("manage_transforms.py", *words)
+        child = sandbox.fork("manage_transforms.py", *words)
         rule = {"action": "kill", "method": "POST|PUT", "path": "/(?!token).*", "when": when, "nth": number}
         sandbox.faults({**rule, "pid": child.pid})
         child.communicate("go\n", timeout=60)
@@ -761,7 +761,7 @@ def test_a_change_that_is_killed_anywhere_is_resumed(sandbox: Sandbox, tmp_path:
             _, stored = sandbox.api("POST", "/transforms", body)
             known = {"F": script(tmp_path, GOOD), "ID": str(stored["id"])}
             args = ["--operation", *(known.get(word, word) for word in words)]
-            child = sandbox.start("manage_transforms.py", *args)
+            child = sandbox.fork("manage_transforms.py", *args)
             rule = {"action": "kill", "nth": nth, "when": when, "pid": child.pid, "path": "/(?!token).*"}
             sandbox.faults(rule | ({"method": method} if method else {}))
             child.communicate("go\n", timeout=60)
