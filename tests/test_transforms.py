@@ -266,6 +266,10 @@ def test_create_is_idempotent_and_never_overwrites(sandbox: Sandbox, tmp_path: P
     refused = manage(sandbox, "create", "--file", other, "--name", "drop")
     assert (refused.code, sandbox.writes()) == (1, [])
     assert any('-      "ssn": ""' in line or "ssn" in line for line in refused.json["data"]["diff"])
+    plan = manage(sandbox, "create", "--file", other, "--name", "drop", "--dry-run")
+    assert (plan.code, plan.data["steps"][0]["action"]) == (0, "refused")
+    assert any('+    "dob": ""' in line or "dob" in line for line in plan.data["diff"])
+    assert "used by nexsets: none" in plan.json["warnings"][0]
 
 
 def test_an_update_of_what_others_use_needs_yes_and_names_them(sandbox: Sandbox, people: int, tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ class TransformStep(Step):
             return Found(UNCHANGED, row["id"])
         before = {key: row.get(key) for key in ("code", "code_type", "code_encoding", "output_type")}
         before |= {key: row.get(key) for key in self.fields}
-        return Found("update", row["id"], changes, before)
+        refused = "code" in changes and self.number is None and not run.made(self.key)  # as only a dry run gets to see
+        return Found("refused" if refused else "update", row["id"], changes, before)
 
     def _of_name(self, run: Run) -> Row | None:
         """The one of this name. Other code under it is refused: its users would get it unasked."""
@@ -89,6 +90,11 @@ class TransformStep(Step):
         row = get(run.session, self.code.api, rows[0]["id"])
         if of_row(row) != self.code and not run.made(self.key):
             old = of_row(row)
+            if run.dry:
+                users = ", ".join(f"{user['id']} {user['name']!r}" for user in users_of(run.session, row)) or "none"
+                run.warnings.append(f"{self.name!r} exists (id {row['id']}) with other code, used by nexsets: {users}; "
+                                    "a real run refuses it: see --operation update")  # fmt: skip
+                return row
             raise OperatorError(
                 Exit.ERROR,
                 f"{self.name!r} exists (id {row['id']}) with other code",
