@@ -114,6 +114,7 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
     from helpers.changes import Run, apply, plan
     from helpers.journal import open_journal
     from helpers.runs import member_runs
+    from helpers.target import read_target
     from helpers.watch import newest
 
     session = context.session
@@ -127,6 +128,9 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
     subject = f"{args.operation} {target.kind.name} {target.id} {args.scope}"
     run.journal = open_journal(COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume)
     context.say(f"journal: {run.journal.path}")
+    target = read_target(
+        session, target.kind, target.id
+    )  # another run may have held the journal when it was read first
     steps = _steps(args, target, run)
     _announce(args, context, steps)
     rollback = args.on_failure == "rollback" and args.operation != "run-now"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import support
+from helpers.journal import Journal, open_journal
 from support import Sandbox
 from test_operate_flow import statuses
 
@@ -90,6 +92,23 @@ def test_two_at_once_end_as_one(sandbox: Sandbox, tmp_path: Path, name: str) -> 
     assert statuses(sandbox) == CASES[name].end
     if name == "run-now":
         assert runs(sandbox) - before == codes.count(0)
+
+
+@pytest.mark.parametrize("operation", ["restart", "run-now"])
+def test_what_was_on_is_read_once_no_other_run_holds_the_journal(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """A flow that was read in the middle of another run's change is not taken for the flow as it was before."""
+
+    def open_when_the_other_run_has_ended(*args: Any, **kwargs: Any) -> Journal:
+        sandbox.api("PUT", "/data_sets/123/pause")  # the last request of the other run
+        return open_journal(*args, **kwargs)
+
+    monkeypatch.setattr("helpers.journal.open_journal", open_when_the_other_run_has_ended)
+    words = ["--operation", operation, "--resource-type", "sources", "--resource-id", "123", "--scope", "flow"]
+    done = sandbox.run_inside("operate_flow.py", *words)
+    assert done.code == 0, done.err
+    assert statuses(sandbox) == NEXSET_OFF
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "run-now"])  # its lost answers: test_operate_flow

@@ -121,11 +121,28 @@ def test_after_a_429_the_limits_are_asked_for_and_kept(sandbox: Sandbox) -> None
     assert set(live.limiter.rates.values()) == {1.0}
 
 
-def test_the_rate_limiter_spaces_requests() -> None:
-    limiter, deadline = limits.RateLimiter(), limits.Deadline(None)
-    for _ in range(10):
+@pytest.mark.parametrize(("rate", "most"), [(None, 9), (50.0, 50), (3.75, 4), (0.5, 1)])
+def test_the_rate_limiter_keeps_the_rate_in_every_second(rate: float | None, most: int) -> None:
+    """Also when the caller is held up now and then: lost turns are made up for, but never above the rate."""
+    limiter, deadline, sent = limits.RateLimiter(rate), limits.Deadline(None), []
+    for number in range(200):
         limiter.wait("GET", "/data_sources", deadline)
-    assert limits.Clock.now() == pytest.approx(1.0, abs=0.01)  # nine gaps at 9 requests a second
+        sent.append(limits.Clock.now())
+        if number % 7 == 0:
+            limits.Clock.sleep(0.3 / (rate or 9))  # the process had to wait for a processor
+    span = most / (rate or 9)  # of so many requests
+    assert all(later - earlier >= span - 1e-6 for earlier, later in zip(sent, sent[most:], strict=False))
+    assert sent[-1] == pytest.approx(199 / (rate or 9), abs=span), "what was lost was made up for"
+
+
+def test_the_first_requests_do_not_wait() -> None:
+    limiter, deadline = limits.RateLimiter(), limits.Deadline(None)
+    for _ in range(9):
+        limiter.wait("GET", "/data_sources", deadline)
+    assert limits.Clock.now() == 0
+    limiter.crawl()
+    limiter.wait("GET", "/data_sources", deadline)
+    assert limits.Clock.now() == 1, "a lower rate holds at once"
 
 
 # -- what must never be repeated blindly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,7 +89,10 @@ def weight(method: str, path: str) -> str:
 
 
 class RateLimiter:
-    """One token bucket per weight. A rate of None is unlimited, as on the loopback interface."""
+    """At most so many requests in any one second, for each weight. A rate of None is unlimited, as on loopback.
+
+    Whoever was held up may go at once: the server counts requests in a second, not the gaps between them.
+    """
 
     def __init__(self, rate: float | None = None, *, unlimited: bool = False) -> None:
         fixed = rate is not None
@@ -97,7 +101,7 @@ class RateLimiter:
         if fixed or unlimited:
             start = dict.fromkeys(DEFAULT_RATES, rate)
         self.rates = start
-        self._next: dict[str, float] = {}
+        self._turns: dict[str, list[float]] = {name: [] for name in start}
         self._lock = threading.Lock()
 
     def wait(self, method: str, path: str, deadline: Deadline) -> None:
@@ -107,9 +111,9 @@ class RateLimiter:
             rate = self.rates[name]
             if rate is None:
                 return
-            now = Clock.now()
-            turn = max(self._next.get(name, now), now)
-            self._next[name] = turn + 1 / rate
+            now, turns, most = Clock.now(), self._turns[name], math.ceil(rate)
+            turn = now if len(turns) < most else max(now, turns[-most] + most / rate)
+            self._turns[name] = [*turns, turn][-most:]
         deadline.sleep(turn - now)
 
     def lower(self, limits: dict[str, float]) -> None:

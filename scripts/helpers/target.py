@@ -53,6 +53,15 @@ def find_target(session: Session, args: argparse.Namespace) -> Target:
     """
     kind = checked_kind(args)
     number = checked_id(args.resource_id) if args.resource_id is not None else _id_of(session, kind, args.name)
+    return read_target(session, kind, number)
+
+
+def read_target(session: Session, kind: Kind, number: int) -> Target:
+    """The resource with its flow, as it is now.
+
+    Raises:
+        OperatorError: NOT_FOUND; AUTH.
+    """
     flow = read_flow(session, kind, number)
     member = None
     if flow is not None:
