@@ -32,6 +32,8 @@ from helpers.output import Result
 if TYPE_CHECKING:
     from helpers.access_steps import AccessStep
     from helpers.changes import Run
+    from helpers.journal import Journal
+    from helpers.session import Session
 
 COMMAND = "manage_access"
 OPERATIONS = ("list", "grant", "revoke", "replace", "copy-from", "sync")
@@ -83,26 +85,43 @@ def manage_access(args: argparse.Namespace, context: cli.Context) -> Result:
     session = context.session
     if args.operation == "list":
         return _list(args, context)
+    from helpers.changes import Run
+
+    run = Run(session, context.say, dry=args.dry_run)
+    if args.dry_run:
+        return _change(args, run, *_looked(args, run))
+    run.journal = _open_journal(args, session)  # before anything is read that another run may be changing
+    try:
+        return _change(args, run, *_looked(args, run))
+    finally:
+        run.journal.close()
+
+
+def _looked(args: argparse.Namespace, run: Run) -> tuple[list[AccessStep], list[str]]:
+    """The steps with the rules of each resource read, and the reasons for which --yes is needed.
+
+    Raises:
+        OperatorError: USAGE, when there are such and it was not given.
+    """
     from helpers.access_guard import Caller, reasons_for_yes
     from helpers.access_plan import access_steps, now_of, unmatched
+    from helpers.access_rules import difference
     from helpers.access_steps import look_at_all
 
-    caller = Caller(session)
-    steps = access_steps(args, session, caller, context.say)
-    look_at_all(session, steps, args.workers)
-    warnings = unmatched(args, session, steps)
+    caller = Caller(run.session)
+    steps = access_steps(args, run.session, caller, run.say)
+    look_at_all(run.session, steps, args.workers)
+    run.warnings += unmatched(args, run.session, steps)
     exact = args.operation == "replace" or args.prune
-    reasons = reasons_for_yes(steps, caller, now_of(session), exact=exact)
-    if args.operation == "replace" and any(step.wish(step.look(session)) != step.look(session) for step in steps):
+    reasons = reasons_for_yes(steps, caller, now_of(run.session), exact=exact)
+    plans = [(step.target.title, difference(now := step.look(run.session), step.wish(now))) for step in steps]
+    if args.operation == "replace" and any(changes for _, changes in plans):
         reasons.insert(0, "replaces everything that is there")
     if reasons and not (args.yes or args.dry_run):
-        from helpers.access_rules import difference
-
-        plan = {step.target.title: difference(step.look(session), step.wish(step.look(session))) for step in steps}
         error = usage("; ".join(reasons), "look at data.changes or with --dry-run, then add --yes; nothing was changed")
-        error.data = {"changes": {title: changes for title, changes in plan.items() if changes}}
+        error.data = {"changes": {title: changes for title, changes in plans if changes}}
         raise error
-    return _change(args, context, steps, reasons, warnings)
+    return steps, reasons
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -157,37 +176,32 @@ def _list(args: argparse.Namespace, context: cli.Context) -> Result:
     return Result(rows, {"resources": len(targets), "total": len(rows)}, warnings, columns=COLUMNS)
 
 
-def _change(
-    args: argparse.Namespace, context: cli.Context, steps: list[AccessStep], reasons: list[str], warnings: list[str]
-) -> Result:
-    session = context.session
-    from helpers.changes import Finish, Run, apply, plan
-    from helpers.journal import open_journal
+def _change(args: argparse.Namespace, run: Run, steps: list[AccessStep], reasons: list[str]) -> Result:
+    from helpers.changes import Finish, apply, plan
 
-    run = Run(session, context.say, dry=args.dry_run, warnings=warnings)
-    meta: dict[str, Any] = {"api": session.settings.host, "resources": len(steps)}
+    meta: dict[str, Any] = {"api": run.session.settings.host, "resources": len(steps)}
     if args.dry_run:
         plan(run, steps)
         run.warnings += [f"needs --yes: {reason}" for reason in reasons]
         return Result(_report(run, "planned"), meta, run.warnings, columns=PLAN_COLUMNS, table="resources")
-    words = _words(args)
-    said = [word for word in words if word != "--yes"]
-    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
-    subject = f"{args.operation} {args.accessor_type or ''} {digest}"
-    content = _content(args)
-    run.journal = open_journal(
-        COMMAND, session.settings.host, subject, path=args.journal, resume=args.resume, config=content
-    )
-    context.say(f"journal: {run.journal.path}")
-    head = ["python", f"scripts/{COMMAND}.py", *words]
+    assert run.journal is not None
+    run.say(f"journal: {run.journal.path}")
+    head = ["python", f"scripts/{COMMAND}.py", *_words(args)]
     look = [word for word in head if word not in ("--yes",)]
     finish = Finish(shlex.join([*head, "--on-failure", args.on_failure, "--resume"]), shlex.join([*look, "--dry-run"]))
-    try:
-        apply(run, steps, rollback=args.on_failure == "rollback", finish=finish)
-    finally:
-        run.journal.close()
+    apply(run, steps, rollback=args.on_failure == "rollback", finish=finish, independent=True)
     outcome = "changed" if any(o.changed for o in run.outcomes) else "unchanged"
     return Result(_report(run, outcome), meta, run.warnings, columns=PLAN_COLUMNS, table="resources")
+
+
+def _open_journal(args: argparse.Namespace, session: Session) -> Journal:
+    from helpers.journal import open_journal
+
+    said = [word for word in _words(args) if word != "--yes"]
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+    subject = f"{args.operation} {args.accessor_type or ''} {digest}"
+    host = session.settings.host
+    return open_journal(COMMAND, host, subject, path=args.journal, resume=args.resume, config=_content(args))
 
 
 def _content(args: argparse.Namespace) -> str:

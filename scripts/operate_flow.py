@@ -210,7 +210,7 @@ def _changed(run: Run) -> int:
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:
-    from helpers.changes import REMEMBER
+    from helpers.journal import REMEMBER
 
     return [outcome.as_row() for outcome in run.outcomes if outcome.action != REMEMBER]
 

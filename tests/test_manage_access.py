@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.journal import Journal, open_journal
 from support import Done, Sandbox
 
 SEEDS = [
@@ -460,12 +461,62 @@ def test_a_failure_takes_all_of_it_back_or_lists_what_was_done(sandbox: Sandbox)
     assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["collaborator"]}
     assert rules(sandbox, "sources", 456) == {}
     sandbox.faults(rule)
-    kept = access(sandbox, "grant", *SEEDS, "--role", "operator", "--on-failure", "keep")
-    assert (kept.code, [row["id"] for row in kept.json["data"]["steps"]]) == (1, [123, 456])
-    assert rules(sandbox, "sources", 456) == {TEAM42: ["operator"]}
+
+
+KEEP = ("--role", "operator", "--on-failure", "keep")
+
+
+def test_with_keep_the_others_are_done_and_each_item_is_listed(sandbox: Sandbox) -> None:
+    rule = {"action": "status", "status": 400, "method": "PUT", "path": "/data_sources/456/accessors", "times": 9}
+    sandbox.faults(rule)
+    kept = access(sandbox, "grant", *SEEDS, *KEEP)
+    data = kept.json["data"]
+    assert (kept.code, data["outcome"], data["not_tried"]) == (8, "partial", [])
+    assert [(row["id"], row["action"]) for row in data["steps"]] == [(123, "change"), (456, "failed"), (789, "change")]
+    assert "answered 400" in data["steps"][1]["reason"]
+    assert [rules(sandbox, "sources", number) for number in (123, 456, 789)] == [
+        {TEAM42: ["operator"]}, {}, {TEAM42: ["operator"]}
+    ]  # fmt: skip
     sandbox.faults()
-    resumed = access(sandbox, "grant", *SEEDS, "--role", "operator", "--on-failure", "keep", "--resume")
-    assert (resumed.code, rules(sandbox, "sources", 789)) == (0, {TEAM42: ["operator"]})
+    sandbox.clear_journal()
+    resumed = access(sandbox, "grant", *SEEDS, *KEEP, "--resume")
+    assert (resumed.code, sandbox.writes()) == (0, ["PUT /data_sources/456/accessors"])
+    assert rules(sandbox, "sources", 456) == {TEAM42: ["operator"]}
+
+
+def test_with_keep_a_failure_of_all_is_not_called_a_part(sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "status", "status": 403, "method": "PUT", "path": ".*accessors", "times": 9})
+    done = access(sandbox, "grant", *SEEDS, *KEEP)
+    assert (done.code, [row["action"] for row in done.json["data"]["steps"]]) == (4, ["failed"] * 3)
+
+
+def test_with_keep_what_stops_everything_says_what_was_not_tried(sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "status", "status": 401, "method": "PUT", "path": "/data_sources/456/acc.*", "times": 9})
+    done = access(sandbox, "grant", *SEEDS, *KEEP)
+    data = done.json["data"]
+    assert (done.code, data["outcome"], data["not_tried"]) == (4, "kept", ["access:sources:789"])
+    assert [(row["step"], row["done"]) for row in data["kept"]] == [
+        ("access:sources:123", True), ("access:sources:456", False)
+    ]  # fmt: skip
+    assert rules(sandbox, "sources", 789) == {}
+
+
+def test_what_another_run_took_away_is_neither_counted_nor_given_back(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules are read once no other run holds the journal, not before."""
+    for number in (123, 456):
+        plant(sandbox, "sources", number, entry("TEAM", 42, "operator"))
+
+    def open_when_the_other_run_has_ended(*args: Any, **kwargs: Any) -> Journal:
+        sandbox.api("DELETE", "/data_sources/123/accessors", {"accessors": [{"type": "TEAM", "id": 42}]})
+        return open_journal(*args, **kwargs)
+
+    monkeypatch.setattr("helpers.journal.open_journal", open_when_the_other_run_has_ended)
+    sandbox.faults({"action": "status", "status": 400, "method": "DELETE", "path": "/data_sources/456/acc.*"})
+    done = access(sandbox, "revoke", *SEEDS, "--yes")
+    assert done.code == 9, done.err
+    assert [rules(sandbox, "sources", number) for number in (123, 456)] == [{}, {TEAM42: ["operator"]}]
 
 
 def test_an_answer_without_an_effect_is_not_believed(sandbox: Sandbox) -> None:

@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Exit, OperatorError
-from .journal import Entry, Journal
-from .limits import STOP
+from .journal import REMEMBER, Entry, Journal
 from .session import Session
 from .transport import ApiError, refuse_if_read_only
+from .undo import as_operator_error, as_they_are, fail
 
 UNCHANGED = "unchanged"
 FINE = "ok"  # of a check: it has been made and was good
 SKIPPED = "skipped"  # of a check: there was no call for it
-REMEMBER = "remember"  # of a step that only writes facts into the journal
-UNDO_SECONDS = 120.0  # time kept for undoing when the deadline is the failure
+FAILED = "failed"  # of one that others do not depend on
 
 
 @dataclass
@@ -80,14 +79,16 @@ class Outcome:
     id: int | None = None
     changes: dict[str, list[Any]] = field(default_factory=dict)
     writes: bool = True
+    reason: str = ""  # why it failed
 
     @property
     def changed(self) -> bool:
         """Whether the step wrote (or would write) something."""
-        return self.writes and self.action not in (UNCHANGED, REMEMBER, SKIPPED)
+        return self.writes and self.action not in (UNCHANGED, REMEMBER, SKIPPED, FAILED)
 
     def as_row(self) -> dict[str, Any]:
         row = {"step": self.key, "action": self.action, "type": self.kind, "name": self.name, "id": self.id}
+        row |= {"reason": self.reason} if self.reason else {}
         return row | ({"changes": self.changes} if self.changes else {})
 
 
@@ -143,26 +144,40 @@ def _note(run: Run, step: Step, action: str, number: int | None, changes: dict[s
     run.outcomes.append(Outcome(step.key, action, step.kind, name, number, changes, step.writes))
 
 
-def apply(run: Run, steps: Sequence[Step], *, rollback: bool, finish: Finish) -> list[Outcome]:
+def apply(
+    run: Run, steps: Sequence[Step], *, rollback: bool, finish: Finish, independent: bool = False
+) -> list[Outcome]:
     """Carry a change out.
 
     Args:
         rollback: whether a failure undoes what this change made.
         finish: the commands to print after a failure.
+        independent: no step builds on another; without rollback, one that fails does not keep the others from it.
 
     Returns:
         The outcome of every step.
 
     Raises:
         OperatorError: the failure itself when nothing was changed; ROLLED_BACK; LEFT_BEHIND with what remains;
-            UNKNOWN_OUTCOME, which is never rolled back; INTERRUPTED.
+            UNKNOWN_OUTCOME, which is never rolled back; PARTIAL, when independent steps failed; INTERRUPTED.
     """
     assert run.journal is not None, "a change that is applied needs a journal"
+    failed: list[OperatorError] = []
     try:
         for position, step in enumerate(steps, 1):
-            _apply_one(run, step, f"[{position}/{len(steps)}] {step.title}")
+            try:
+                _apply_one(run, step, f"[{position}/{len(steps)}] {step.title}")
+            except OperatorError as error:
+                if rollback or not independent or not _concerns_one(error):
+                    raise
+                _note_failed(run, step, error)
+                failed.append(error)
+        if len(failed) == len(steps) > 0:
+            raise failed[0]
     except Exception as error:  # a defect, too, must end in undo or in a list of what is there
-        _fail(run, steps, _as_operator_error(error), rollback=rollback, finish=finish)
+        fail(run, steps, as_operator_error(error), rollback=rollback, finish=finish)
+    if failed:
+        raise _partial(run, steps, failed, finish)
     keys = {step.key for step in steps}
     for entry in run.journal.entries.values():
         if entry.made and entry.key not in keys:
@@ -171,12 +186,24 @@ def apply(run: Run, steps: Sequence[Step], *, rollback: bool, finish: Finish) ->
     return run.outcomes
 
 
-def _as_operator_error(error: Exception) -> OperatorError:
-    if isinstance(error, OperatorError):
-        return error
-    wrapped = OperatorError(Exit.ERROR, f"unexpected {type(error).__name__}: {error}", hint="look with --verbose")
-    wrapped.__cause__ = error
-    return wrapped
+def _concerns_one(error: OperatorError) -> bool:
+    """Whether a failure says nothing of the other steps."""
+    return error.code in (Exit.ERROR, Exit.NOT_FOUND) or error.http_status in (403, 500)
+
+
+def _note_failed(run: Run, step: Step, error: OperatorError) -> None:
+    run.say(f"{step.title}: failed: {error.message}")
+    entry, name = run.entry(step.key), getattr(step, "name", "") or ""
+    number = entry.id if entry else (error.resource or {}).get("id")
+    run.outcomes.append(Outcome(step.key, FAILED, step.kind, name, number, {}, step.writes, error.message))
+
+
+def _partial(run: Run, steps: Sequence[Step], failed: list[OperatorError], finish: Finish) -> OperatorError:
+    text = f"{len(failed)} of {len(steps)} failed, the others are done; the first: {failed[0].message}"
+    return OperatorError(
+        Exit.PARTIAL, text, hint=f"go on with: {finish.resume}", http_status=failed[0].http_status,
+        resource=failed[0].resource, data={"outcome": "partial", **as_they_are(run, steps)},
+    )  # fmt: skip
 
 
 def _apply_one(run: Run, step: Step, title: str) -> None:
@@ -206,89 +233,3 @@ def _apply_one(run: Run, step: Step, title: str) -> None:
     run.journal.done(step.key, number, made=made)
     _note(run, step, found.action, number, found.changes)
     step.verify(run, number, made=made)
-
-
-def _fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bool, finish: Finish) -> None:
-    """End a failed run: undo or keep, and say exactly what is there."""
-    assert run.journal is not None
-    STOP.clear()
-    effects = dict(run.journal.entries)
-    if all(entry.action == REMEMBER for entry in effects.values()):
-        run.journal.finish(error.code.name)
-        raise error
-    if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
-        gone = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
-        there = {key: entry for key, entry in effects.items() if key not in gone}
-        steps_done = [outcome.as_row() for outcome in run.outcomes]
-        error.data = {"outcome": "kept", "steps": steps_done, "kept": _listed(there), "deleted": _listed(gone)}
-        error.hint = f"{error.hint + '; ' if error.hint else ''}go on with: {finish.resume}"
-        raise error
-    run.session.deadline.extend(UNDO_SECONDS)
-    run.say(f"failed: {error.message}; undoing")
-    made_all = all(entry.made or entry.action != "update" for entry in effects.values())
-    left = undo(run, steps)
-    run.warnings += [
-        f"{count} records were delivered to {name} before this and stay there"
-        for name, count in run.facts.get("arrived", {}).items()
-        if count
-    ]
-    if left:
-        raise _left_behind(run, error, left, finish, made_all=made_all) from error
-    run.journal.finish(Exit.ROLLED_BACK.name)
-    raise _rolled_back(run, error) from error
-
-
-def _rolled_back(run: Run, error: OperatorError) -> OperatorError:
-    data = {"outcome": "rolled_back", "cause": error.as_dict(), "left_behind": [], "warnings": run.warnings}
-    hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
-    text = f"{error.message}; everything that this run changed in Nexla is undone"
-    return _after_undo(error, Exit.ROLLED_BACK, text, hint, data)
-
-
-def _left_behind(
-    run: Run, error: OperatorError, left: list[dict[str, Any]], finish: Finish, *, made_all: bool
-) -> OperatorError:
-    data = {"outcome": "left_behind", "cause": error.as_dict(), "left_behind": left, "warnings": run.warnings}
-    names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
-    wayout = f"remove it all with: {finish.remove}" if made_all else "restore what data.left_behind lists"
-    text = f"{error.message}; not everything could be undone: {names}"
-    return _after_undo(error, Exit.LEFT_BEHIND, text, f"{wayout}; or go on with: {finish.resume}", data)
-
-
-def _after_undo(error: OperatorError, code: Exit, text: str, hint: str, data: dict[str, Any]) -> OperatorError:
-    return OperatorError(
-        Exit.INTERRUPTED if error.code is Exit.INTERRUPTED else code,
-        text,
-        hint=hint,
-        http_status=error.http_status,
-        request_id=error.request_id,
-        retryable=error.retryable and error.code in (Exit.UPSTREAM, Exit.THROTTLED),
-        resource=error.resource,
-        data=data,
-    )
-
-
-def _listed(entries: dict[str, Entry]) -> list[dict[str, Any]]:
-    return [{"step": e.key, "action": e.action, "id": e.id, "made": e.made, "done": e.done} for e in entries.values()]
-
-
-def undo(run: Run, steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Undo every step that had an effect, newest first; returns what is left behind, with the reason."""
-    assert run.journal is not None
-    by_key = {step.key: step for step in steps}
-    left = []
-    for entry in run.journal.entries.values():
-        if entry.id is not None:
-            run.results.setdefault(entry.key, entry.id)
-    for entry in sorted(run.journal.entries.values(), key=lambda e: e.order, reverse=True):
-        step = by_key.get(entry.key)
-        try:
-            if step is None:
-                raise OperatorError(Exit.LEFT_BEHIND, "the config no longer has this step")
-            run.say(f"undo {step.title}")
-            step.undo(run, entry)
-            run.journal.undone(entry.key)
-        except Exception as error:  # one step that cannot be undone must not keep the others from it
-            reason = _as_operator_error(error).message
-            left.append({"step": entry.key, "action": entry.action, "id": entry.id, "reason": reason})
-    return left

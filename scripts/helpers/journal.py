@@ -19,6 +19,8 @@ from typing import Any
 from .errors import Exit, OperatorError, config_error, usage
 from .redact import redact, redact_text
 
+REMEMBER = "remember"  # the action of a step that only writes facts into the journal
+
 
 @dataclass
 class Entry:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .changes import REMEMBER, UNCHANGED, Found, Run, Step
+from .changes import UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .flows import Flow, Member
-from .journal import Entry
+from .journal import REMEMBER, Entry
 from .kinds import KINDS, Row, item_path
 from .resources import get
 from .transport import ApiError, call
