@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,18 @@ from typing import Any
 import pytest
 import support
 from helpers.session import Session
-from hypothesis import HealthCheck, example, given, note, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from support import Done, Sandbox
-from test_manage_access import CHLOE, rules, user
+from test_manage_access import CHLOE, entry, plant, rules, user
 
 SOURCES = (123, 456, 789)
 ACCESSORS = (("TEAM", 42), ("TEAM", 7), ("ORG", 1))
@@ -63,7 +72,7 @@ trouble = st.one_of(
     st.tuples(st.just("lost"), st.integers(1, 4), st.sampled_from(["reset", "cut", "html"])),
     st.tuples(st.just("refused"), st.integers(1, 4), st.sampled_from([400, 403])),
 )
-steps = st.lists(st.tuples(operation, st.sets(st.sampled_from(SOURCES), min_size=1), trouble), min_size=1, max_size=4)
+COUNT = itertools.count()
 
 
 def expected(model: Model, what: Any, targets: set[int]) -> Model:
@@ -124,48 +133,111 @@ def locks_out(before: Model, after: Model, what: Any) -> bool:
     return False
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(plan=steps, by_role=st.booleans())
-@example(  # cut off between the two requests that take one role of two
-    plan=[
-        (("grant", ("TEAM", 42), "collaborator"), {123}, None),
-        (("grant", ("TEAM", 42), "operator"), {123}, None),
-        (("revoke", ("TEAM", 42), "operator"), {123}, ("kill", 1, True)),
-    ],
-    by_role=False,
-)
-def test_any_sequence_ends_as_the_model_says(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, plan: list[Any], by_role: bool
+class AccessMachine(RuleBasedStateMachine):
+    """One caller who changes access under faults and kills, and somebody else who changes other rules by hand."""
+
+    sandbox: Sandbox
+    folder: Path
+
+    @initialize(by_role=st.booleans())
+    def begin(self, by_role: bool) -> None:
+        """Whether the server minds roles in a DELETE is not known: both kinds of server are tried."""
+        self.sandbox.reset("demo")
+        self.sandbox.control("POST", "settings", {"delete_matches_role": by_role})
+        self.count = next(COUNT)
+        self.sandbox.state = self.folder / f"state-{self.count}"
+        self.model: Model = {number: {} for number in SOURCES}
+        self.cut_off: tuple[list[str], Model, bool] | None = None  # a killed command, and what it was on the way to
+
+    @precondition(lambda self: self.cut_off is None)
+    @rule(what=operation, sources=st.sets(st.sampled_from(SOURCES), min_size=1), problem=trouble)
+    def change(self, what: Any, sources: set[int], problem: Any) -> None:
+        self.count = next(COUNT)
+        args, wanted = words(what, sources, self.folder, self.count), expected(self.model, what, sources)
+        if locks_out(self.model, wanted, what):
+            refused = self.sandbox.run_inside("manage_access.py", *args)
+            assert (refused.code, now(self.sandbox)) == (2, self.model)
+        try:
+            done = run(self.sandbox, [*args, "--yes"], problem)
+        except Killed:
+            self.cut_off = [*args, "--yes"], wanted, what[0] in ("replace", "prune")
+            return
+        assert done.code in (0, 9), done.err
+        self.model = wanted if done.code == 0 else self.model
+
+    @precondition(lambda self: self.cut_off is not None)
+    @rule()
+    def resume(self) -> None:
+        assert self.cut_off
+        args, self.model, _ = self.cut_off
+        self.cut_off = None
+        done = self.sandbox.run_inside("manage_access.py", *args, "--resume")
+        assert done.code == 0, done.err
+
+    @precondition(lambda self: self.cut_off is None or not self.cut_off[2])
+    @rule(number=st.sampled_from(SOURCES), role=st.sampled_from(ORDER[:2]))
+    def somebody_else_gives_a_person_access(self, number: int, role: str) -> None:
+        """By hand, also between a kill and its resume; what nobody named must stay as it is."""
+        person = ("USER", user(self.sandbox, CHLOE))
+        plant(self.sandbox, "sources", number, entry(*person, role))
+        self.model[number][person] = now(self.sandbox)[number][person]
+        if self.cut_off:
+            self.cut_off[1][number][person] = self.model[number][person]
+
+    @invariant()
+    def nobody_has_more_or_less_than_was_said(self) -> None:
+        found = now(self.sandbox)
+        if self.cut_off is None:
+            assert found == self.model
+            return
+        for number in SOURCES:
+            for who, roles in found[number].items():
+                before, after = (m[number].get(who, frozenset()) for m in (self.model, self.cut_off[1]))
+                assert roles <= before | after, f"{who} has {roles} half-way from {before} to {after}"
+
+    def teardown(self) -> None:
+        self.sandbox.faults()
+
+
+@pytest.fixture
+def machine(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[AccessMachine]:
+    monkeypatch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
+    return type("AccessMachine", (AccessMachine,), {"sandbox": sandbox, "folder": tmp_path})
+
+
+def test_any_sequence_ends_as_the_model_says(machine: type[AccessMachine]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+@pytest.mark.parametrize("by_role", [False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_kill_between_the_two_requests_that_take_one_role_of_two(
+    machine: type[AccessMachine], by_role: bool, after: bool
 ) -> None:
-    """Whether the server minds roles in a DELETE is not known: both kinds of server are tried."""
-    sandbox.reset("demo")
-    sandbox.control("POST", "settings", {"delete_matches_role": by_role})
-    folder = tmp_path_factory.mktemp("access")
-    sandbox.state = folder / "state"
-    model: Model = {number: {} for number in SOURCES}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
-        for count, (what, targets, problem) in enumerate(plan):
-            args = words(what, targets, folder, count)
-            wanted = expected(model, what, targets)
-            note(f"{args} {problem}")
-            refused = sandbox.run_inside("manage_access.py", *args) if locks_out(model, wanted, what) else None
-            if refused is not None:
-                assert (refused.code, now(sandbox)) == (2, model)
-            done = run(sandbox, [*args, "--yes"], problem)
-            assert done.code in (0, 9), done.err
-            model = wanted if done.code == 0 else model
-            assert now(sandbox) == model, f"after {args} with {problem}"
+    state = machine()
+    state.begin(by_role=by_role)
+    for role in ORDER[:2]:
+        state.change(what=("grant", ("TEAM", 42), role), sources={123}, problem=None)
+    state.change(what=("revoke", ("TEAM", 42), "operator"), sources={123}, problem=("kill", 1, after))
+    state.somebody_else_gives_a_person_access(number=123, role="operator")
+    state.resume()
+    state.nobody_has_more_or_less_than_was_said()
 
 
 def run(sandbox: Sandbox, args: list[str], problem: Any) -> Done:
-    """The command under its trouble; a killed one is resumed."""
+    """The command under its trouble.
+
+    Raises:
+        Killed: it ended in the middle.
+    """
     if problem and problem[0] == "kill":
-        try:
-            with killed_at(problem[1], after=problem[2]):
-                return sandbox.run_inside("manage_access.py", *args)
-        except Killed:
-            return sandbox.run_inside("manage_access.py", *args, "--resume")
+        with killed_at(problem[1], after=problem[2]):
+            return sandbox.run_inside("manage_access.py", *args)
     if problem:
         action = {"action": problem[2], "when": "after"}
         if problem[0] == "refused":
