@@ -14,7 +14,7 @@ from helpers.health import Facts, as_row, judge, verdict
 from helpers.health_config import Limits
 from helpers.runs import Run, merged
 from helpers.times import Schedule
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import Done, Sandbox
 
@@ -312,15 +312,31 @@ def may_be_healthy(facts: Facts) -> bool:
         newest = with_data[0] if with_data else 0.0
         waits = facts.source_run / 1000 or newest
         hour_ago = 1_795_154_400.0  # the last 06:00 before NOW - 1 h
-        if facts.schedule and "2020" not in facts.schedule.expression and newest < hour_ago <= facts.source_run / 1000:
+        fires = facts.schedule and "2020" not in facts.schedule.expression
+        if fires and min(marks) <= hour_ago and newest < hour_ago <= facts.source_run / 1000:
             waits = hour_ago
         if (newest < waits or not facts.source_run) and NOW - waits > 3600:
             return False
     return True
 
 
+PROCESSING_NOW = {"kind": "destinations", "id": 1, "status": "ACTIVE", "runtime_status": "PROCESSING"}
+A_MINUTE_AGO = int((NOW - 60) * 1000)
+
+
 @settings(max_examples=600, deadline=None)
 @given(histories())
+@example(  # its first run began a minute ago: it has not been waiting since a time that its schedule names
+    Facts(**PROCESSING_NOW, schedule=Schedule(DAILY), source_run=A_MINUTE_AGO, runs=[Run(A_MINUTE_AGO, 0, 0, 0)])
+)
+@example(  # a schedule that is over
+    Facts(
+        **PROCESSING_NOW,
+        schedule=Schedule("0 0 6 * * ? 2020"),
+        source_run=A_MINUTE_AGO,
+        runs=[Run(A_MINUTE_AGO, 0, 0, 0)],
+    )
+)
 def test_healthy_exactly_when_the_oracle_finds_nothing_against_it(facts: Facts) -> None:
     row = as_row(facts, judge(facts, Limits(), NOW))
     assert (row["verdict"] == "healthy") == may_be_healthy(facts), row

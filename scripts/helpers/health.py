@@ -186,7 +186,8 @@ def _stalled(facts: Facts, limits: Limits, now: float) -> Check:
     newest = next((run.id / 1000 for run in facts.runs or [] if run.records), 0.0)  # that it has delivered something of
     waits_for = facts.source_run / 1000 or newest
     due = facts.schedule.last_before(now - limits.stall_minutes * 60) if facts.schedule else None
-    if due is not None and newest < due <= facts.source_run / 1000:
+    there = bool(facts.runs) and due is not None and (facts.runs or [])[-1].id / 1000 <= due  # it is older than that
+    if due is not None and there and newest < due <= facts.source_run / 1000:
         waits_for = due  # of several runs that it waits for, the oldest that is certain
     behind = newest < waits_for or facts.source_run == 0
     if behind and now - waits_for > limits.stall_minutes * 60:
