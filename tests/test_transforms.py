@@ -391,6 +391,56 @@ def test_a_script_cannot_reach_out(body: str) -> None:
     assert not Path("/tmp/written-by-a-transform").exists()
 
 
+USUAL = """base64 bisect calendar collections copy csv dataclasses datetime decimal difflib email.utils enum fractions
+functools hashlib hmac html inspect io ipaddress itertools json logging math operator pathlib pprint random re secrets
+statistics string struct textwrap typing unicodedata urllib.parse uuid xml.etree.ElementTree zlib zoneinfo"""
+
+
+def test_a_script_has_the_usual_standard_library() -> None:
+    source = """
+from zoneinfo import ZoneInfo
+from datetime import datetime
+from typing import NamedTuple
+
+class Pair(NamedTuple):
+    left: int
+
+def transform(input, metadata, args):
+    import importlib
+    for name in input["modules"]:
+        importlib.import_module(name)
+    return {"time": datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")).isoformat(), "left": Pair(1).left}
+"""
+    spec = {"language": "python", "encoding": "none", "script": source}
+    (outcome,) = run(Code("record", ({"operation": "nexla.custom", "spec": spec},)), [{"modules": USUAL.split()}])
+    assert outcome.output == {"time": "2026-07-01T00:00:00+02:00", "left": 1}, outcome
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("import sys; sys.stdout.buffer.write(b'\\xff'); return 1", None),
+        ("import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); return 1", None),
+        ("raise KeyboardInterrupt('mine')", "KeyboardInterrupt: mine"),
+        (
+            "import sys; [print('x' * 1_000_000, file=f) for _ in range(300) for f in (sys.stdout, sys.stderr)]; return 1",
+            None,
+        ),
+    ],
+)
+def test_what_a_script_does_besides_goes_nowhere(body: str, error: str | None) -> None:
+    code = Code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n")
+    (outcome,) = run(code, [{}])
+    assert (outcome.output, outcome.error) == (None if error else 1, error)
+
+
+def test_an_output_that_would_fill_the_memory_here_is_refused() -> None:
+    code = Code("attribute", script="def transformAttribute(input, metadata, args):\n    return 'x' * 40_000_000\n")
+    assert len(run(code, [{}])[0].output) == 40_000_000
+    with pytest.raises(OperatorError, match="larger than 64 MB"):
+        run(code, [{}] * 2)
+
+
 def test_a_script_that_never_ends_or_eats_all_memory_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     from helpers import transform_run
 

@@ -85,8 +85,8 @@ def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) ->
     job = json.dumps({"source": source, "records": records, "args": args, "functions": [FUNCTIONS[kind]]})
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, text=True, timeout=SCRIPT_SECONDS,
-            check=False, env={},
+            [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, encoding="utf-8", errors="replace",
+            timeout=SCRIPT_SECONDS, check=False, env={},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         hint = "look for a loop that does not end"
