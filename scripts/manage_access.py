@@ -187,8 +187,7 @@ def _change(args: argparse.Namespace, run: Run, steps: list[AccessStep], reasons
     assert run.journal is not None
     run.say(f"journal: {run.journal.path}")
     head = ["python", f"scripts/{COMMAND}.py", *_words(args)]
-    look = [word for word in head if word not in ("--yes",)]
-    finish = Finish(shlex.join([*head, "--on-failure", args.on_failure, "--resume"]), shlex.join([*look, "--dry-run"]))
+    finish = Finish(shlex.join([*head, "--on-failure", args.on_failure, "--resume"]))
     apply(run, steps, rollback=args.on_failure == "rollback", finish=finish, independent=True)
     outcome = "changed" if any(o.changed for o in run.outcomes) else "unchanged"
     return Result(_report(run, outcome), meta, run.warnings, columns=PLAN_COLUMNS, table="resources")

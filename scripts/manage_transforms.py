@@ -179,7 +179,7 @@ def _show(args: argparse.Namespace, context: cli.Context) -> Result:
         return Result(users, {"transform": row["id"], "total": len(users)}, columns=("id", "name", "status"))
     code = _code_of(row)
     data = {**_brief(args.kind, row), "description": row.get("description"), "used_by": users}
-    return Result({**data, "code": list(code.operations) or None, "text": code.as_text()})
+    return Result({**data, "code": code.readable() or None, "text": code.as_text()})
 
 
 def _change(args: argparse.Namespace, context: cli.Context, code: Code | None) -> Result:
@@ -221,6 +221,10 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
         found.append("nothing is demanded of the output but that it differs: see --must-not-contain, --must-mask")
     if numbers := facts.pop("unproven", []):
         found.append(f"nexsets {', '.join(map(str, numbers))} get the new code unproven: see --must-mask and the like")
+    if number := facts.pop("unused", None):
+        found.append(f"no nexset uses transform {number}: nothing is proven before it is attached")
+    if number := facts.pop("rests", None):
+        found.append(f"nexset {number} is PAUSED and stays so; to wake it when it is proven: --activate")
     if numbers := facts.pop("passes_as_it_is", []):
         found.append(f"without a transform, all that comes into nexset {numbers[0]} passes as it is")
     return found
@@ -269,7 +273,7 @@ def _finish(args: argparse.Namespace) -> Finish:
     words += [f"--{name}" for name in ("yes", "activate", "may-change-nothing")
               if getattr(args, name.replace("-", "_"))]  # fmt: skip
     head = ["python", f"scripts/{COMMAND}.py", "--operation", args.operation, *words]
-    return Finish(shlex.join([*head, "--resume"]), f"python scripts/{COMMAND}.py --operation list --kind {args.kind}")
+    return Finish(shlex.join([*head, "--resume"]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,10 @@ import support
 from helpers.changes import SKIPPED, Found
 from helpers.errors import OperatorError
 from helpers.samples import Sample
-from helpers.transform_code import Code, from_file, of_row
+from helpers.transform_code import Code, difference, from_file, of_row
 from helpers.transform_proof import Demands, failures
 from helpers.transform_proving import RehearsalStep
-from helpers.transform_run import run
+from helpers.transform_run import WORKER, run
 from support import ROOT, Done, Sandbox
 
 EXAMPLES = ROOT / "examples" / "transforms"
@@ -422,16 +425,19 @@ def transform(input, metadata, args):
         ("import sys; sys.stdout.buffer.write(b'\\xff'); return 1", None),
         ("import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); return 1", None),
         ("raise KeyboardInterrupt('mine')", "KeyboardInterrupt: mine"),
-        (
-            "import sys; [print('x' * 1_000_000, file=f) for _ in range(300) for f in (sys.stdout, sys.stderr)]; return 1",
-            None,
-        ),
     ],
 )
 def test_what_a_script_does_besides_goes_nowhere(body: str, error: str | None) -> None:
     code = Code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n")
     (outcome,) = run(code, [{}])
     assert (outcome.output, outcome.error) == (None if error else 1, error)
+
+
+def test_what_a_script_prints_without_end_does_not_reach_the_caller() -> None:
+    source = "import sys\n[print('x' * 1000, file=f) for _ in range(1000) for f in (sys.stdout, sys.stderr)]\n"
+    job = {"source": source + "def transform(i, m, a):\n    print('more')\n    return i\n", "records": [{"a": 1}]}
+    done = subprocess.run([sys.executable, "-I", WORKER], input=json.dumps(job).encode(), capture_output=True)
+    assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, [{"output": {"a": 1}}], b"")
 
 
 def test_an_output_that_would_fill_the_memory_here_is_refused() -> None:
@@ -701,6 +707,16 @@ def test_a_filter_may_change_nothing_when_that_is_said(sandbox: Sandbox, people:
         ({"card": "4111 1111 1111 {n}"}, {"card": "4111.1111.1111.{n}"}, Demands(masked=("card",))),
         ({"name": "Ana Silva {n}"}, {"name": "Ana\u200bSilva {n}"}, Demands(masked=("name",))),
         ({"name": "Ana Silva {n}"}, {"name": "\uff21na Silva {n}"}, Demands(masked=("name",))),
+        ({"age": 42}, {"age": "42"}, Demands(masked=("age",))),
+        ({"state": "NY"}, {"state": "ny "}, Demands(masked=("state",))),
+        ({"state": "NY"}, {"state": "the state NY"}, Demands(masked=("state",))),
+        ({"states": ["NY", "LA"]}, {"states": "NY,LA"}, Demands(masked=("states",))),
+        ({"vip": True}, {"vip": "true"}, Demands(masked=("vip",))),
+        ({"vip": True}, {"vip": 1}, Demands(masked=("vip",))),
+        ({"salary": 50000.0}, {"pay": 50000}, Demands(gone=("salary",))),
+        ({"salary": 5000000.0}, {"pay": "5 000 000"}, Demands(gone=("salary",))),
+        ({"mood": "\U0001f600\U0001f43b"}, {"mood": "\U0001f600\U0001f43b"}, Demands(masked=("mood",))),
+        ({"email": "-"}, {"email": "-"}, Demands(masked=("email",))),
     ],
 )
 def test_no_leak_passes_whatever_the_value_is(before: Any, after: Any, demands: Demands) -> None:
@@ -713,7 +729,58 @@ def test_no_leak_passes_whatever_the_value_is(before: Any, after: Any, demands: 
 
 def test_a_mask_that_was_there_before_may_stay() -> None:
     pairs = [Sample({"email": "***", "x": n}, {"email": "***"}) for n in range(6)]
+    assert "no sample has a value" in failures(pairs, Demands(masked=("email",)))[0], "alone they prove nothing"
+    pairs += [Sample({"email": f"user{n}@example.com"}, {"email": "u***"}) for n in range(5)]
     assert failures(pairs, Demands(masked=("email",))) == []
+
+
+def test_the_value_of_another_record_is_no_mask() -> None:
+    pairs = [Sample({"email": f"user{n}@example.com"}, {"email": f"user{(n + 1) % 6}@example.com"}) for n in range(6)]
+    assert "in another sample" in failures(pairs, Demands(masked=("email",)))[0]
+
+
+@pytest.mark.parametrize("value", ["abc", {"who": {"abc": 1}}, ["x", {"abc": None}]])
+def test_a_short_value_is_found_anywhere_also_as_a_key(value: Any) -> None:
+    pairs = [Sample({"code": "abc", "x": n}, {"y": value}) for n in range(6)]
+    assert "still readable" in failures(pairs, Demands(gone=("code",)))[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([{"operation": "default", "spec": {"vip": 1}}], [{"operation": "default", "spec": {"vip": True}}]),
+        (
+            [{"operation": "modify-overwrite-beta", "spec": {"n": "=toUpper(@(1,email))", "email": "***"}}],
+            [{"operation": "modify-overwrite-beta", "spec": {"email": "***", "n": "=toUpper(@(1,email))"}}],
+        ),
+    ],
+)
+def test_code_that_runs_otherwise_is_other_code(before: list[Any], after: list[Any]) -> None:
+    assert Code("record", tuple(before)) != Code("record", tuple(after))
+
+
+def test_a_script_is_the_same_however_it_is_encoded_and_another_language_is_shown() -> None:
+    one = Code("record", (custom(GOOD, "base64"),))
+    assert one == Code("record", (custom(GOOD, "none"),)) == Code("record", (custom(GOOD, "base64", width=60),))
+    assert hash(one) == hash(Code("record", (custom(GOOD, "none"),)))
+    other = Code("record", (custom(GOOD, "none", language="python3"),))
+    assert one != other
+    assert any("language: python3" in line for line in difference(one, other))
+
+
+def custom(source: str, encoding: str, language: str = "python", width: int = 0) -> dict[str, Any]:
+    text = base64.b64encode(source.encode()).decode() if encoding == "base64" else source
+    text = "\n".join(text[i : i + width] for i in range(0, len(text), width)) if width else text
+    return {"operation": "nexla.custom", "spec": {"language": language, "encoding": encoding, "script": text}}
+
+
+def test_a_secret_in_a_script_is_not_shown_in_base64_either(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = script(tmp_path, "API_KEY = 'hunter2secret99'\n" + GOOD)
+    assert manage(sandbox, "create", "--file", file, "--name", "with-a-key").code == 0
+    shown = manage(sandbox, "get", "--name", "with-a-key")
+    assert "transform(input" in shown.out
+    assert "hunter2" not in shown.out
+    assert "odW50ZXIyc2VjcmV0" not in shown.out, "as it stands in the script's base64"
 
 
 def test_one_value_proves_nothing_for_all() -> None:
@@ -852,7 +919,7 @@ def test_another_language_is_shown_and_copied_as_it_is_and_not_run(sandbox: Sand
     body |= {"reusable": True, "code": base64.b64encode(source.encode()).decode()}
     _, stored = sandbox.api("POST", "/attribute_transforms", body)
     words = ["--kind", "attribute", "--id", str(stored["id"])]
-    assert manage(sandbox, "get", *words).data["text"] == source
+    assert manage(sandbox, "get", *words).data["text"] == f"# language: javascript\n{source}"
     done = manage(sandbox, "copy", *words, "--name", "js-2")
     assert done.code == 0, done.err
     twin = sandbox.api("GET", f"/attribute_transforms/{done.data['ids']['transform:js-2']}")[1]

@@ -123,10 +123,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Finish:
-    """Commands that a failure names: ``resume`` goes on, ``remove`` takes away what the change is about."""
+    """Commands that a failure names: ``resume`` goes on, ``remove`` (if there is one) takes away all that was made."""
 
     resume: str
-    remove: str
+    remove: str = ""
 
 
 def plan(run: Run, steps: Sequence[Step]) -> list[Outcome]:

@@ -23,9 +23,10 @@ SCRIPT = "nexla.custom"
 FUNCTIONS = {"record": "transform", "attribute": "transformAttribute"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Code:
-    """Code of a transform.
+    """Code of a transform. Two are equal when they run the same: scripts by their source, operations as JSON in their
+    order, in which Jolt works them off.
 
     Attributes:
         kind: ``record`` or ``attribute``.
@@ -37,6 +38,19 @@ class Code:
     operations: tuple[Any, ...] = ()
     script: str = ""
     language: str = "python"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Code) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> str:
+        return json.dumps([self.kind, self.language, self.script, self.readable()])
+
+    def readable(self) -> list[Any]:
+        """The operations with their scripts as text, not as base64, in which no secret would be seen and redacted."""
+        return [_with_text(op) if op.get("operation") == SCRIPT else op for op in self.operations]
 
     @property
     def api(self) -> Kind:
@@ -72,13 +86,24 @@ class Code:
     def as_text(self) -> str:
         """For people, and for differences: operations as JSON, scripts decoded."""
         if self.kind == "attribute":
-            return self.script
-        scripts = [_source(op.get("spec") or {}) if op.get("operation") == SCRIPT else None for op in self.operations]
-        parts = [
-            json.dumps(op, indent=2, ensure_ascii=False) if script is None else script
-            for op, script in zip(self.operations, scripts, strict=True)
-        ]
-        return "\n".join(parts) + "\n"
+            return _titled(self.language, self.script)
+        return "\n".join(map(_part, self.readable())) + "\n"
+
+
+def _with_text(op: Row) -> Row:
+    spec = op.get("spec") or {}
+    rest = {key: value for key, value in sorted(spec.items()) if key not in ("encoding", "script")}
+    return {**op, "spec": {**rest, "encoding": "none", "script": _source(spec)}}
+
+
+def _part(op: Row) -> str:
+    if op.get("operation") != SCRIPT:
+        return json.dumps(op, indent=2, ensure_ascii=False)
+    return _titled(str(op["spec"].get("language", "python")), op["spec"]["script"])
+
+
+def _titled(language: str, script: str) -> str:
+    return script if language == "python" else f"# language: {language}\n{script}"
 
 
 def script_of(spec: Row) -> str:

@@ -12,7 +12,7 @@ from .journal import Entry
 from .kinds import KINDS, Kind, Row
 from .resources import exists
 from .session import Session
-from .switches import ACTIVE, SwitchStep
+from .switches import ACTIVE, PAUSED, SwitchStep
 from .transform_code import Code, difference, of_row
 from .transform_flags import names_in
 from .transform_proof import Demands
@@ -78,15 +78,25 @@ def change_steps(
     if args.id is not None and args.name not in (None, row.get("name")):
         raise usage(f"transform {row['id']} is named {row.get('name')!r}, not {args.name!r}", "update does not rename")
     step = TransformStep(code, str(row.get("name")), fields, row["id"])
-    if args.kind == "attribute" or of_row(row) == code:
+    if args.kind == "attribute":
         return [step], {"used_by": users}
     demands = demands_of(args)
     if not (demands.gone or demands.masked or demands.kept):
-        return [step], {"used_by": users, "unproven": [user["id"] for user in users]}
-    numbers = [int(user["id"]) for user in users]
-    before: list[Step] = [RehearsalStep(number, code, demands, parent=False) for number in numbers]
-    proofs = [ProofStep(number, str(number), code, demands, args.proof_timeout or PROOF_SECONDS) for number in numbers]
-    return [*before, step, *proofs], {"used_by": users}
+        return [step], {"used_by": users, "unproven": [u["id"] for u in users] if of_row(row) != code else []}
+    if not users:
+        return [step], {"used_by": users, "unused": row["id"]}
+    return _proven_for_users(step, code, users, demands, args), {"used_by": users}
+
+
+def _proven_for_users(
+    step: TransformStep, code: Code, users: list[Row], demands: Demands, args: argparse.Namespace
+) -> list[Step]:
+    """Tried here for each nexset that uses it; those that are ACTIVE are held until the new code is proven."""
+    seconds = args.proof_timeout or PROOF_SECONDS
+    tries: list[Step] = [RehearsalStep(user["id"], code, demands, parent=False, attached=user["id"]) for user in users]
+    holds = [HoldStep(user["id"], str(user["name"]), step) for user in users]
+    proofs = [ProofStep(user["id"], str(user["name"]), code, demands, seconds) for user in users]
+    return [*tries, *holds, step, *proofs, *(ReleaseStep(hold) for hold in holds)]
 
 
 def attach_steps(
@@ -115,7 +125,7 @@ def attach_steps(
     else:
         target, name = f"attach:{base['id']}", str(base.get("name"))
         attach = AttachStep(base["id"], name, key, number)
-        hold = HoldStep(attach)
+        hold = HoldStep(base["id"], name, attach)
         steps += [hold, attach]
         after = [ReleaseStep(hold)]
     steps += [ProofStep(target, name, code, demands, args.proof_timeout or PROOF_SECONDS), *after]
@@ -125,6 +135,8 @@ def attach_steps(
     former = base.get("transform_id") if args.nexset else None
     if isinstance(former, int) and former not in [one["id"] for one in known]:
         facts["former_shared_with"] = [u for u in users_of(session, {"id": former}) if u["id"] != base["id"]]
+    if args.nexset and base.get("status") == PAUSED and not args.activate:
+        facts["rests"] = base["id"]
     bare = not (demands.gone or demands.masked or demands.kept)
     return steps, facts | ({"nothing_demanded": True} if bare else {})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .samples import Sample
 
 SHORTEST_TRACE = 3  # shorter values occur by chance
 NUMBER_LENGTH = 6  # digits
+MASKS = "*#•·…×█■●_-."  # characters of masks; besides these, all punctuation
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def failures(samples: list[Sample], demands: Demands) -> list[str]:
 def _shown(name: str, pairs: list[Sample], least: int) -> tuple[list[list[Any]], str]:
     """The plain values of a field in each sample's input, however deep below it; and why they prove too little."""
     seen = [[leaf for value in _values(sample.input, name) for leaf in _values_below(value)] for sample in pairs]
-    having = sum(bool(values) for values in seen)
+    having = sum(any(not _is_mask(value) for value in values) for values in seen)
     if having == 0:
         return seen, f"{name!r}: no sample has a value, so nothing is proven"
     if having < least:
@@ -77,7 +79,7 @@ def _masked(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
         left = [leaf for value in now for leaf in _values_below(value)]
         if values and not now:
             lost.append(number)
-        elif any(type(a) is type(b) and a == b for a in values for b in left if not _is_mask(a)):
+        elif any(_same(a, b) for a in values for b in left if not _is_mask(a)):
             same.append(number)
     if same:
         yield f"{name!r} has the value of the input in the output of samples {_listed(same)}"
@@ -88,14 +90,19 @@ def _masked(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
 
 def _traces(name: str, pairs: list[Sample], seen: list[list[Any]]) -> Iterator[str]:
     """Samples whose output holds, anywhere, the value that the input had."""
-    found = []
+    found, swapped = [], []
+    everybody = {_plain(v) for values in seen for v in values if len(_plain(v)) >= NUMBER_LENGTH and not _is_mask(v)}
     for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
-        plain = [str(value) for value in values if not isinstance(value, bool) and not _is_mask(value)]
+        plain = [_text(value) for value in values if not isinstance(value, bool) and not _is_mask(value)]
         traces = {trace for text in plain for trace in _forms(text) if len(trace) >= SHORTEST_TRACE}
         leaves = [_plain(leaf) for leaf in _leaves(sample.output)]
         numbers, digits = {_digits(text) for text in plain} - {""}, [_digits(leaf) for leaf in _leaves(sample.output)]
         if any(trace in leaf for trace in traces for leaf in leaves) or any(n in d for n in numbers for d in digits):
             found.append(number)
+        elif everybody.intersection(leaves):
+            swapped.append(number)
+    if swapped:
+        yield f"the value that {name!r} has in another sample is in the output of samples {_listed(swapped)}"
     if found:
         yield f"the value of {name!r} is still readable in the output of samples {_listed(found)}"
 
@@ -108,14 +115,32 @@ def _forms(text: str) -> set[str]:
                                       raw.hex())}  # fmt: skip
 
 
+def _same(before: Any, after: Any) -> bool:
+    """Whether a value can still be read at its own place: in another type or spelling, and a short one as a word."""
+    plain = _plain(before)
+    if plain == _plain(after) or (isinstance(before, int | float) and before == after):
+        return True
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", _text(after)).casefold())
+    return len(plain) < SHORTEST_TRACE and plain in words
+
+
 def _is_mask(value: Any) -> bool:
     """A value that is a mask already, such as ``***``: it may stay as it is."""
-    return isinstance(value, str) and bool(value) and not any(char.isalnum() for char in value)
+    return isinstance(value, str) and bool(value.strip()) and all(_masks(char) for char in value.strip())
+
+
+def _masks(char: str) -> bool:
+    return char in MASKS or unicodedata.category(char)[0] == "P"
+
+
+def _text(value: Any) -> str:
+    """A value as text; 5.0 is 5."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _plain(value: Any) -> str:
     """Text in which case, width, spaces, dashes and invisible characters do not matter."""
-    text = unicodedata.normalize("NFKC", str(value)).casefold()
+    text = unicodedata.normalize("NFKC", _text(value)).casefold()
     return "".join(
         char for char in text if char not in "-\u2010\u2011\u2012\u2013" and unicodedata.category(char)[0] not in "ZC"
     )
@@ -123,7 +148,7 @@ def _plain(value: Any) -> str:
 
 def _digits(value: Any) -> str:
     """The digits of a number such as a card's, however it is written; nothing for what holds only a few."""
-    digits = "".join(char for char in str(value) if char.isdigit())
+    digits = "".join(char for char in _text(value) if char.isdigit())
     return digits if len(digits) >= NUMBER_LENGTH else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .changes import SKIPPED, Found, Run, Step
+from .changes import SKIPPED, UNCHANGED, Found, Run, Step
 from .errors import Exit, OperatorError
 from .flows import Member
 from .journal import Entry
@@ -16,7 +16,7 @@ from .transform_code import Code
 from .transform_proof import Demands, failures
 from .transform_run import Outcome
 from .transform_run import run as run_code
-from .transform_steps import AttachStep
+from .transform_steps import AttachStep, TransformStep
 
 PROOF_SAMPLES = 30
 
@@ -38,7 +38,7 @@ class RehearsalStep(Step):
         self.nexset, self.code, self.demands, self.parent, self.name = nexset, code, demands, parent, str(nexset)
 
     def find(self, run: Run) -> Found:
-        samples = read_samples(run.session, self.nexset, PROOF_SAMPLES, live=True)
+        samples = read_samples(run.session, self.nexset, max(PROOF_SAMPLES, self.demands.least), live=True)
         inputs = [sample.output if self.parent else sample.input for sample in samples]
         if not self.parent:
             inputs = [sample.input for sample in samples if sample.has_input]
@@ -84,17 +84,17 @@ def errors_of(outcomes: list[Outcome]) -> list[str]:
 class HoldStep(SwitchStep):
     """Pause an ACTIVE nexset while its transform is changed and not proven yet: nothing unproven is passed on."""
 
-    def __init__(self, attach: AttachStep) -> None:
-        super().__init__(Member("nexsets", attach.nexset, 0, {"name": attach.name}), PAUSED, phase="hold", once=True)
-        self.attach = attach
+    def __init__(self, nexset: int, name: str, change: AttachStep | TransformStep) -> None:
+        super().__init__(Member("nexsets", nexset, 0, {"name": name}), PAUSED, phase="hold", once=True)
+        self.change = change
 
     def find(self, run: Run) -> Found:
-        if not run.entry(self.key) and self.attach.find(run).action not in ("attach", "detach"):
+        if not run.entry(self.key) and self.change.find(run).action == UNCHANGED:
             return Found(SKIPPED, self.member.id)
         return super().find(run)
 
     def undo(self, run: Run, entry: Entry) -> None:
-        if run.entry(self.attach.key):
+        if run.entry(self.change.key):
             raise OperatorError(Exit.LEFT_BEHIND, "it is left paused, as its former transform could not be put back")
         super().undo(run, entry)
 

@@ -134,10 +134,14 @@ class TransformStep(Step):
                 delete(run.session, self.code.api, number, run.say)
         elif MARK in json.dumps(entry.before):
             raise OperatorError(Exit.LEFT_BEHIND, "the former code holds a secret, which the journal does not keep")
+        elif of_row(get(run.session, self.code.api, entry.id)) not in (self.code, of_row(entry.before)):
+            raise OperatorError(Exit.LEFT_BEHIND, "somebody else has changed the code since, and it was left so")
         else:
             call(run.session, "PUT", item_path(self.code.api, entry.id), body=entry.before, say=run.say)
-            if get(run.session, self.code.api, entry.id).get("code") != entry.before.get("code"):
-                raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former code")
+            now = get(run.session, self.code.api, entry.id)
+            wrong = [key for key, value in entry.before.items() if now.get(key) != value]
+            if wrong:
+                raise OperatorError(Exit.LEFT_BEHIND, f"the server does not show the former {', '.join(wrong)}")
 
 
 class ChildStep(Step):
@@ -167,17 +171,32 @@ class ChildStep(Step):
             resource={"type": "nexsets", "id": row["id"]},
         )
 
-    def _look(self, run: Run) -> Row | None:
+    def _all(self, run: Run) -> list[Row]:
         params = {"name": self.name, "access_role": "collaborator"}
         rows = [row for row in Pages(run.session, NEXSETS, params) if row.get("name") == self.name]
         full = [get(run.session, NEXSETS, row["id"], expand=1) for row in rows]
-        return one_of(NEXSETS, self.name, [row for row in full if _parent_of(row) == self.parent])
+        return [row for row in full if _parent_of(row) == self.parent]
+
+    def _look(self, run: Run) -> Row | None:
+        return one_of(NEXSETS, self.name, self._all(run))
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         body = {"name": self.name, "parent_data_set_id": self.parent, "has_custom_transform": True,
                 "transform_id": self.wanted(run)}  # fmt: skip
-        row, _ = create(run.session, NEXSETS.path, body, lambda: self._look(run), run.say)
-        return int(row["id"]), True
+        row, adopted = create(run.session, NEXSETS.path, body, lambda: self._look(run), run.say)
+        if adopted and (row.get("owner") or {}).get("id") != run.session.user_id:
+            return int(row["id"]), False  # somebody else made it meanwhile, so it is not ours to undo
+        return self._only(run, int(row["id"]))
+
+    def _only(self, run: Run, number: int) -> tuple[int, bool]:
+        """Of two that two runs made at once, the younger goes."""
+        same = [row for row in self._all(run) if row.get("transform_id") == self.wanted(run)]
+        oldest = min((int(row["id"]) for row in same), default=number)
+        if oldest >= number:
+            return number, True
+        delete(run.session, NEXSETS, number, run.say)
+        run.warnings.append(f"another run made {self.name!r} (id {oldest}) at the same time: that one is used")
+        return oldest, False
 
     def undo(self, run: Run, entry: Entry) -> None:
         row = {"id": entry.id} if entry.id else self._look(run)

@@ -78,7 +78,9 @@ def _left_behind(
 ) -> OperatorError:
     data = {"outcome": "left_behind", "cause": error.as_dict(), "left_behind": left, "warnings": run.warnings}
     names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
-    wayout = f"remove it all with: {finish.remove}" if made_all else "restore what data.left_behind lists"
+    wayout = (
+        f"remove it all with: {finish.remove}" if made_all and finish.remove else "restore what data.left_behind lists"
+    )
     text = f"{error.message}; not everything could be undone: {names}"
     return _after_undo(error, Exit.LEFT_BEHIND, text, f"{wayout}; or go on with: {finish.resume}", data)
 
