@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 COMMAND = "audit_access"
 FORMATS = ("markdown",)
-OWNED = ("sources", "nexsets", "destinations", "credentials", "projects", "code_containers", "flows")
+OWNED = ("sources", "nexsets", "destinations", "credentials", "projects", "code_containers", "teams", "flows")
 COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "role", "via", "expires_at")
 CHANGE_COLUMNS = ("time", "who", "impersonator", "type", "id", "event", "accessor", "before", "after")
 FINDING_COLUMNS = ("finding", "type", "id", "name", "accessor", "text")
@@ -82,6 +82,8 @@ def audit_access(args: argparse.Namespace, context: cli.Context) -> Result:
     readable = [seen for seen in found if not seen.problem]
     if args.expand_teams or args.accessor or args.findings or args.report:
         data["unread"] += access_audit.read_teams(session, people, readable)
+    if people.problem:
+        data["unread"].append({"type": "orgs", "id": people.org, "problem": people.problem})
     moment = str(iso(int(now * 1000)))
     data["access"] = _access(args, context, readable, people, moment)
     if args.findings or args.report:
@@ -94,7 +96,7 @@ def audit_access(args: argparse.Namespace, context: cli.Context) -> Result:
             for row in access_audit.against(seen, rules.get(seen.target.key, {}), people, moment)
         ]
     unknown = _changes(args, context, data, targets, since, until) if args.changes else 0
-    return _result(args, context, data, len(targets), unknown, moment)
+    return _result(args, context, data, len(targets), unknown, moment, domain=people.domain)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -112,8 +114,8 @@ def _check(args: argparse.Namespace) -> None:
     now = time.time()
     if args.changes and to_ms(args.since or "30d", now) >= (to_ms(args.until, now) if args.until else now * 1000):
         raise usage("--since is not before --until (now, if it is not given)")
-    if args.accessor is not None and "@" not in args.accessor:
-        raise usage("--accessor is the email of a user")
+    if args.accessor is not None and "@" not in args.accessor and not args.accessor.isdecimal():
+        raise usage("--accessor is the email of a user, or a user's id")
     if args.report:
         checked_file(args.report, "--report")
 
@@ -124,12 +126,12 @@ def _targets(args: argparse.Namespace, context: cli.Context, wanted: list[Declar
     from helpers.access_flags import SELECTORS
     from helpers.access_targets import find_targets, of_row
     from helpers.kinds import KINDS
-    from helpers.resources import Pages
+    from helpers.resources import Pages, whole
 
     found = {each.target.key: each.target for each in wanted}
     if args.all:
         for name in OWNED:
-            for row in Pages(session, KINDS[name], workers=args.workers):
+            for row in whole(Pages(session, KINDS[name], workers=args.workers), name):
                 found.setdefault((name, int(row["id"])), of_row(KINDS[name], row))
     elif any(getattr(args, name) for name in SELECTORS):
         for target in find_targets(session, args):
@@ -156,10 +158,12 @@ def _person(email: str, context: cli.Context, found: list[Seen]) -> Rule:
     """A user, who may have left the org and still have rules."""
     from helpers.accessors import find_accessor
 
+    if email.isdecimal():
+        return find_accessor(context.session, "USER", "id", int(email))
     try:
         return find_accessor(context.session, "USER", "email", email)
     except OperatorError as error:
-        if error.code is not Exit.NOT_FOUND:
+        if error.code is not Exit.NOT_FOUND or (error.resource or {}).get("candidates"):
             raise
         for seen in found:
             for rule in seen.rules.values():
@@ -195,13 +199,24 @@ def _changes(
 
 
 def _result(
-    args: argparse.Namespace, context: cli.Context, data: dict[str, Any], total: int, unknown: int, at: str
+    args: argparse.Namespace,
+    context: cli.Context,
+    data: dict[str, Any],
+    total: int,
+    unknown: int,
+    at: str,
+    *,
+    domain: str,
 ) -> Result:
     from helpers.access_report import page, text
 
     warnings = [f"{row['type']} {row['id']}: {row['problem']}" for row in data["unread"][:5]]
     if args.changes and any(row["type"] == "flows" for row in data["access"]):
         warnings.append("the API keeps no audit log of flows: changes of a flow's own rules are not among the changes")
+    if args.accessor and args.all:
+        warnings.append("--all is what you own: what this person has from others, and owns, was not looked at")
+    if args.findings and not domain:
+        warnings.append("the org has no email domain, so that outside-domain was not checked")
     if unknown:
         warnings.append(f"{unknown} entries of the audit log could not be read")
     meta: dict[str, Any] = {"resources": total, "unread": len(data["unread"]), "unknown_entries": unknown}
@@ -217,7 +232,7 @@ def _result(
     found = data.get("differences") or data.get("findings")
     code = Exit.FINDINGS if found else Exit.PARTIAL if data["unread"] or unknown else Exit.OK
     table, columns = _table(args)
-    return Result(data, meta, warnings, code, columns, table, text(data, host, at))
+    return Result(data, meta, warnings, code, columns, table, text(data, warnings, host, at))
 
 
 def _table(args: argparse.Namespace) -> tuple[str, Sequence[str]]:

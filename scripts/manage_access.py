@@ -113,14 +113,17 @@ def _looked(args: argparse.Namespace, run: Run) -> tuple[list[AccessStep], list[
     look_at_all(run.session, steps, args.workers)
     run.warnings += unmatched(args, run.session, steps)
     exact = args.operation == "replace" or args.prune
-    reasons = reasons_for_yes(steps, caller, now_of(run.session), exact=exact)
-    plans = [(step.target.title, difference(now := step.look(run.session), step.wish(now))) for step in steps]
+    reasons = reasons_for_yes(run, steps, caller, now_of(run.session), exact=exact)
+    plans = [(step.target.title, difference(now := step.look(run.session), step.wanted(run, now))) for step in steps]
     if args.operation == "replace" and any(changes for _, changes in plans):
         reasons.insert(0, "replaces everything that is there")
     if reasons and not (args.yes or args.dry_run):
         error = usage("; ".join(reasons), "look at data.changes or with --dry-run, then add --yes; nothing was changed")
         error.data = {"changes": {title: changes for title, changes in plans if changes}}
         raise error
+    if not args.yes:
+        for step in steps:
+            step.objections = lambda step: reasons_for_yes(run, [step], caller, now_of(run.session), exact=exact)
     return steps, reasons
 
 
@@ -200,7 +203,9 @@ def _open_journal(args: argparse.Namespace, session: Session) -> Journal:
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
     subject = f"{args.operation} {args.accessor_type or ''} {digest}"
     host = session.settings.host
-    return open_journal(COMMAND, host, subject, path=args.journal, resume=args.resume, config=_content(args))
+    return open_journal(
+        COMMAND, host, subject, path=args.journal, resume=args.resume, config=_content(args), pinned=True
+    )
 
 
 def _content(args: argparse.Namespace) -> str:

@@ -32,7 +32,10 @@ def test_owner_rules_and_ended_rules_of_each_resource(sandbox: Sandbox) -> None:
     assert seen(done) == {
         ("sources", 123, ANA, "owner"), ("sources", 123, "Data Engineering", "operator"), ("sources", 123, BOB, None),
         ("nexsets", 123, ANA, "owner"), ("destinations", 123, ANA, "owner"), ("flows", 1230, ANA, "owner"),
+        ("flows", 1230, "Data Engineering", "operator"), ("flows", 1230, BOB, None),  # by the source's rules
     }  # fmt: skip
+    by_source = {row["via"] for row in done.data["access"] if row["type"] == "flows" and row["role"] == "operator"}
+    assert by_source == {"rule on source 123: operator"}
 
 
 def test_teams_expand_to_persons_with_the_strongest_role(sandbox: Sandbox) -> None:
@@ -87,10 +90,10 @@ def test_changes_say_who_when_what_and_for_whom(sandbox: Sandbox) -> None:
     done = audit(sandbox, *words[:4], "--changes")
     assert done.code == 0, done.err
     assert [(row["event"], row["before"], row["after"]) for row in done.data["changes"]] == [
-        ("destroy", ["operator"], None),
-        ("destroy", ["collaborator"], None),
-        ("create", None, ["operator"]),
-        ("create", None, ["collaborator"]),
+        ("destroy", "operator", None),
+        ("destroy", "collaborator", None),
+        ("create", None, "operator"),
+        ("create", None, "collaborator"),
     ]
     assert {(row["who"], row["accessor"], row["impersonator"]) for row in done.data["changes"]} == {
         (ANA, "Team 42", None)
@@ -171,6 +174,7 @@ def test_the_named_findings(sandbox: Sandbox) -> None:
     plant(sandbox, "sources", 123, entry("ORG", 1, "collaborator"), entry("TEAM", 7, "operator"),
           entry("USER", bob, "operator", access_role_expires_at="2020-01-01T00:00:00Z"))  # fmt: skip
     plant(sandbox, "nexsets", 123, entry("USER", guest["id"], "collaborator"), entry("TEAM", 7, "operator"))
+    plant(sandbox, "destinations", 123, entry("TEAM", 42, "collaborator"))
     sandbox.control("POST", "edit", {"kind": "users", "id": bob, "set": {"deactivated": True}})
     done = audit(sandbox, "--pipeline-of", "sources:123", "--findings")
     assert done.code == 10
@@ -179,7 +183,8 @@ def test_the_named_findings(sandbox: Sandbox) -> None:
         ("org-wide", "sources", "ORG"), ("ex-member", "sources", "TEAM"), ("ex-member", "nexsets", "TEAM"),
         ("expired", "sources", "USER"),
         ("no-owner-in-team", "sources", ""), ("no-owner-in-team", "nexsets", ""),
-        ("outside-domain", "nexsets", "USER"), ("child-without-parent", "nexsets", "USER"),
+        ("outside-domain", "nexsets", "USER"), ("child-without-parent", "destinations", "TEAM"),
+        ("ex-member", "destinations", "TEAM"),
     }  # fmt: skip
     public = audit(sandbox, "--resource-type", "code_containers", "--resource-ids", "123,456", "--findings")
     assert [(row["finding"], row["id"]) for row in public.data["findings"]] == [("public", 456)]
@@ -209,7 +214,16 @@ def test_the_difference_to_what_is_declared(sandbox: Sandbox, tmp_path: Path) ->
 def test_everything_that_one_owns(sandbox: Sandbox) -> None:
     done = audit(sandbox, "--all")
     kinds = {row["type"] for row in done.data["access"]}
-    assert kinds == {"sources", "nexsets", "destinations", "credentials", "projects", "code_containers"}
+    assert kinds == {
+        "sources",
+        "nexsets",
+        "destinations",
+        "credentials",
+        "projects",
+        "code_containers",
+        "teams",
+        "flows",
+    }
     assert {row["accessor"] for row in done.data["access"]} == {ANA}
     plant(sandbox, "flows", 1230, entry("TEAM", 7, "operator"))
     assert ("flows", 1230, CHLOE, "operator") in seen(audit(sandbox, "--all", "--accessor", CHLOE))
@@ -228,11 +242,12 @@ def test_the_reports(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "<script>alert" not in html and "&lt;script&gt;alert" in html
     assert "org-wide" in html  # findings stand in the report, asked for or not
     assert not re.search(r'(src|href)="https?:', html)
-    assert done.out.startswith("### Nexla access: 5 entries")
+    assert done.out.startswith("### Nexla access: 6 entries")
+    assert "#### Warnings" not in done.out
     assert "[x](y)" not in done.out
     rows = audit(sandbox, "--pipeline-of", "sources:123", "--format", "csv").out.splitlines()
     assert rows[0] == "type,id,name,accessor_type,accessor_id,accessor,role,via,expires_at"
-    assert len(rows) == 6
+    assert len(rows) == 7
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from .access_flags import TYPES
 from .access_rules import Rule, Rules, Who, in_force, of, rank, read_rules, same, strongest, text_of
-from .access_targets import Target, of_row
+from .access_targets import Target, of_row, origin_of
 from .accessors import org_members, team_members
 from .errors import Exit, OperatorError
-from .kinds import Row
+from .kinds import KINDS, Row
 from .resources import get
 from .session import Session
 from .transport import call
@@ -34,20 +34,24 @@ FATAL = (Exit.CONFIG, Exit.THROTTLED, Exit.TIMEOUT, Exit.INTERRUPTED)
 
 @dataclass
 class Seen:
-    """One resource with what could be read of it; ``problem`` says why its rules could not."""
+    """One resource with what could be read of it; ``problem`` says why its rules could not. ``inherited`` are the rules
+    of a flow's source."""
 
     target: Target
     rules: Rules = field(default_factory=dict)
+    inherited: Rules = field(default_factory=dict)
     problem: str = ""
 
 
 @dataclass
 class People:
-    """The caller's org: its members by user id, its domain, and the members of teams as far as asked for."""
+    """The caller's org: its members by user id, its domain, and the members of teams as far as asked for. ``problem``
+    says why it is not known who is a member."""
 
     org: int | None
     domain: str
     members: dict[int, Row]
+    problem: str = ""
     teams: dict[int, list[Row]] = field(default_factory=dict)
 
     def email(self, number: int) -> str:
@@ -68,7 +72,12 @@ def look(session: Session, targets: list[Target], workers: int, *, whole: bool) 
                 if row.get("id") != target.id:
                     raise OperatorError(Exit.UPSTREAM, "the answer is not this resource")
                 target = of_row(target.kind, row)._replace(above=target.above, name=target.name or row.get("name"))
-            return Seen(target, read_rules(session, target.kind, target.id))
+            if target.kind.name != "flows":
+                return Seen(target, read_rules(session, target.kind, target.id))
+            if target.above is None:
+                target = origin_of(session, target)
+            source = read_rules(session, KINDS["sources"], target.above[1]) if target.above else {}
+            return Seen(target, read_rules(session, target.kind, target.id), source)
         except OperatorError as error:
             if error.code in FATAL or error.http_status == 401:
                 raise
@@ -80,8 +89,17 @@ def look(session: Session, targets: list[Target], workers: int, *, whole: bool) 
 
 def read_people(session: Session) -> People:
     org = call(session, "GET", "/users/current").data.get("org") or {}
-    members = {row["id"]: row for row in org_members(session) if isinstance(row.get("id"), int)}
-    return People(org.get("id"), str(org.get("email_domain") or "").casefold(), members)
+    people = People(org.get("id"), str(org.get("email_domain") or "").casefold(), {})
+    try:
+        people.members = {row["id"]: row for row in org_members(session)}
+    except OperatorError as error:
+        if error.code in FATAL or error.http_status == 401:
+            raise
+        people.problem = f"its members: {error.message}"
+    else:
+        if session.user_id is not None and session.user_id not in people.members:
+            people.problem = "its members: you are not among them, so the list is not whole"
+    return people
 
 
 def read_teams(session: Session, people: People, found: Iterable[Seen]) -> list[Row]:
@@ -101,10 +119,16 @@ def rows_of(seen: Seen, people: People, now: str) -> Iterator[Row]:
     """One row for the owner, and one for each accessor; ``role`` is None when all it had has ended."""
     if seen.target.owner is not None:
         yield _row(seen, ("USER", seen.target.owner), people.email(seen.target.owner), "owner", "owner")
-    live = in_force(seen.rules, now)
-    for who in sorted({rule.who for rule in seen.rules.values()}, key=lambda who: (TYPES.index(who[0]), who[1])):
-        rules = of(seen.rules, who)
-        row = _row(seen, who, rules[0].label, strongest(of(live, who)), f"rule: {text_of(rules)}")
+    source = f"{seen.target.above[0].removesuffix('s')} {seen.target.above[1]}" if seen.target.above else ""
+    for all_rules, word in ((seen.rules, "rule"), (seen.inherited, f"rule on {source}")):
+        yield from _accessors_of(seen, all_rules, word, now)
+
+
+def _accessors_of(seen: Seen, all_rules: Rules, word: str, now: str) -> Iterator[Row]:
+    live = in_force(all_rules, now)
+    for who in sorted({rule.who for rule in all_rules.values()}, key=lambda who: (TYPES.index(who[0]), who[1])):
+        rules = of(all_rules, who)
+        row = _row(seen, who, rules[0].label, strongest(of(live, who)), f"{word}: {text_of(rules)}")
         yield row | {"expires_at": max((rule.until for rule in rules), key=lambda end: (end is None, end or ""))}
 
 
@@ -119,12 +143,13 @@ def _ways(seen: Seen, people: People, now: str) -> dict[Who, list[tuple[str, str
     ways: dict[Who, list[tuple[str, str, str]]] = {}
     if seen.target.owner is not None:
         ways["USER", seen.target.owner] = [("owner", "owner", people.email(seen.target.owner))]
-    for rule in in_force(seen.rules, now).values():
+    mine = [(rule, "") for rule in in_force(seen.rules, now).values()]
+    for rule, by in [*mine, *((rule, " on its source") for rule in in_force(seen.inherited, now).values())]:
         if rule.type != "TEAM":
-            ways.setdefault(rule.who, []).append((rule.role, "rule", rule.label))
+            ways.setdefault(rule.who, []).append((rule.role, f"rule{by}", rule.label))
         for member in people.teams.get(rule.id, []) if rule.type == "TEAM" else ():
             if isinstance(member.get("id"), int):
-                way = (rule.role, f"team {rule.label or rule.id}", str(member.get("email")))
+                way = (rule.role, f"team {rule.label or rule.id}{by}", str(member.get("email")))
                 ways.setdefault(("USER", member["id"]), []).append(way)
     for number, member in people.members.items():
         if member.get("is_admin?"):
@@ -153,13 +178,13 @@ def of_person(seen: Seen, people: People, user: Rule, now: str) -> Row | None:
 
 def findings(found: list[Seen], people: People, now: str) -> list[Row]:
     """What the named rules see, in the order of ``FINDINGS``."""
-    live = {seen.target.key: in_force(seen.rules, now) for seen in found}
-    hits = [hit for seen in found for hit in _hits(seen, live, people, now)]
+    by_key = {seen.target.key: seen for seen in found}
+    hits = [hit for seen in found for hit in _hits(seen, by_key, people, now)]
     return sorted(hits, key=lambda row: list(FINDINGS).index(row["finding"]))
 
 
-def _hits(seen: Seen, live: dict[tuple[str, int], Rules], people: People, now: str) -> Iterator[Row]:
-    target, mine = seen.target, live[seen.target.key]
+def _hits(seen: Seen, by_key: dict[tuple[str, int], Seen], people: People, now: str) -> Iterator[Row]:
+    target, mine = seen.target, in_force(seen.rules, now)
 
     def hit(name: str, title: str | None, text: str = "") -> Row:
         row = {"finding": name, "type": target.kind.name, "id": target.id, "name": target.name}
@@ -170,19 +195,23 @@ def _hits(seen: Seen, live: dict[tuple[str, int], Rules], people: People, now: s
     for rule in seen.rules.values():
         if rule.is_over(now):
             yield hit("expired", rule.title, f"its {rule.role} ended at {rule.until}")
-    above = live.get(target.above) if target.above else None
+    above = by_key.get(target.above) if target.above and target.kind.name != "flows" else None
+    reached = (
+        _ways(above, people, now).keys() | {rule.who for rule in in_force(above.rules, now).values()} if above else ()
+    )
     for who in dict.fromkeys(rule.who for rule in mine.values()):
         rule = of(mine, who)[0]
         if rule.type == "ORG":
             yield hit("org-wide", rule.title)
-        if above is not None and not of(above, who):
+        if above is not None and who not in reached and not (who[0] == "USER" and ("ORG", people.org) in reached):
             yield hit("child-without-parent", rule.title)
         for title, number, email in _persons(rule, people):
             yield from (hit(name, title) for name in _person_hits(number, email, people))
     if target.owner is not None and "ex-member" in _person_hits(target.owner, "", people):
         yield hit("ex-member", f"USER {target.owner}", "the owner is no active member of the org")
-    teams = [people.teams[rule.id] for rule in mine.values() if rule.type == "TEAM" and rule.id in people.teams]
-    if teams and target.owner is not None and all(target.owner != m.get("id") for team in teams for m in team):
+    teams = {rule.id for rule in mine.values() if rule.type == "TEAM"}
+    owners = {member.get("id") for number in teams for member in people.teams.get(number, [])}
+    if teams and teams <= people.teams.keys() and target.owner is not None and target.owner not in owners:
         yield hit("no-owner-in-team", None)
 
 
@@ -198,6 +227,8 @@ def _person_hits(number: int, email: str, people: People) -> list[str]:
     domain = email.casefold().rpartition("@")[2]
     found = ["outside-domain"] if people.domain and domain and domain != people.domain else []
     member = people.members.get(number)
+    if people.problem:
+        return found
     if member is None or member.get("org_membership_status") == "DEACTIVATED":
         found.append("ex-member")
     return found

@@ -182,8 +182,11 @@ def declared(session: Session, config: dict[str, Any], *, lenient: bool = False)
         for target in _targets(session, entry):
             known = found.setdefault(target.key, Declared(target, {}))
             for rule in rules:
-                other = next((known.rules[key] for key in known.rules if key[:2] == rule.who), rule)
-                if (other.role, other.until) != (rule.role, rule.until) and SHARER not in (other.role, rule.role):
+                alike = [
+                    r for r in known.rules.values() if r.who == rule.who and (r.role == SHARER) == (rule.role == SHARER)
+                ]
+                other = next((r for r in alike if (r.role, r.until) != (rule.role, rule.until)), None)
+                if other is not None:
                     raise usage(f"the file gives {rule.title} both {other.as_text()} and {rule.as_text()} "
                                 f"on {target.title}")  # fmt: skip
                 known.rules[rule.key] = rule

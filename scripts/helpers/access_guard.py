@@ -5,6 +5,7 @@ from __future__ import annotations
 from .access_rules import STRONG, Rule, Rules, in_force, lasts_longer, of, rank, same, strongest, touched
 from .access_steps import AccessStep
 from .access_targets import Target
+from .changes import Run
 from .kinds import KINDS
 from .resources import exists, get
 from .session import Session
@@ -34,7 +35,7 @@ class Caller:
         if target.key not in self._owned:
             owner = target.owner
             if owner is None and target.kind.name != "flows":
-                owner = (exists(self.session, target.kind, target.id) or {}).get("owner", {}).get("id")
+                owner = ((exists(self.session, target.kind, target.id) or {}).get("owner") or {}).get("id")
             self._owned[target.key] = owner is not None and owner == self.session.user_id
         return self._owned[target.key]
 
@@ -49,12 +50,12 @@ class Caller:
         return self._teams[number]
 
 
-def reasons_for_yes(steps: list[AccessStep], caller: Caller, now: str, *, exact: bool) -> list[str]:
+def reasons_for_yes(run: Run, steps: list[AccessStep], caller: Caller, now: str, *, exact: bool) -> list[str]:
     """One line for each reason, with the resources that it is about. The steps' rules have been read."""
     found: dict[str, list[str]] = {}
     for step in steps:
         before = step.seen or {}
-        after = step.wish(before)
+        after = step.wanted(run, before)
         for reason in _reasons(before, after, caller, now, exact=exact):
             titles = found.setdefault(reason, [])
             if step.target.title not in titles:

@@ -46,7 +46,7 @@ def read_log(session: Session, target: Target, since: int, until: int) -> Log:
             unknown += 1
         elif since <= moment <= until and is_access(entry):
             rows.append(_row(target, entry, moment))
-    unknown += pages.odd
+    unknown += pages.odd + max(0, (pages.total or 0) - pages.received)
     return Log(rows, unknown)
 
 
@@ -94,11 +94,14 @@ def _who(user: Any) -> Any:
 
 def _roles(changes: Any) -> tuple[Any, Any]:
     """What the log holds as the role before and after; None where it holds nothing."""
-    for key in ROLE_KEYS:
-        pair = changes.get(key) if isinstance(changes, dict) else None
-        if isinstance(pair, list) and len(pair) == 2:
-            return pair[0], pair[1]
-    return None, None
+    held = [changes.get(key) for key in ROLE_KEYS] if isinstance(changes, dict) else []
+    pairs = [(_text(pair[0]), _text(pair[1])) for pair in held if isinstance(pair, list) and len(pair) == 2]
+    different = [pair for pair in pairs if pair[0] != pair[1]]
+    return next(iter(different or pairs), (None, None))
+
+
+def _text(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def newest_first(logs: list[Log]) -> Iterator[Row]:

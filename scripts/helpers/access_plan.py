@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import access_file, access_wishes
-from .access_flags import access_kind, named, pipeline
+from .access_flags import SHARER, access_kind, named, pipeline
 from .access_guard import Caller
 from .access_rules import Rule, in_force, read_rules
 from .access_steps import AccessStep
@@ -57,7 +57,7 @@ def _declared(args: argparse.Namespace, session: Session, say: Say) -> list[tupl
 
 def _wished(args: argparse.Namespace, session: Session, say: Say) -> list[tuple[Target, Wish]]:
     wish, targets = _wish(args, session, say), find_targets(session, args)
-    if args.role == "sharer":
+    if args.role == SHARER:
         targets = [target for target in targets if target.kind.name != "flows"] if args.pipeline_of else targets
         wrong = [target.title for target in targets if target.kind.name != "nexsets"]
         if wrong:
@@ -72,6 +72,7 @@ def _wish(args: argparse.Namespace, session: Session, say: Say) -> Wish:
         rules = in_force(read_rules(session, access_kind(kind.name), number), now_of(session))
         if not rules:
             raise usage(f"{kind.singular} {number} has no access rule to copy", "nothing was changed")
+        args.role = SHARER if any(rule.role == SHARER for rule in rules.values()) else None
         return access_wishes.declare(rules, now_of(session), say)
     if args.operation == "revoke":
         return access_wishes.revoke(_matcher(*named(args)), args.role)
@@ -107,17 +108,38 @@ def unmatched(args: argparse.Namespace, session: Session, steps: list[AccessStep
         return []
     kind, way, value = named(args)
     matches = _matcher(kind, way, value)
-    who = {rule.who for step in steps for rule in (step.seen or {}).values() if matches(rule)}
+    everybody = [rule for step in steps for rule in (step.seen or {}).values()]
+    if way != "id" and any(rule.type == kind and not rule.label for rule in everybody):  # whose name is not told
+        number = find_accessor(session, kind, way, value).id
+        matches, by_label = (lambda rule: by_label(rule) or rule.who == (kind, number)), matches
+        for step in steps:
+            step.wish = access_wishes.revoke(matches, args.role)
+    who = {rule.who for rule in everybody if matches(rule)}
     if len(who) > 1:
         ids = ", ".join(str(number) for _, number in sorted(who))
         text = f"several have the {way} {value!r}: ids {ids}"
         raise OperatorError(Exit.NOT_FOUND, text, hint="give --accessor-id; nothing was changed")
     if who:
-        return []
+        return [*_only_other_roles(args, everybody, matches), *_other_ways(kind, args.role, everybody)]
     if way != "id":
         find_accessor(session, kind, way, value)
     return [f"{kind} {value} has no rule on any of the {len(steps)} resources; teams, orgs and ownership may still "
             "give access: see audit_access.py --accessor"]  # fmt: skip
+
+
+def _only_other_roles(args: argparse.Namespace, rules: list[Rule], matches: Callable[[Rule], bool]) -> list[str]:
+    """A role that nobody of the name has is likely to be the wrong one."""
+    roles = sorted({rule.role for rule in rules if matches(rule)})
+    return [] if args.role in (None, *roles) else [f"nobody has the role {args.role} to lose, but {', '.join(roles)}"]
+
+
+def _other_ways(kind: str, role: str | None, rules: list[Rule]) -> list[str]:
+    """A person who loses their own rules may keep the access of a team or org."""
+    others = sorted({rule.title for rule in rules if rule.type != "USER"})
+    if kind != "USER" or role is not None or not others:
+        return []
+    return [f"{', '.join(others[:5])} also have access here, by which this person may keep theirs: see audit_access.py "
+            "--accessor"]  # fmt: skip
 
 
 def now_of(session: Session) -> str:

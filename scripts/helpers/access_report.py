@@ -8,6 +8,8 @@ from . import html_page, markdown
 from .html_page import Cell, Line
 from .kinds import Row
 
+EMPTY = {"type": "", "id": "", "name": None, "accessor_type": "", "accessor_id": "", "accessor": None, "role": None,
+         "via": None, "expires_at": None}  # fmt: skip
 COLUMNS = ["Type", "Id", "Name", "Accessor", "Who", "Role", "Via", "Until", "Findings"]
 
 
@@ -17,7 +19,8 @@ def _notes(data: Row) -> dict[tuple[str, int, Any], list[str]]:
     for row in data.get("findings", []):
         found.setdefault((row["type"], row["id"], row["accessor"]), []).append(row["finding"])
     for row in data.get("differences", []):
-        found.setdefault((row["type"], row["id"], row["accessor"]), []).append(row["difference"])
+        text = f"{row['difference']}: expected {row['expected'] or 'nothing'}, has {row['actual'] or 'nothing'}"
+        found.setdefault((row["type"], row["id"], row["accessor"]), []).append(text)
     return found
 
 
@@ -33,9 +36,16 @@ def page(data: Row, host: str, at: str) -> str:
         title = f"{row['accessor_type']} {row['accessor_id']}" + (f" {row['accessor']}" if row["accessor"] else "")
         own = notes.pop((row["type"], row["id"], title), []) + notes.pop((row["type"], row["id"], None), [])
         lines.append(_line(row, own, f"row-{number}"))
+    names = {(row["type"], row["id"]): row["name"] for row in rows}
     for number, ((kind, resource, title), texts) in enumerate(notes.items()):  # e.g. what is missing has no row
-        empty = {"type": kind, "id": resource, "name": None, "accessor_type": "", "accessor": title, "role": None}
-        lines.append(_line({**empty, "accessor_id": "", "via": None, "expires_at": None}, texts, f"note-{number}"))
+        row = {**EMPTY, "type": kind, "id": resource, "name": names.get((kind, resource)), "accessor": title}
+        lines.append(_line(row, texts, f"note-{number}"))
+    for number, row in enumerate(data["unread"]):
+        lines.append(_line({**EMPTY, **row, "role": "unread"}, [f"not read: {row['problem']}"], f"unread-{number}"))
+    for number, row in enumerate(data.get("changes", [])):
+        by = f"{row['who']} for {row['impersonator']}" if row["impersonator"] else row["who"]
+        via = f"{row['event']} by {by} at {row['time']}: {row['before'] or 'nothing'} to {row['after'] or 'nothing'}"
+        lines.append(_line({**EMPTY, **row, "role": "change", "via": via}, [], f"change-{number}"))
     return html_page.render("Nexla access", f"{host}, {at}", tiles, COLUMNS, lines, "Role")
 
 
@@ -49,7 +59,7 @@ def _line(row: Row, notes: list[str], anchor: str) -> Line:
     return Line(cells, anchor, row["role"] or "none")
 
 
-def text(data: Row, host: str, at: str) -> str:
+def text(data: Row, warnings: list[str], host: str, at: str) -> str:
     """The report for a chat or a pull request."""
     lines = [f"### Nexla access: {len(data['access'])} entries", "", f"{host}, {at}", ""]
     columns = ("Resource", "Name", "Accessor", "Role", "Via", "Until")
@@ -65,7 +75,10 @@ def text(data: Row, host: str, at: str) -> str:
         ("changes", ("time", "who", "impersonator", "type", "id", "event", "accessor", "before", "after")),
         ("unread", ("type", "id", "problem")),
     ):
+        if name in data and (data[name] or name != "unread"):
+            lines += ["", f"#### {name.title()}" + ("" if data[name] else ": none"), ""]
         if data.get(name):
-            lines += ["", f"#### {name.title()}", ""]
             lines += markdown.table(keys, [[row[key] for key in keys] for row in data[name]])
+    if warnings:
+        lines += ["", "#### Warnings", "", *(f"- {markdown.cell(warning)}" for warning in warnings)]
     return "\n".join(lines) + "\n"

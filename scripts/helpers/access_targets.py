@@ -10,7 +10,7 @@ from .access_flags import access_kind, parts, pipeline
 from .errors import Exit, OperatorError
 from .flows import Flow, flow_from, read_flow
 from .kinds import KINDS, Kind, Row, item_path, kind_of
-from .resources import Pages, by_name, one_of
+from .resources import Pages, by_name, one_of, whole
 from .session import Session
 from .transport import call
 
@@ -18,7 +18,8 @@ FLOW_KINDS = ("sources", "nexsets", "destinations")
 
 
 class Target(NamedTuple):
-    """One resource. ``name``, ``owner`` (a user's id) and ``above`` (its parent's key) are None where not known."""
+    """One resource. ``name``, ``owner`` (a user's id) and ``above`` (the key of its parent; a flow's is its source) are
+    None where not known."""
 
     kind: Kind
     id: int
@@ -63,11 +64,8 @@ def _selected(session: Session, args: argparse.Namespace) -> Iterator[Target]:
         names = [kind_of(args.resource_type).name] if args.resource_type else FLOW_KINDS
         for name in names:
             params = {"access_role": "collaborator", **({"tags": args.tag} if "tags" in KINDS[name].filters else {})}
-            yield from (
-                of_row(KINDS[name], row)
-                for row in Pages(session, KINDS[name], params)
-                if args.tag in (row.get("tags") or [])
-            )
+            rows = whole(Pages(session, KINDS[name], params), name)
+            yield from (of_row(KINDS[name], row) for row in rows if args.tag in (row.get("tags") or []))
 
 
 def origin_of(session: Session, target: Target) -> Target:
@@ -77,7 +75,12 @@ def origin_of(session: Session, target: Target) -> Target:
     flow = read_flow(session, target.kind, target.id)
     if flow is None:
         raise OperatorError(Exit.NOT_FOUND, f"there is no flow {target.id}", hint="nothing was changed")
-    return target._replace(id=flow.origin.node_id, name=flow.origin.name)
+    return _of_origin(flow)
+
+
+def _of_origin(flow: Flow) -> Target:
+    source = of_row(KINDS["sources"], {**flow.origin.row, "id": flow.origin.id})
+    return Target(KINDS["flows"], flow.origin.node_id, flow.origin.name, source.owner, source.key)
 
 
 def of_row(kind: Kind, row: Row) -> Target:
@@ -104,8 +107,9 @@ def of_pipeline(session: Session, kind: Kind, number: int, *, credentials: bool)
 
 def of_project(session: Session, number: int, *, credentials: bool) -> Iterator[Target]:
     """Everything in the flows of a project; the lists' own ``project_id`` is ignored by the server."""
-    body: Row = call(session, "GET", item_path(KINDS["projects"], number, "flows")).data
-    if not isinstance(body.get("flows"), list):
+    answer = call(session, "GET", item_path(KINDS["projects"], number, "flows"))
+    body: Row = answer.data
+    if not isinstance(body.get("flows"), list) or len(body["flows"]) < (answer.total or 0):
         raise OperatorError(Exit.UPSTREAM, f"the flows of project {number} cannot be read")
     if not body["flows"]:
         raise OperatorError(Exit.NOT_FOUND, f"project {number} has no flow", hint="nothing was changed")
@@ -123,13 +127,16 @@ def of_flow(flow: Flow, *, credentials: bool) -> Iterator[Target]:
         raise OperatorError(
             Exit.UPSTREAM, f"the flow of {flow.origin.label} holds a member of a kind that is not known"
         )
-    yield Target(KINDS["flows"], flow.origin.node_id, flow.origin.name, of_row(KINDS["sources"], flow.origin.row).owner)
+    yield _of_origin(flow)
     above = {(child.kind, child.id): (m.kind, m.id) for m in flow.origin.walk() for child in m.children}
     for member in flow.origin.walk():
         row = {**member.row, "id": member.id, "name": member.name}
         yield of_row(KINDS[member.kind], row)._replace(above=above.get((member.kind, member.id)))
     if credentials:
         for member in flow.origin.walk():
+            if member.kind != "nexsets" and not {"data_credentials_id", "data_credentials"} & member.row.keys():
+                text = f"the flow does not tell which credential {member.label} uses"
+                raise OperatorError(Exit.UPSTREAM, text, hint="name the credentials by id instead")
             number = member.row.get("data_credentials_id") or (member.row.get("data_credentials") or {}).get("id")
             if isinstance(number, int):
                 yield Target(KINDS["credentials"], number)

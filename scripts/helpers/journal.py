@@ -54,13 +54,16 @@ def default_path(command: str, host: str, subject: str) -> Path:
     return Path(state) / "nexla-operator" / f"{command}-{re.sub(r'[^A-Za-z0-9.]+', '-', host)}-{slug}-{digest}.jsonl"
 
 
-def open_journal(command: str, host: str, subject: str, *, path: str | None, resume: bool, config: str = "") -> Journal:
+def open_journal(
+    command: str, host: str, subject: str, *, path: str | None, resume: bool, config: str = "", pinned: bool = False
+) -> Journal:
     """The locked journal of a change.
 
     Args:
         subject: what the change is about; one that is finished is not resumed for another subject.
         path: of ``--journal``; None is the default place.
         config: digest of the config that the change carries out.
+        pinned: an unfinished change is not resumed with another config.
 
     Raises:
         OperatorError: as Journal.
@@ -72,7 +75,8 @@ def open_journal(command: str, host: str, subject: str, *, path: str | None, res
         except OSError as error:
             raise config_error(f"cannot write the journal {file}: {error.strerror}", "pass --journal FILE") from error
     digest = hashlib.sha256(subject.encode()).hexdigest()[:12]
-    return Journal(file, {"command": command, "host": host, "subject": digest, "config": config}, resume=resume)
+    return Journal(file, {"command": command, "host": host, "subject": digest, "config": config}, resume=resume,
+                   pinned=pinned)  # fmt: skip
 
 
 class Journal:
@@ -87,8 +91,8 @@ class Journal:
             it, USAGE when it is unfinished and ``resume`` is false.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any], *, resume: bool) -> None:
-        self.path = path
+    def __init__(self, path: Path, header: dict[str, Any], *, resume: bool, pinned: bool = False) -> None:
+        self.path, self.pinned = path, pinned
         self.entries: dict[str, Entry] = {}
         self.finished = False
         try:
@@ -140,6 +144,11 @@ class Journal:
             raise usage(
                 f"an earlier run is unfinished: {self.path}",
                 "add --resume to go on where it stopped (or to roll it back, if it fails again)",
+            )
+        if self.pinned and self.entries and not self.finished and lines[0].get("config") != redact(header["config"]):
+            raise usage(
+                "the file says something else than when the unfinished run began",
+                f"give it its former content and --resume; or, to leave what was done as it is, remove {self.path}",
             )
         if not resume or not lines or self.finished:
             self._start_over(header)

@@ -71,6 +71,7 @@ class Pages:
     Attributes:
         total: what the server says there is; None before the first page or when it does not say.
         seen: rows given out.
+        received: entries that came, also those left out.
         complete: whether the list was read to its end.
         odd: how many entries were no objects, and so were left out.
         body: for flows, the whole answer that the current row came in, with the resources beside the trees.
@@ -88,21 +89,20 @@ class Pages:
         self._session, self._kind = session, kind
         self._params, self._per_page, self._workers = dict(params or {}), per_page, workers
         self.total: int | None = None
-        self.seen = 0
+        self.seen = self.received = self.odd = 0
         self.complete = False
         self.body: Row = {}
 
     def __iter__(self) -> Iterator[Row]:
         ids: set[Any] = set()
-        received = 0
-        self.odd = 0
+        self.received = self.odd = 0
         for answer in self._answers():
             rows = rows_of(answer)
             self.odd += answer_length(answer) - len(rows)
             self.body = answer.data if isinstance(answer.data, dict) else {}
             self.total = answer.total if answer.total is not None else self.total
-            received += answer_length(answer)
-            self.complete = not answer_length(answer) or (self.total is not None and received >= self.total)
+            self.received += answer_length(answer)
+            self.complete = not answer_length(answer) or (self.total is not None and self.received >= self.total)
             for row in rows:
                 key = row.get("id")
                 if key is None or key not in ids:
@@ -137,6 +137,21 @@ class Pages:
             self._per_page = SMALL_PER_PAGE
             return self._page(number)
         return answer
+
+
+def whole(pages: Pages, what: str) -> list[Row]:
+    """Every row of a list, for what must not overlook one.
+
+    Raises:
+        OperatorError: UPSTREAM, when an entry cannot be read, or fewer came than the server says there are.
+    """
+    rows = list(pages)
+    if pages.odd or any(not isinstance(row.get("id"), int) for row in rows):
+        raise OperatorError(Exit.UPSTREAM, f"the list of {what} holds an entry that cannot be read")
+    if pages.total is not None and len(rows) < pages.total:
+        text = f"the list of {what} is not whole: {len(rows)} of {pages.total} came"
+        raise OperatorError(Exit.UPSTREAM, text, hint="it changed while it was read? run again", retryable=True)
+    return rows
 
 
 def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
