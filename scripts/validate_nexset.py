@@ -90,9 +90,10 @@ def validate_nexset(args: argparse.Namespace, context: cli.Context) -> Result:
         _write_schema(args.infer, records)
         context.say(f"schema of {len(records)} samples written to {args.infer}")
         meta["schema"] = args.infer
-    if args.compare is not None:
-        return _compared(args, context, records, meta)
-    return _validated(args, context, number, records, rules, meta)
+    with context.deadline.alarm():
+        if args.compare is not None:
+            return _compared(args, context, records, meta)
+        return _validated(args, context, number, records, rules, meta)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -217,7 +218,8 @@ def _compared(args: argparse.Namespace, context: cli.Context, records: list[Any]
     from helpers.schemas import drift, infer
 
     if args.compare.isascii() and args.compare.isdigit():
-        others = [sample.output for sample in read_samples(context.session, int(args.compare), args.count)]
+        samples = read_samples(context.session, int(args.compare), args.count)
+        others = [sample.output for sample in samples if sample.output is not None]
         if len(others) < meta["min_samples"]:
             text = f"nexset {args.compare} has only {len(others)} samples"
             return Result({"same": None, "drift": []}, meta, [text], Exit.FINDINGS, DRIFT_COLUMNS, "drift")

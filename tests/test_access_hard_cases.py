@@ -393,3 +393,43 @@ def test_the_page_and_the_markdown_hold_all_of_it(sandbox: Sandbox, tmp_path: Pa
     assert "#### Findings: none" in done.out or "#### Findings\n" in done.out
     assert "#### Warnings" in done.out and "sources 789" in done.out
     assert "['" not in done.out.replace("\\", "")
+
+
+# -- whoever acts
+
+
+def test_ones_own_access_goes_last(sandbox: Sandbox) -> None:
+    """An admin of the resource who replaces everybody, themselves included, gets through."""
+    bob, chloe = user(sandbox, BOB), user(sandbox, CHLOE)
+    plant(
+        sandbox,
+        "sources",
+        123,
+        entry("USER", bob, "admin"),
+        entry("USER", chloe, "operator"),
+        entry("TEAM", 7, "operator"),
+    )
+    sandbox.key = next(u["service_key"] for u in sandbox.control("GET", "users")["users"] if u["email"] == BOB)
+    words = ["--accessor-type", "TEAM", "--accessor-id", "42", "--role", "admin", "--yes"]
+    done = access(sandbox, "replace", *SOURCE, *words)
+    assert done.code == 0, done.err
+    assert {(rule["type"], rule["id"]) for rule in rule_rows(sandbox)} == {TEAM42}
+
+
+def rule_rows(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """As they are stored, whoever may read them."""
+    (row,) = [row for row in sandbox.snapshot()["sources"] if row["id"] == 123]
+    return list(row["rules"])
+
+
+def test_an_end_for_the_last_admin_is_a_loss_to_confirm(sandbox: Sandbox, tmp_path: Path) -> None:
+    chloe = user(sandbox, CHLOE)
+    plant(sandbox, "sources", 123, entry("USER", chloe, "admin"))
+    accessors = [{"type": "USER", "id": chloe, "role": "admin", "expires_at": "2031-01-01"}]
+    file = tmp_path / "access.json"
+    file.write_text(json.dumps({"resources": [{"type": "sources", "id": 123, "accessors": accessors}]}))
+    done = access(sandbox, "sync", "--file", str(file), "--prune")
+    assert (done.code, "last accessor who is owner or admin" in done.error["message"]) == (2, True), done.err
+    sandbox.key = next(u["service_key"] for u in sandbox.control("GET", "users")["users"] if u["email"] == CHLOE)
+    own = access(sandbox, "sync", "--file", str(file), "--prune")
+    assert (own.code, "your own access" in own.error["message"]) == (2, True), own.err

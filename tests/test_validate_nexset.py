@@ -319,3 +319,29 @@ def test_drift_of_odd_schemas() -> None:
     assert [row["breaking"] for row in schemas.drift(text, anything)] == [True]
     assert [row["field"] for row in schemas.drift({"type": "array"}, {"type": "object"})] == ["(record)"]
     assert schemas.drift({"properties": {"a": True}}, {"properties": ["a"]})[0]["change"] == "removed"
+
+
+# -- time, and holes
+
+
+@pytest.mark.parametrize("way", ["--rules", "--schema"])
+def test_a_pattern_that_never_ends_is_ended_by_the_deadline(sandbox: Sandbox, tmp_path: Path, way: str) -> None:
+    records = samples(tmp_path, [{"x": "a" * 40 + "!"}] * 6)
+    spec: Any = {"fields": {"x": {"regex": "(a+)+$"}}}
+    if way == "--schema":
+        spec = {"type": "object", "properties": {"x": {"type": "string", "pattern": "(a+)+$"}}}
+    started = time.monotonic()
+    done = validate(sandbox, "--samples", records, way, samples(tmp_path, spec, "rules.json"), "--timeout", "1")
+    assert (done.code, done.error["name"]) == (12, "TIMEOUT"), done.err
+    assert time.monotonic() - started < 10
+
+
+def test_outputs_that_are_null_are_no_shape(sandbox: Sandbox) -> None:
+    rows = [{"input": {"a": n}, "output": {"a": n} if n % 2 else None} for n in range(12)]
+    rule = {"action": "status", "status": 200, "body": rows, "path": "/data_sets/.*/samples", "times": 9}
+    sandbox.faults(rule)
+    done = validate(sandbox, "--resource-id", "456", "--compare", "456")
+    assert (done.code, done.data["same"]) == (0, True), done.out
+    sandbox.faults({**rule, "body": rows[:6]})
+    few = validate(sandbox, "--resource-id", "456", "--compare", "456")
+    assert few.code == 10

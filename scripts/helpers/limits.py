@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .errors import Exit, OperatorError
 
@@ -70,6 +72,30 @@ class Deadline:
         if seconds >= self.left():
             raise self.passed()
         Clock.sleep(max(seconds, 0.0))
+
+    @contextmanager
+    def alarm(self) -> Iterator[None]:
+        """End what looks at no clock itself, such as a regular expression, when the time is up.
+
+        Works in the main thread, where alone Python can do it; elsewhere it does nothing.
+
+        Raises:
+            OperatorError: TIMEOUT, in the middle of the block.
+        """
+        if self._end is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ring(*_: object) -> None:
+            raise self.passed()
+
+        handler = signal.signal(signal.SIGALRM, ring)
+        left, _ = signal.setitimer(signal.ITIMER_REAL, max(self.left(), 0.001))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, left)
+            signal.signal(signal.SIGALRM, handler)
 
     def looks(self, seconds: float, first: float = 0.1, longest: float = 5.0) -> Iterator[None]:
         """One turn for each look at something awaited, with growing pauses, until so many seconds are over."""

@@ -44,7 +44,8 @@ class RehearsalStep(Step):
             inputs = [sample.input for sample in samples if sample.has_input]
         if len(inputs) < self.demands.least:
             return Found(SKIPPED, self.nexset)  # the proof will have to wait for more
-        outcomes = run_code(self.code, inputs)
+        with run.session.deadline.alarm():
+            outcomes = run_code(self.code, inputs)
         pairs = [Sample(before, outcome.output) for before, outcome in zip(inputs, outcomes, strict=True)]
         why = [*errors_of(outcomes), *failures(pairs, self.demands)]
         dropped = sum(outcome.output is None and outcome.error is None for outcome in outcomes)
@@ -149,7 +150,8 @@ class ProofStep(Step):
         """Why it is not proven; and whether that is final, because the samples are enough and fresh."""
         samples = read_samples(run.session, number, max(PROOF_SAMPLES, self.demands.least), live=True)
         pairs = [sample for sample in samples if sample.has_input]
-        here = run_code(self.code, [sample.input for sample in pairs])
+        with run.session.deadline.alarm():
+            here = run_code(self.code, [sample.input for sample in pairs])
         stale = [n for n, (s, o) in enumerate(zip(pairs, here, strict=True), 1) if s.output != o.output]
         run.facts["proof"] = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
         outputs = [sample.output for sample in pairs if sample.output is not None]
