@@ -274,3 +274,13 @@ def test_json_of_a_saved_report_is_whole(sandbox: Sandbox, tmp_path: Path) -> No
     done = audit(sandbox, "--pipeline-of", "sources:123", "--changes", "--output", str(file))
     assert done.code == 0
     assert json.loads(file.read_text())["data"]["changes"] == []
+
+
+def test_changes_after_the_window_are_not_in_it(sandbox: Sandbox) -> None:
+    words = ["--resource-type", "sources", "--resource-id", "123"]
+    assert (
+        access(sandbox, "grant", *words, "--accessor-type", "TEAM", "--accessor-id", "42", "--role", "operator").code
+        == 0
+    )
+    assert len(audit(sandbox, *words, "--changes").data["changes"]) == 1
+    assert audit(sandbox, *words, "--changes", "--until", "1h").data["changes"] == []

@@ -328,3 +328,24 @@ def test_wrong_input(sandbox: Sandbox) -> None:
     assert sandbox.run("diagnose_flow.py", "--resource-id", "99999").code == 5
     assert sandbox.run("diagnose_flow.py").code == 2
     assert sandbox.run("diagnose_flow.py", "--resource-type", "teams", "--resource-id", "42").code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("failed to resolve host 'nope'", "was not reached"), ("connection refused", "was not reached"),
+        ("Connection timed out", "was not reached"), ("invalid input syntax for type integer", "correct the records"),
+    ],
+)  # fmt: skip
+def test_the_way_out_of_a_refused_write_fits_the_log(shop: Shop, line: str, part: str) -> None:
+    partial_write(shop)
+    source = shop.sandbox.snapshot()["sources"][0]
+    rows = [{"timestamp": source["last_run_id"], "run_id": source["last_run_id"], "resource_id": shop.sink, "log": line,
+             "resource_type": "SINK", "log_type": "LOG", "severity": "ERROR"}]  # fmt: skip
+    body = {"status": 200, "logs": {"data": rows, "meta": {"total_count": 1, "pages_count": 1}}}
+    shop.sandbox.faults(
+        {"action": "status", "status": 200, "body": body, "method": "GET", "path": ".*/flow/logs", "times": 9}
+    )
+    cause = shop.diagnose().data["causes"][0]
+    assert (cause["fault"], part in cause["by_hand"]) == ("partial_write", True), cause
+    assert "has to come in once more" in cause["by_hand"]

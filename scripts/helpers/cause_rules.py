@@ -24,6 +24,10 @@ REFUSED = re.compile(
 )
 NO_TABLE = re.compile(r"(table|relation)\b.*\b(not exist|not found|missing)|waiting for the table", re.IGNORECASE)
 NO_FILE = re.compile(r"no (such )?files?\b|file .*not found|no files found", re.IGNORECASE)
+UNREACHABLE = re.compile(
+    r"resolve host|name or service not known|connection (refused|reset)|could not connect|unreachable|timed out",
+    re.IGNORECASE,
+)
 DAY = 86_400.0
 
 
@@ -185,9 +189,15 @@ def partial_write(seen: Evidence) -> Iterator[Cause]:
         yield Cause(
             28, "partial_write" if run.records else "write_fails", member, f"{member.label} refused {some}",
             [f"run {run.id}: {run.records} records, {run.errors} errors", *map(_quoted, lines[:1])],
-            logs(member, run.id), run_again(seen),
-            "correct the records (transform) or the target (column types, constraints), then send them again",
+            logs(member, run.id), run_again(seen), _way_out(str(lines[0]["text"]) if lines else ""),
         )  # fmt: skip
+
+
+def _way_out(line: str) -> str:
+    what = "correct the records (transform) or the target (column types, constraints)"
+    if UNREACHABLE.search(line):
+        what = "the target was not reached: correct the address in its credential, or the network"
+    return f"{what}. A run reads only what is new: what was refused has to come in once more"
 
 
 def read_errors(seen: Evidence) -> Iterator[Cause]:
