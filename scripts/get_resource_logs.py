@@ -91,7 +91,10 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
     if args.summary:
         from helpers.logs import summaries
 
-        return Result(summaries(wanted), result.meta, result.warnings, result.code)
+        sums = summaries(wanted)
+        if not sums:
+            result.warnings.append("no resource has written a summary: see the lines themselves, without --summary")
+        return Result(sums, result.meta, result.warnings, result.code)
     result.data, result.live = _counted(wanted, result), args.follow
     return result
 

@@ -401,19 +401,13 @@ def test_the_page_and_the_markdown_hold_all_of_it(sandbox: Sandbox, tmp_path: Pa
 def test_ones_own_access_goes_last(sandbox: Sandbox) -> None:
     """An admin of the resource who replaces everybody, themselves included, gets through."""
     bob, chloe = user(sandbox, BOB), user(sandbox, CHLOE)
-    plant(
-        sandbox,
-        "sources",
-        123,
-        entry("USER", bob, "admin"),
-        entry("USER", chloe, "operator"),
-        entry("TEAM", 7, "operator"),
-    )
+    other = sandbox.control("POST", "users", {"email": "other@example.com"})["id"]
+    plant(sandbox, "sources", 123, *(entry("USER", bob, "admin"), entry("USER", other, "operator")))
     sandbox.key = next(u["service_key"] for u in sandbox.control("GET", "users")["users"] if u["email"] == BOB)
-    words = ["--accessor-type", "TEAM", "--accessor-id", "42", "--role", "admin", "--yes"]
+    words = ["--accessor-type", "USER", "--accessor-email", CHLOE, "--role", "admin", "--yes"]
     done = access(sandbox, "replace", *SOURCE, *words)
     assert done.code == 0, done.err
-    assert {(rule["type"], rule["id"]) for rule in rule_rows(sandbox)} == {TEAM42}
+    assert {(rule["type"], rule["id"]) for rule in rule_rows(sandbox)} == {("USER", chloe)}
 
 
 def rule_rows(sandbox: Sandbox) -> list[dict[str, Any]]:

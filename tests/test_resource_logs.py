@@ -149,6 +149,8 @@ def test_filters_windows_and_counts(sandbox: Sandbox) -> None:
     ]  # fmt: skip
     errors = logs(sandbox, "--since", "3h", "--severity", "error")
     assert {line["severity"] for line in errors.data} == {"ERROR"}
+    none = logs(sandbox, "--since", "3h", "--grep", "no such line", "--summary")
+    assert (none.code, none.data, "no resource has written a summary" in none.json["warnings"][-1]) == (0, [], True)
     summary = logs(sandbox, "--since", "3h", "--until", "1h", "--summary").data
     assert [(row["records"], row["errors"]) for row in summary] == [(7, 2)]
     assert len(logs(sandbox, "--last", "2").json["meta"]["runs"]) == 2

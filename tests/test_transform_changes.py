@@ -11,6 +11,7 @@ import support
 from helpers import transform_proving
 from helpers.transform_code import from_file
 from support import Done, Sandbox
+from test_manage_access import entry, plant, user
 from test_transforms import DEMANDS, GOOD, MUTATIONS, RECORDS, attach, live_child, manage, people, script, statuses_seen
 
 __all__ = ["people"]  # the fixture
@@ -140,6 +141,7 @@ def test_a_nexset_that_somebody_else_made_meanwhile_is_not_deleted(
 
     def by_somebody_else(session: Any, path: str, sent: Any, find: Any, say: Any) -> Any:
         made.append(sandbox.api("POST", "/data_sets", body)[1]["id"])
+        plant(sandbox, "nexsets", made[0], entry("USER", user(sandbox, "ana.silva@example.com"), "admin"))
         sandbox.control("POST", "edit", {"kind": "nexsets", "id": made[0], "set": {"owner_id": boss}})
         return find(), True
 
