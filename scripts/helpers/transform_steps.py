@@ -184,7 +184,7 @@ class ChildStep(Step):
         body = {"name": self.name, "parent_data_set_id": self.parent, "has_custom_transform": True,
                 "transform_id": self.wanted(run)}  # fmt: skip
         row, adopted = create(run.session, NEXSETS.path, body, lambda: self._look(run), run.say)
-        if adopted and (row.get("owner") or {}).get("id") != run.session.user_id:
+        if adopted and not _is_own(run, row):
             return int(row["id"]), False  # somebody else made it meanwhile, so it is not ours to undo
         return self._only(run, int(row["id"]))
 
@@ -199,9 +199,17 @@ class ChildStep(Step):
         return oldest, False
 
     def undo(self, run: Run, entry: Entry) -> None:
-        row = {"id": entry.id} if entry.id else self._look(run)
-        if row is not None:
+        if not entry.made:
+            return
+        row = exists(run.session, NEXSETS, entry.id) if entry.id else self._look(run)
+        if row is not None and _is_own(run, row):
             delete(run.session, NEXSETS, int(row["id"]), run.say)
+
+
+def _is_own(run: Run, row: Row) -> bool:
+    """Whether the caller owns it, or it cannot be told."""
+    owner = (row.get("owner") or {}).get("id")
+    return owner is None or run.session.user_id is None or owner == run.session.user_id
 
 
 def _parent_of(row: Row) -> int | None:
