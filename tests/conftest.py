@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,20 @@ import support  # noqa: E402 - needs the path above
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Sandbox]:
     yield from support.start_sandbox(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(autouse=True)
+def _room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test marked ``alone`` measures time: while it runs, the other processes wait. Whoever waits for the whole room
+    holds the gate, so that nobody slips in before."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if folder.name.startswith("popen-") else folder  # what the processes of one run share
+    alone = request.node.get_closest_marker("alone") is not None
+    with open(folder / "gate.lock", "w") as gate, open(folder / "room.lock", "w") as room:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture

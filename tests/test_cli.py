@@ -64,8 +64,10 @@ def _median(command: list[str], runs: int = 7) -> float:
 def test_start_up_is_at_most_four_times_a_bare_python(args: list[str]) -> None:
     script = [sys.executable, str(SCRIPTS / args[0]), *args[1:]]
     bare = [sys.executable, "-c", "import argparse, json"]
-    ratio = min(_median(script) / _median(bare) for _ in range(3))
-    assert ratio <= 4, f"{ratio:.1f} times"
+    ratios = []
+    while len(ratios) < 3 and min(ratios, default=9.0) > 4:  # another process may disturb a look
+        ratios.append(_median(script) / _median(bare))
+    assert min(ratios) <= 4, ratios
 
 
 NEEDED = {  # what a script needs to get as far as its packages

@@ -148,7 +148,7 @@ def test_the_budget_of_requests_is_2k_plus_1(sandbox: Sandbox, tmp_path: Path) -
         assert len(sandbox.journal()) <= 2 * count + 1
 
 
-@pytest.mark.xdist_group("alone")
+@pytest.mark.alone
 def test_1000_resources_in_2001_requests_at_the_asked_rate(sandbox: Sandbox) -> None:
     sandbox.reset("empty")
     sandbox.control("POST", "bulk", {"count": 1000, "status": "ACTIVE"})
