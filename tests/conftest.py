@@ -45,3 +45,8 @@ def sandbox(sandbox_process: support.Sandbox, tmp_path: Path) -> Iterator[suppor
     sandbox_process.check_contract()
     problems, sandbox_process.problems = sandbox_process.problems, []
     assert not problems, "requests or answers break the contract:\n" + "\n".join(problems[:10])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs alone comes first, before others can hold the room for long."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
