@@ -256,6 +256,13 @@ def token_of(sandbox: Sandbox) -> str:
     return sandbox._token
 
 
+def test_a_team_with_the_name_of_a_secret_does_not_hide_what_it_gets(sandbox: Sandbox) -> None:
+    sandbox.control("POST", "edit", {"kind": "teams", "id": 7, "set": {"name": "Token"}})
+    words = [*SOURCE, "--accessor-type", "TEAM", "--accessor-id", "7", "--role", "admin", "--dry-run"]
+    (row,) = access(sandbox, "grant", *words).data["resources"]
+    assert row["changes"] == {"TEAM 7": [None, "admin"]}
+
+
 # -- answers with holes
 
 

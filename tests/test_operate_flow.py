@@ -55,6 +55,9 @@ def test_a_dry_run_plans_and_writes_nothing(sandbox: Sandbox) -> None:
     done = operate(sandbox, "pause", "flows", 1230, "--dry-run")
     assert (done.code, done.data["to_do"], sandbox.writes()) == (0, 3, [])
     assert [step["changes"] for step in done.data["steps"]] == [{"status": ["ACTIVE", "PAUSED"]}] * 3
+    again = operate(sandbox, "restart", "flows", 1230, "--dry-run")
+    assert [step["changes"]["status"][1] for step in again.data["steps"]] == ["PAUSED"] * 3 + ["ACTIVE"] * 3
+    assert sandbox.writes() == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .access_flags import ROLES, TYPES
 from .errors import Exit, OperatorError
 from .kinds import Kind, Row, item_path
+from .redact import is_secret_key
 from .session import Session
 from .times import iso, to_ms
 from .transport import call
@@ -149,6 +150,7 @@ def difference(before: Rules, after: Rules) -> dict[str, list[Any]]:
     for kind, number, _ in touched(before, after):
         who = (kind, number)
         title = (of(after, who) or of(before, who))[0].title
+        title = f"{kind} {number}" if is_secret_key(title) else title  # else what it may do would be redacted
         found[title] = [text_of(of(before, who)), text_of(of(after, who))]
     return found
 

@@ -38,6 +38,8 @@ class SwitchStep(Step):
         now = self._read(run).get("status")
         there = now == self.status or (self.status == PAUSED and now == "INIT")
         started = run.journal is not None and any(key.startswith("start:") for key in run.journal.entries)
+        if run.dry and any(outcome.key == f"stop:{self.kind}:{self.member.id}" for outcome in run.outcomes):
+            return Found(self.word, self.member.id, {"status": [PAUSED, self.status]})  # as it will be by then
         if there or (self.once and (started or (entry and entry.done))):
             return Found(UNCHANGED, self.member.id)
         resting = [child.id for child in _detected_of(self.member) if child.status != ACTIVE]

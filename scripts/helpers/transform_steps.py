@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from .changes import UNCHANGED, Found, Run, Step
@@ -17,6 +18,7 @@ from .transport import call
 from .writes import create, delete
 
 NEXSETS = KINDS["nexsets"]
+RACE_SECONDS = 2.0
 VALIDATOR = "nexla.schema.validator"
 
 
@@ -40,6 +42,16 @@ def users_of(session: Session, row: Row) -> list[Row]:
         {"id": number, "name": rows[number].get("name"), "status": rows[number].get("status")}
         for number in sorted(rows)
     ]
+
+
+def _settled(run: Run, read: Callable[[], list[Row]]) -> list[Row]:
+    """Those of one name. Of two that two runs made at once, the younger is about to go."""
+    rows: list[Row] = []
+    for _ in run.session.deadline.looks(RACE_SECONDS):
+        rows = read()
+        if len(rows) < 2:
+            break
+    return rows
 
 
 class TransformStep(Step):
@@ -76,7 +88,7 @@ class TransformStep(Step):
 
     def _of_name(self, run: Run) -> Row | None:
         """The one of this name. Other code under it is refused: its users would get it unasked."""
-        rows = by_exact_name(run.session, self.code.api, self.name)
+        rows = _settled(run, lambda: by_exact_name(run.session, self.code.api, self.name))
         if len(rows) > 1:
             ids = [row["id"] for row in rows]
             raise OperatorError(
@@ -85,9 +97,9 @@ class TransformStep(Step):
                 hint="use --operation update with --id, or delete all but one",
                 resource={"type": self.kind, "name": self.name, "candidates": ids},
             )
-        if not rows:
+        row = exists(run.session, self.code.api, rows[0]["id"]) if rows else None
+        if row is None:
             return None
-        row = get(run.session, self.code.api, rows[0]["id"])
         if of_row(row) != self.code and not run.made(self.key):
             old = of_row(row)
             if run.dry:
@@ -174,11 +186,11 @@ class ChildStep(Step):
     def _all(self, run: Run) -> list[Row]:
         params = {"name": self.name, "access_role": "collaborator"}
         rows = [row for row in Pages(run.session, NEXSETS, params) if row.get("name") == self.name]
-        full = [get(run.session, NEXSETS, row["id"], expand=1) for row in rows]
-        return [row for row in full if _parent_of(row) == self.parent]
+        full = [exists(run.session, NEXSETS, row["id"], expand=1) for row in rows]
+        return [row for row in full if row and _parent_of(row) == self.parent]
 
     def _look(self, run: Run) -> Row | None:
-        return one_of(NEXSETS, self.name, self._all(run))
+        return one_of(NEXSETS, self.name, _settled(run, lambda: self._all(run)))
 
     def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
         body = {"name": self.name, "parent_data_set_id": self.parent, "has_custom_transform": True,
