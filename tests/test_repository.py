@@ -81,7 +81,7 @@ def test_imports_point_one_way() -> None:
         "target", "status", "compare_runs", "follow", "health_config", "health", "health_facts", "alert_text", "alerts",
         "html_page", "markdown", "health_report", "evidence", "causes", "cause_rules", "flow_graph", "transform_flags",
         "transform_code", "transform_run", "transform_test", "transform_proof", "journal", "undo", "changes",
-        "transform_steps",
+        "transform_steps", "transform_attach",
         "switches", "transform_proving", "transform_plan", "watch", "flow_model", "flow_config", "flow_state",
         "flow_steps", "flow_members", "flow_checks", "flow_project", "flow_delivery", "flow_plan", "access_rules",
         "accessors", "access_targets", "access_file", "access_wishes",

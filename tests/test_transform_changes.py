@@ -145,7 +145,7 @@ def test_a_nexset_that_somebody_else_made_meanwhile_is_not_deleted(
         sandbox.control("POST", "edit", {"kind": "nexsets", "id": made[0], "set": {"owner_id": boss}})
         return find(), True
 
-    monkeypatch.setattr("helpers.transform_steps.create", by_somebody_else)
+    monkeypatch.setattr("helpers.transform_attach.create", by_somebody_else)
     done = attach(sandbox, people, script(tmp_path, GOOD), *TOO_MANY)
     assert done.code in (1, 9), done.err
     assert [row["id"] for row in sandbox.snapshot()["nexsets"] if row["name"] == "masked"] == made

@@ -13,11 +13,12 @@ from .kinds import KINDS, Kind, Row
 from .resources import exists
 from .session import Session
 from .switches import ACTIVE, PAUSED, SwitchStep
+from .transform_attach import AttachStep, ChildStep
 from .transform_code import Code, difference, of_row
 from .transform_flags import names_in
 from .transform_proof import Demands
 from .transform_proving import HoldStep, ProofStep, RehearsalStep, ReleaseStep
-from .transform_steps import AttachStep, ChildStep, TransformStep, by_exact_name, users_of
+from .transform_steps import TransformStep, by_exact_name, users_of
 from .writes import delete
 
 MIN_SAMPLES = 5

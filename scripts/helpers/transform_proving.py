@@ -12,11 +12,12 @@ from .redact import without_quotes
 from .samples import Sample, read_samples
 from .schemas import drift, infer
 from .switches import ACTIVE, PAUSED, SwitchStep
+from .transform_attach import AttachStep
 from .transform_code import Code
 from .transform_proof import Demands, failures
 from .transform_run import Outcome
 from .transform_run import run as run_code
-from .transform_steps import AttachStep, TransformStep
+from .transform_steps import TransformStep
 
 PROOF_SAMPLES = 30
 
