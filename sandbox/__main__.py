@@ -19,13 +19,13 @@ from pathlib import Path
 
 import uvicorn
 
-from sandbox import (
+from sandbox.engine.runner import Engine
+from sandbox.resources import (
     access,
     audit,
     code,
     credentials,
     flows,
-    limits,
     metrics,
     nexsets,
     notifications,
@@ -33,13 +33,12 @@ from sandbox import (
     runs,
     sinks,
     sources,
-    tokens,
 )
-from sandbox.app import App
-from sandbox.engine import Engine
-from sandbox.faults import Protocol
-from sandbox.seed import DEMO, EMPTY, plant_demo, plant_people
-from sandbox.world import World
+from sandbox.server import limits, tokens
+from sandbox.server.app import App
+from sandbox.server.faults import Protocol
+from sandbox.state.seed import DEMO, EMPTY, plant_demo, plant_people
+from sandbox.state.world import World
 
 HOST = "127.0.0.1"
 MODULES = (  # each adds its routes

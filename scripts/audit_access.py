@@ -22,15 +22,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result, checked_file
+from helpers.command import cli
+from helpers.command.output import Result, checked_file
+from helpers.core.errors import Exit, OperatorError, usage
 
 if TYPE_CHECKING:
-    from helpers.access_audit import People, Seen
-    from helpers.access_file import Declared
-    from helpers.access_rules import Rule
-    from helpers.access_targets import Target
+    from helpers.access.audit import People, Seen
+    from helpers.access.declaration import Declared
+    from helpers.access.rules import Rule
+    from helpers.access.targets import Target
 
 COMMAND = "audit_access"
 FORMATS = ("markdown",)
@@ -42,7 +42,7 @@ DIFFERENCE_COLUMNS = ("difference", "type", "id", "accessor", "expected", "actua
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from helpers.access_flags import add_flags
+    from helpers.access.flags import add_flags
 
     example = "python scripts/audit_access.py --pipeline-of sources:123 --expand-teams"
     parser = cli.build_parser(COMMAND, __doc__ or "", example, formats=FORMATS)
@@ -66,9 +66,9 @@ def audit_access(args: argparse.Namespace, context: cli.Context) -> Result:
     """The data holds access, findings, differences, changes, and what could not be read. Exit 10 or 8 accordingly."""
     _check(args)
     session = context.session
-    from helpers import access_audit
-    from helpers.access_file import declared, load
-    from helpers.times import iso, to_ms
+    from helpers.access import audit as access_audit
+    from helpers.access.declaration import declared, load
+    from helpers.core.times import iso, to_ms
 
     people = access_audit.read_people(session)  # first: its answer tells the server's time
     now = session.server_time()
@@ -101,9 +101,9 @@ def audit_access(args: argparse.Namespace, context: cli.Context) -> Result:
 
 def _check(args: argparse.Namespace) -> None:
     """Raises: OperatorError, USAGE."""
-    from helpers.access_file import load
-    from helpers.access_flags import SELECTORS, check_flags
-    from helpers.times import to_ms
+    from helpers.access.declaration import load
+    from helpers.access.flags import SELECTORS, check_flags
+    from helpers.core.times import to_ms
 
     if args.expected:
         load(args.expected)
@@ -123,10 +123,10 @@ def _check(args: argparse.Namespace) -> None:
 def _targets(args: argparse.Namespace, context: cli.Context, wanted: list[Declared]) -> list[Target]:
     """The resources of the flags and of the file, each once."""
     session = context.session
-    from helpers.access_flags import SELECTORS
-    from helpers.access_targets import find_targets, of_row
-    from helpers.kinds import KINDS
-    from helpers.resources import Pages, whole
+    from helpers.access.flags import SELECTORS
+    from helpers.access.targets import find_targets, of_row
+    from helpers.api.resources import Pages, whole
+    from helpers.core.kinds import KINDS
 
     found = {each.target.key: each.target for each in wanted}
     if args.all:
@@ -144,7 +144,7 @@ def _targets(args: argparse.Namespace, context: cli.Context, wanted: list[Declar
 def _access(
     args: argparse.Namespace, context: cli.Context, found: list[Seen], people: People, now: str
 ) -> list[dict[str, Any]]:
-    from helpers import access_audit
+    from helpers.access import audit as access_audit
 
     if args.accessor:
         user = _person(args.accessor, context, found)
@@ -156,7 +156,7 @@ def _access(
 
 def _person(email: str, context: cli.Context, found: list[Seen]) -> Rule:
     """A user, who may have left the org and still have rules."""
-    from helpers.accessors import find_accessor
+    from helpers.access.accessors import find_accessor
 
     if email.isdecimal():
         return find_accessor(context.session, "USER", "id", int(email))
@@ -178,8 +178,8 @@ def _changes(
     """Fill in the changes; returns how many entries could not be read."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from helpers.access_audit import FATAL
-    from helpers.access_log import WITHOUT_LOG, Log, newest_first, read_log
+    from helpers.access.audit import FATAL
+    from helpers.access.audit_log import WITHOUT_LOG, Log, newest_first, read_log
 
     session = context.session
 
@@ -208,7 +208,7 @@ def _result(
     *,
     domain: str,
 ) -> Result:
-    from helpers.access_report import page, text
+    from helpers.access.report import page, text
 
     warnings = [f"{row['type']} {row['id']}: {row['problem']}" for row in data["unread"][:5]]
     if args.changes and any(row["type"] == "flows" for row in data["access"]):
@@ -223,7 +223,7 @@ def _result(
     meta |= {name: len(data[name]) for name in ("access", "findings", "differences", "changes") if name in data}
     host = context.session.settings.host
     if args.report:
-        from helpers.html_page import write
+        from helpers.command.html_page import write
 
         write(args.report, page(data, host, at))
         meta["report"] = args.report

@@ -24,16 +24,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import usage
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import usage
 
 if TYPE_CHECKING:
-    from helpers.changes import Finish, Outcome, Run, Step
-    from helpers.flow_model import FlowConfig
+    from helpers.change.changes import Finish, Outcome, Run, Step
+    from helpers.deploy.model import FlowConfig
 
 COMMAND = "deploy_flow"
-SCHEMA = Path(__file__).resolve().parent / "helpers" / "flow_model.schema.json"
+SCHEMA = Path(__file__).resolve().parent / "helpers" / "deploy" / "model.schema.json"
 COLUMNS = ("step", "action", "type", "name", "id")
 PLAN_COLUMNS = (*COLUMNS, "changes")
 
@@ -59,11 +59,11 @@ def deploy_flow(args: argparse.Namespace, context: cli.Context) -> Result:
         raise usage("--config is required", "or --print-schema to see what goes into it")
     if args.teardown and not (args.yes or args.dry_run):
         raise usage("--teardown deletes the flow and cannot be undone", "look with --dry-run, then add --yes")
-    from helpers import flow_config
+    from helpers.deploy import config as flow_config
 
     config, digest = flow_config.load(args.config, need_secrets=not args.teardown)
-    from helpers.changes import Run, apply, plan
-    from helpers.flow_plan import deploy_steps, teardown_steps
+    from helpers.change.changes import Run, apply, plan
+    from helpers.deploy.plan import deploy_steps, teardown_steps
 
     steps: list[Step] = teardown_steps(config) if args.teardown else deploy_steps(config, args)
     run = Run(context.session, context.say, dry=args.dry_run)
@@ -98,7 +98,7 @@ def _delivered(sinks: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _open_journal(args: argparse.Namespace, context: cli.Context, config: FlowConfig, digest: str) -> Any:
-    from helpers.journal import open_journal
+    from helpers.change.journal import open_journal
 
     command = f"{COMMAND}-teardown" if args.teardown else COMMAND
     subject = f"{config.source.source_type} {config.source.name}"
@@ -121,7 +121,7 @@ def _watch(args: argparse.Namespace, run: Run) -> str:
 
 def _finish(args: argparse.Namespace) -> Finish:
     """The commands that go on after a failure, or remove what it left."""
-    from helpers.changes import Finish
+    from helpers.change.changes import Finish
 
     remove = ["--teardown", "--yes"]
     go_on = [*remove, "--resume"] if args.teardown else ["--on-failure", args.on_failure, "--resume"]

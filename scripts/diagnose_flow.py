@@ -21,14 +21,14 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import Exit, OperatorError
 
 if TYPE_CHECKING:
-    from helpers.causes import Cause
-    from helpers.evidence import Evidence
-    from helpers.session import Session
+    from helpers.api.session import Session
+    from helpers.monitor.causes import Cause
+    from helpers.monitor.evidence import Evidence
 
 COMMAND = "diagnose_flow"
 COLUMNS = ("fault", "type", "id", "cause", "evidence", "by_hand", "repair")
@@ -47,16 +47,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def diagnose_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     """Ranked causes. Exit 10 when there is one; 0 when none is seen; 6 when none is seen but not all could be read."""
-    from helpers.kinds import checked_id, kind_of
+    from helpers.core.kinds import checked_id, kind_of
 
     kind_of(args.resource_type)
     if args.resource_id is not None:
         checked_id(args.resource_id, "--resource-id")
     session = context.session
-    from helpers.cause_rules import CHECKED, find_causes
-    from helpers.evidence import gather
-    from helpers.flow_graph import draw
-    from helpers.target import find_target
+    from helpers.api.flow_lookup import find_target
+    from helpers.monitor.cause_rules import CHECKED, find_causes
+    from helpers.monitor.evidence import gather
+    from helpers.monitor.flow_graph import draw
 
     target = find_target(session, args)
     seen = gather(session, target, workers=args.workers, probing=args.probe, show=args.show_values)
@@ -92,8 +92,8 @@ def _verdict(causes: list[Cause], seen: Evidence) -> str:
 
 def _difference(session: Session, seen: Evidence) -> dict[str, Any] | None:
     """The newest failed run beside the last good one; None when there are no two such runs."""
-    from helpers.compare_runs import difference, pick
-    from helpers.evidence import read_log
+    from helpers.monitor.compare_runs import difference, pick
+    from helpers.monitor.evidence import read_log
 
     try:
         bad, good = pick(seen.flow, seen.runs, None)
@@ -107,8 +107,8 @@ def _difference(session: Session, seen: Evidence) -> dict[str, Any] | None:
 
 def _quarantine(session: Session, seen: Evidence, *, show: bool) -> list[dict[str, Any]]:
     """Records in quarantine of the members whose newest run had errors."""
-    from helpers.evidence import quarantine
-    from helpers.redact import without_quotes, without_values
+    from helpers.core.redact import without_quotes, without_values
+    from helpers.monitor.evidence import quarantine
 
     found = []
     for member in seen.flow.origin.walk():

@@ -23,13 +23,13 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import Exit, OperatorError, usage
 
 if TYPE_CHECKING:
-    from helpers.kinds import Row
-    from helpers.target import Target
+    from helpers.api.flow_lookup import Target
+    from helpers.core.kinds import Row
 
 COMMAND = "get_resource_logs"
 COLUMNS = ("time", "severity", "resource", "text")
@@ -60,8 +60,8 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
     """Log lines, oldest first; ``meta.runs`` names the runs. Exit 5 without a run, 10 for a run without lines."""
     _check(args)
     session = context.session
-    from helpers.target import find_target
-    from helpers.times import to_ms
+    from helpers.api.flow_lookup import find_target
+    from helpers.core.times import to_ms
 
     now = session.server_time()
     since = to_ms(args.since, now) if args.since is not None else None
@@ -70,13 +70,13 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
         raise usage("--since is not before --until (now, if it is not given)")
     target = find_target(session, args)
     if args.compare_with_last_good:
-        from helpers.compare_runs import compare
+        from helpers.monitor.compare_runs import compare
 
         return compare(session, target, args.run_id, args.workers)
     runs = [] if since is not None else _runs(args, context, target)
     result = Result([], {"type": target.kind.name, "id": target.id, "runs": runs}, columns=COLUMNS)
     if args.follow:
-        from helpers.follow import follow
+        from helpers.monitor.follow import follow
 
         rows = follow(session, target, runs[0], result, context.say)
     else:
@@ -89,7 +89,7 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
         lines = chain([first], lines)
     wanted = _kept(args, target, lines)
     if args.summary:
-        from helpers.logs import summaries
+        from helpers.api.logs import summaries
 
         sums = summaries(wanted)
         if not sums:
@@ -101,7 +101,7 @@ def get_resource_logs(args: argparse.Namespace, context: cli.Context) -> Result:
 
 def _check(args: argparse.Namespace) -> None:
     """Raises: OperatorError, USAGE."""
-    from helpers.kinds import checked_id, kind_of
+    from helpers.core.kinds import checked_id, kind_of
 
     kind_of(args.resource_type)
     if args.resource_id is not None:
@@ -128,7 +128,7 @@ def _runs(args: argparse.Namespace, context: cli.Context, target: Target) -> lis
     Raises:
         OperatorError: NOT_FOUND, when there is no such run.
     """
-    from helpers.runs import known_run_ids, member_runs
+    from helpers.api.runs import known_run_ids, member_runs
 
     unread: list[str] = []
     runs = member_runs(context.session, target.flow, workers=args.workers, unread=unread)
@@ -158,7 +158,7 @@ def _no_run(target: Target, text: str) -> OperatorError:
 def _read(
     context: cli.Context, target: Target, runs: list[int], since: int | None, until: int | None, result: Result
 ) -> Iterator[Row]:
-    from helpers.logs import EARLY, read_lines
+    from helpers.api.logs import EARLY, read_lines
 
     warn = result.warnings.append
     if since is not None:
@@ -183,7 +183,7 @@ def _first(rows: Iterator[Row], runs: list[int], result: Result) -> Iterator[Row
 
 
 def _kept(args: argparse.Namespace, target: Target, lines: Iterator[Row]) -> Iterator[Row]:
-    from helpers.logs import belongs_to
+    from helpers.api.logs import belongs_to
 
     least = SEVERITIES.index(args.severity) if args.severity else 0
     pattern = re.compile(args.grep) if args.grep else None

@@ -22,16 +22,16 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result, checked_file
+from helpers.command import cli
+from helpers.command.output import Result, checked_file
+from helpers.core.errors import Exit, OperatorError, usage
 
 if TYPE_CHECKING:
-    from helpers.flows import Flow, Member
-    from helpers.health import Facts
-    from helpers.health_config import Watched
-    from helpers.kinds import Row
-    from helpers.session import Session
+    from helpers.api.flows import Flow, Member
+    from helpers.api.session import Session
+    from helpers.core.kinds import Row
+    from helpers.monitor.health import Facts
+    from helpers.monitor.health_config import Watched
 
 COMMAND = "health_check"
 COLUMNS = ("verdict", "type", "id", "name", "status", "last_run", "records", "errors", "issues")
@@ -81,14 +81,14 @@ def build_parser() -> argparse.ArgumentParser:
 def health_check(args: argparse.Namespace, context: cli.Context) -> Result:
     """A verdict for every resource. Exit 10 when one is unhealthy, else 6 when one is unknown, else 0."""
     _check(args)
-    from helpers import health_config
+    from helpers.monitor import health_config
 
     base = health_config.base_limits(args)
     watched = _watched(args, base)
     webhook, warnings = _webhook(args)
     session = context.session
-    from helpers.health import HEALTHY, UNHEALTHY, as_row, judge
-    from helpers.health_report import counts
+    from helpers.monitor.health import HEALTHY, UNHEALTHY, as_row, judge
+    from helpers.monitor.health_report import counts
 
     jobs, left_out = _jobs(args, context, watched, base)
     facts = _facts(args, context, jobs)
@@ -124,8 +124,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _watched(args: argparse.Namespace, base: Any) -> list[Watched]:
-    from helpers import health_config
-    from helpers.kinds import checked_id, kind_of
+    from helpers.core.kinds import checked_id, kind_of
+    from helpers.monitor import health_config
 
     if args.config is not None:
         return health_config.load(args.config, base)
@@ -140,8 +140,8 @@ def _watched(args: argparse.Namespace, base: Any) -> list[Watched]:
 def _webhook(args: argparse.Namespace) -> tuple[str | None, list[str]]:
     if not args.state:
         return None, []
-    from helpers.alerts import webhook
-    from helpers.settings import read_env_file
+    from helpers.core.settings import read_env_file
+    from helpers.monitor.alerts import webhook
 
     values = read_env_file(args.env_file) if args.env_file else os.environ
     return webhook(args.alert_webhook, args.alert_webhook_file, {**os.environ, **values})
@@ -158,9 +158,9 @@ def _jobs(args: argparse.Namespace, context: cli.Context, watched: list[Watched]
 
 
 def _jobs_of_all(args: argparse.Namespace, context: cli.Context, base: Any) -> list[Job]:
-    from helpers.health_config import Watched
-    from helpers.health_facts import all_flows, project_flows
-    from helpers.kinds import checked_id
+    from helpers.core.kinds import checked_id
+    from helpers.monitor.health_config import Watched
+    from helpers.monitor.health_facts import all_flows, project_flows
 
     params = {"access_role": args.access_role} if args.access_role else {}
     if args.project:
@@ -181,8 +181,8 @@ def _tags(member: Member) -> list[str]:
 
 
 def _jobs_of(context: cli.Context, watched: list[Watched], workers: int) -> list[Job]:
-    from helpers.flows import Flow
-    from helpers.health_facts import flows_of
+    from helpers.api.flows import Flow
+    from helpers.monitor.health_facts import flows_of
 
     flows = flows_of(context.session, [(entry.kind, entry.id) for entry in watched], workers)
     jobs: dict[tuple[str, int], Job] = {}
@@ -215,8 +215,8 @@ def _facts(args: argparse.Namespace, context: cli.Context, jobs: list[Job]) -> l
 
 
 def _fact(session: Session, entry: Watched, flow: Flow | OperatorError | None, member: Member | None) -> Facts:
-    from helpers.health import Facts
-    from helpers.health_facts import facts_of
+    from helpers.monitor.health import Facts
+    from helpers.monitor.health_facts import facts_of
 
     if isinstance(flow, OperatorError):
         return Facts(entry.kind, entry.id, problem=flow.message)
@@ -227,8 +227,8 @@ def _fact(session: Session, entry: Watched, flow: Flow | OperatorError | None, m
 
 def _probe(session: Session, jobs: list[Job], facts: list[Facts]) -> None:
     """Replace each verified_status by a live probe, one for each credential."""
-    from helpers.health_facts import credential_id
-    from helpers.probes import try_probe
+    from helpers.api.probes import try_probe
+    from helpers.monitor.health_facts import credential_id
 
     seen: dict[int, tuple[str, str]] = {}
     for (_, _, member), fact in zip(jobs, facts, strict=True):
@@ -247,8 +247,8 @@ def _publish(
     args: argparse.Namespace, context: cli.Context, result: Result, rows: list[Row], webhook: str | None, now: float
 ) -> None:
     """The page, the Markdown, and the alerts; none of them changes the verdicts or the exit code."""
-    from helpers.health_report import markdown, page
-    from helpers.times import iso
+    from helpers.core.times import iso
+    from helpers.monitor.health_report import markdown, page
 
     host, at = context.session.settings.host, str(iso(int(now * 1000)))
     result.text = markdown(rows, host, at)
@@ -256,7 +256,7 @@ def _publish(
         if args.state:
             _alert(args, context, result, rows, webhook, now)
         if args.report:
-            from helpers.html_page import write
+            from helpers.command.html_page import write
 
             write(args.report, page(rows, host, at))
             result.meta["report"] = args.report
@@ -269,7 +269,7 @@ def _publish(
 def _alert(
     args: argparse.Namespace, context: cli.Context, result: Result, rows: list[Row], webhook: str | None, now: float
 ) -> None:
-    from helpers.alerts import NO_WEBHOOK, Rules, alert
+    from helpers.monitor.alerts import NO_WEBHOOK, Rules, alert
 
     rules = Rules(args.open_after, args.clear_after, args.remind_hours)
     host = context.session.settings.host

@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result, pick
+from helpers.command import cli
+from helpers.command.output import Result, pick
+from helpers.core.errors import Exit, OperatorError, usage
 
 COMMAND = "list_resources"
 COLUMNS = ("id", "name", "status", "type", "updated_at")
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def list_resources(args: argparse.Namespace, context: cli.Context) -> Result:
     """Rows that pass every filter, cut to the limit; ``meta`` says how many there are and whether rows are missing."""
-    from helpers.kinds import kind_of
+    from helpers.core.kinds import kind_of
 
     if args.limit < 1:
         raise usage("--limit must be at least 1", "use --all for every row")
@@ -79,7 +79,7 @@ def list_resources(args: argparse.Namespace, context: cli.Context) -> Result:
     few = not (tests or args.all or args.sort)
     workers = 1 if kind.name == "flows" or few else args.workers
     session = context.session
-    from helpers.resources import Pages  # late: wrong flags and settings are refused without it
+    from helpers.api.resources import Pages  # late: wrong flags and settings are refused without it
 
     pages = Pages(session, kind, params, per_page=min(args.limit, 100) if few else 100, workers=workers)
     return _result(args, context, kind.name, pages, tests)
@@ -168,7 +168,7 @@ def _tests(args: argparse.Namespace) -> list[Callable[[Any], bool]]:
         since = _time(args.updated_since)
         tests.append(lambda row: bool(row.get("updated_at")) and _time(row["updated_at"]) >= since)
     if args.id:
-        from helpers.kinds import checked_id
+        from helpers.core.kinds import checked_id
 
         ids = {checked_id(part) for part in args.id.split(",")}
         tests.append(lambda row: row.get("id") in ids)
@@ -213,10 +213,10 @@ def _server_filters(args: argparse.Namespace, known: frozenset[str]) -> dict[str
 
 def _members_of_project(context: cli.Context, project: str, kind: str) -> set[int]:
     """Ids of a kind in a project's flows; the lists' own project filter is ignored by the server."""
-    from helpers.flows import flow_from
-    from helpers.kinds import KINDS, checked_id, item_path
-    from helpers.resources import by_name, one_of
-    from helpers.transport import call
+    from helpers.api.flows import flow_from
+    from helpers.api.resources import by_name, one_of
+    from helpers.api.transport import call
+    from helpers.core.kinds import KINDS, checked_id, item_path
 
     projects = KINDS["projects"]
     if not project.isdigit():
@@ -243,7 +243,7 @@ def _brief(row: dict[str, Any]) -> dict[str, Any]:
 
 def _flow_row(node: dict[str, Any], body: dict[str, Any], *, full: bool) -> dict[str, Any]:
     """A flow with its counts; with the resources in the answer also its origin's tags, owner and time."""
-    from helpers.flows import members, summary
+    from helpers.api.flows import members, summary
 
     row = summary(node)
     origin = members(node, body)

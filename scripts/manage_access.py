@@ -25,15 +25,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import usage
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import usage
 
 if TYPE_CHECKING:
-    from helpers.access_steps import AccessStep
-    from helpers.changes import Run
-    from helpers.journal import Journal
-    from helpers.session import Session
+    from helpers.access.steps import AccessStep
+    from helpers.api.session import Session
+    from helpers.change.changes import Run
+    from helpers.change.journal import Journal
 
 COMMAND = "manage_access"
 OPERATIONS = ("list", "grant", "revoke", "replace", "copy-from", "sync")
@@ -53,7 +53,7 @@ GOES_WITH = {  # flag: the operations that know it
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from helpers.access_flags import add_flags
+    from helpers.access.flags import add_flags
 
     example = (
         "python scripts/manage_access.py --operation grant --resource-type sources --resource-ids 123,456,789 "
@@ -85,7 +85,7 @@ def manage_access(args: argparse.Namespace, context: cli.Context) -> Result:
     session = context.session
     if args.operation == "list":
         return _list(args, context)
-    from helpers.changes import Run
+    from helpers.change.changes import Run
 
     run = Run(session, context.say, dry=args.dry_run)
     if args.dry_run:
@@ -103,10 +103,10 @@ def _looked(args: argparse.Namespace, run: Run) -> tuple[list[AccessStep], list[
     Raises:
         OperatorError: USAGE, when there are such and it was not given.
     """
-    from helpers.access_guard import Caller, reasons_for_yes
-    from helpers.access_plan import access_steps, now_of, unmatched
-    from helpers.access_rules import difference
-    from helpers.access_steps import look_at_all
+    from helpers.access.confirmation import Caller, reasons_for_yes
+    from helpers.access.plan import access_steps, now_of, unmatched
+    from helpers.access.rules import difference
+    from helpers.access.steps import look_at_all
 
     caller = Caller(run.session)
     steps = access_steps(args, run.session, caller, run.say)
@@ -129,8 +129,8 @@ def _looked(args: argparse.Namespace, run: Run) -> tuple[list[AccessStep], list[
 
 def _check(args: argparse.Namespace) -> None:
     """Raises: OperatorError, USAGE."""
-    from helpers import access_file
-    from helpers.access_flags import check_flags, named, pipeline
+    from helpers.access import declaration as access_file
+    from helpers.access.flags import check_flags, named, pipeline
 
     operation = args.operation
     for flag, operations in GOES_WITH.items():
@@ -165,8 +165,8 @@ def _check(args: argparse.Namespace) -> None:
 
 def _list(args: argparse.Namespace, context: cli.Context) -> Result:
     session = context.session
-    from helpers.access_rules import read_rules
-    from helpers.access_targets import find_targets
+    from helpers.access.rules import read_rules
+    from helpers.access.targets import find_targets
 
     rows = []
     targets = find_targets(session, args)
@@ -180,7 +180,7 @@ def _list(args: argparse.Namespace, context: cli.Context) -> Result:
 
 
 def _change(args: argparse.Namespace, run: Run, steps: list[AccessStep], reasons: list[str]) -> Result:
-    from helpers.changes import Finish, apply, plan
+    from helpers.change.changes import Finish, apply, plan
 
     meta: dict[str, Any] = {"api": run.session.settings.host, "resources": len(steps)}
     if args.dry_run:
@@ -197,7 +197,7 @@ def _change(args: argparse.Namespace, run: Run, steps: list[AccessStep], reasons
 
 
 def _open_journal(args: argparse.Namespace, session: Session) -> Journal:
-    from helpers.journal import open_journal
+    from helpers.change.journal import open_journal
 
     said = [word for word in _words(args) if word != "--yes"]
     digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]

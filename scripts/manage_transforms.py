@@ -22,14 +22,14 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import Exit, OperatorError
 
 if TYPE_CHECKING:
-    from helpers.changes import Finish, Run, Step
-    from helpers.kinds import Kind
-    from helpers.transform_code import Code
+    from helpers.change.changes import Finish, Run, Step
+    from helpers.core.kinds import Kind
+    from helpers.transforms.code import Code
 
 COMMAND = "manage_transforms"
 OPERATIONS = ("list", "get", "create", "update", "copy", "delete", "test", "attach", "detach", "usage")
@@ -87,16 +87,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def manage_transforms(args: argparse.Namespace, context: cli.Context) -> Result:
     """Do one operation."""
-    from helpers.transform_flags import check
+    from helpers.transforms.flags import check
 
     check(args, WRITES)
     code = None
     if args.file:
-        from helpers.transform_code import from_file
+        from helpers.transforms.code import from_file
 
         code = from_file(args.file, args.kind)
     if args.operation == "test":
-        from helpers.transform_test import test
+        from helpers.transforms.trial import test
 
         return test(args, context, code or _code_of(_find(args, context)))
     if args.operation == "list":
@@ -107,7 +107,7 @@ def manage_transforms(args: argparse.Namespace, context: cli.Context) -> Result:
 
 
 def _kind(args: argparse.Namespace) -> Kind:
-    from helpers.kinds import KINDS
+    from helpers.core.kinds import KINDS
 
     return KINDS["transforms" if args.kind == "record" else "attribute_transforms"]
 
@@ -115,8 +115,8 @@ def _kind(args: argparse.Namespace) -> Kind:
 def _find(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:
     """The one transform that --id or --name means, whole."""
     session = context.session
-    from helpers.resources import get, one_of
-    from helpers.transform_steps import by_exact_name
+    from helpers.api.resources import get, one_of
+    from helpers.transforms.steps import by_exact_name
 
     kind = _kind(args)
     number = args.id
@@ -133,8 +133,8 @@ def _find(args: argparse.Namespace, context: cli.Context) -> dict[str, Any]:
 
 def _public(args: argparse.Namespace, context: cli.Context) -> list[dict[str, Any]]:
     """The public transforms of the name, which may be somebody else's."""
-    from helpers.kinds import Kind
-    from helpers.resources import Pages
+    from helpers.api.resources import Pages
+    from helpers.core.kinds import Kind
 
     kind = _kind(args)
     source = Kind(kind.name, f"{kind.path}/public", kind.api_type, kind.singular, ())
@@ -142,7 +142,7 @@ def _public(args: argparse.Namespace, context: cli.Context) -> list[dict[str, An
 
 
 def _code_of(row: dict[str, Any]) -> Code:
-    from helpers.transform_code import of_row
+    from helpers.transforms.code import of_row
 
     code = of_row(row)
     if code is None:
@@ -152,8 +152,8 @@ def _code_of(row: dict[str, Any]) -> Code:
 
 def _list(args: argparse.Namespace, context: cli.Context) -> Result:
     session = context.session
-    from helpers.kinds import Kind
-    from helpers.resources import Pages
+    from helpers.api.resources import Pages
+    from helpers.core.kinds import Kind
 
     kind = _kind(args)
     source = Kind(kind.name, f"{kind.path}/public", kind.api_type, kind.singular, ()) if args.public else kind
@@ -171,7 +171,7 @@ def _brief(kind: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(args: argparse.Namespace, context: cli.Context) -> Result:
-    from helpers.transform_steps import users_of
+    from helpers.transforms.steps import users_of
 
     row = _find(args, context)
     users = users_of(context.session, row)
@@ -184,8 +184,8 @@ def _show(args: argparse.Namespace, context: cli.Context) -> Result:
 
 def _change(args: argparse.Namespace, context: cli.Context, code: Code | None) -> Result:
     session = context.session
-    from helpers.changes import Run, apply, plan
-    from helpers.journal import open_journal
+    from helpers.change.changes import Run, apply, plan
+    from helpers.change.journal import open_journal
 
     steps, facts = _steps(args, context, code)
     run = Run(session, context.say, dry=args.dry_run)
@@ -240,7 +240,7 @@ def _diff(run: Run, context: cli.Context) -> dict[str, Any]:
 
 def _steps(args: argparse.Namespace, context: cli.Context, code: Code | None) -> tuple[list[Step], dict[str, Any]]:
     """The steps, and what the plan should show besides: who else uses the transform."""
-    from helpers.transform_plan import attach_steps, change_steps
+    from helpers.transforms.plan import attach_steps, change_steps
 
     if args.operation in ("attach", "detach"):
         row = None if args.file or args.operation == "detach" else _find(args, context)
@@ -264,7 +264,7 @@ def _find_for_change(args: argparse.Namespace, context: cli.Context) -> dict[str
 
 def _finish(args: argparse.Namespace) -> Finish:
     """The commands that go on after a failure, or show what is there."""
-    from helpers.changes import Finish
+    from helpers.change.changes import Finish
 
     names = ("kind", "id", "name", "file", "nexset", "parent", "nexset_name", "must_not_contain", "must_mask",
              "must_keep", "min_samples", "proof_timeout", "description", "journal", "env_file")  # fmt: skip

@@ -26,9 +26,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from helpers import cli
-from helpers.errors import config_error
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import config_error
 
 COMMAND = "nexla_quickstart"
 COUNTED = ("sources", "nexsets", "destinations", "flows", "credentials")
@@ -52,9 +52,9 @@ def quickstart(args: argparse.Namespace, context: cli.Context) -> Result:
 def _look(context: cli.Context, *, sandbox: bool) -> Result:
     from importlib.metadata import version
 
-    from helpers.kinds import KINDS
-    from helpers.resources import count
-    from helpers.transport import call
+    from helpers.api.resources import count
+    from helpers.api.transport import call
+    from helpers.core.kinds import KINDS
 
     session = context.session
     context.say(f"connecting to {session.settings.api_url}")

@@ -22,14 +22,14 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result
+from helpers.command import cli
+from helpers.command.output import Result
+from helpers.core.errors import Exit, OperatorError, usage
 
 if TYPE_CHECKING:
-    from helpers.changes import Finish, Run, Step
-    from helpers.flows import Member
-    from helpers.target import Target
+    from helpers.api.flow_lookup import Target
+    from helpers.api.flows import Member
+    from helpers.change.changes import Finish, Run, Step
 
 COMMAND = "operate_flow"
 OPERATIONS = ("status", "activate", "pause", "restart", "run-now", "metrics")
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def operate_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     """Do one operation; the data says what each member was before and is now."""
-    from helpers.kinds import checked_id, kind_of
+    from helpers.core.kinds import checked_id, kind_of
 
     kind_of(args.resource_type)
     if args.resource_id is not None:
@@ -74,11 +74,11 @@ def operate_flow(args: argparse.Namespace, context: cli.Context) -> Result:
     if not 1 <= args.days <= 366:
         raise usage("--days must be 1 to 366")
     session = context.session
-    from helpers.target import find_target
+    from helpers.api.flow_lookup import find_target
 
     target = find_target(session, args)
     if args.operation == "metrics":
-        from helpers.status import metrics
+        from helpers.operate.status import metrics
 
         return metrics(session, target, days=args.days, by=args.by)
     if args.operation == "status":
@@ -87,14 +87,14 @@ def operate_flow(args: argparse.Namespace, context: cli.Context) -> Result:
 
 
 def _status(args: argparse.Namespace, context: cli.Context, target: Target) -> Result:
-    from helpers.status import status
+    from helpers.operate.status import status
 
     runs, data, unread = status(context.session, target, workers=args.workers)
     if not args.wait:
         meta = {key: data[key] for key in ("schedule", "next_run", "next_run_reason") if data[key]}
         code = Exit.PARTIAL if unread else Exit.OK
         return Result(data, meta, [f"could not be read: {text}" for text in unread], code, STATUS_COLUMNS, "members")
-    from helpers.watch import newest
+    from helpers.operate.wait import newest
 
     return _waited(args, context, target, newest(target.flow, runs), data, [])
 
@@ -111,11 +111,11 @@ def _members(args: argparse.Namespace, target: Target) -> list[Member]:
 
 
 def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> Result:
-    from helpers.changes import Run, apply, plan
-    from helpers.journal import open_journal
-    from helpers.runs import member_runs
-    from helpers.target import read_target
-    from helpers.watch import newest
+    from helpers.api.flow_lookup import read_target
+    from helpers.api.runs import member_runs
+    from helpers.change.changes import Run, apply, plan
+    from helpers.change.journal import open_journal
+    from helpers.operate.wait import newest
 
     session = context.session
     run = Run(session, context.say, dry=args.dry_run)
@@ -155,7 +155,7 @@ def _change(args: argparse.Namespace, context: cli.Context, target: Target) -> R
 
 def _announce(args: argparse.Namespace, context: cli.Context, steps: list[Step]) -> None:
     """Say which members will change before the first one does."""
-    from helpers.switches import SwitchStep
+    from helpers.change.set_status import SwitchStep
 
     will = [f"{step.word} {step.member.label}" for step in steps if isinstance(step, SwitchStep) and step.pending]
     if will:
@@ -163,7 +163,15 @@ def _announce(args: argparse.Namespace, context: cli.Context, steps: list[Step])
 
 
 def _steps(args: argparse.Namespace, target: Target, run: Run) -> list[Step]:
-    from helpers.switches import ACTIVE, PAUSED, RememberStep, SwitchStep, restart_steps, run_now_steps, start_steps
+    from helpers.change.set_status import (
+        ACTIVE,
+        PAUSED,
+        RememberStep,
+        SwitchStep,
+        restart_steps,
+        run_now_steps,
+        start_steps,
+    )
 
     members = _members(args, target)
     if args.restore:
@@ -210,7 +218,7 @@ def _changed(run: Run) -> int:
 
 
 def _rows(run: Run) -> list[dict[str, Any]]:
-    from helpers.journal import REMEMBER
+    from helpers.change.journal import REMEMBER
 
     return [outcome.as_row() for outcome in run.outcomes if outcome.action != REMEMBER]
 
@@ -219,7 +227,7 @@ def _waited(
     args: argparse.Namespace, context: cli.Context, target: Target, baseline: int, report: dict[str, Any],
     warnings: list[str],
 ) -> Result:  # fmt: skip
-    from helpers.watch import wait_for_run
+    from helpers.operate.wait import wait_for_run
 
     try:
         report["run"] = wait_for_run(context.session, target.flow, baseline, args.wait_timeout, context.say)
@@ -243,7 +251,7 @@ def _look(target: Target) -> str:
 
 def _finish(args: argparse.Namespace) -> Finish:
     """The commands that go on after a failure, or put everything to rest."""
-    from helpers.changes import Finish
+    from helpers.change.changes import Finish
 
     given = [("--resource-type", args.resource_type), ("--resource-id", args.resource_id), ("--name", args.name)]
     given += [("--scope", args.scope), ("--restore", args.restore), ("--env-file", args.env_file)]

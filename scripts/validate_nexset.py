@@ -23,12 +23,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import cli
-from helpers.errors import Exit, OperatorError, usage
-from helpers.output import Result, checked_file
+from helpers.command import cli
+from helpers.command.output import Result, checked_file
+from helpers.core.errors import Exit, OperatorError, usage
 
 if TYPE_CHECKING:
-    from helpers.quality import Rule
+    from helpers.transforms.quality import Rule
 
 COMMAND = "validate_nexset"
 COLUMNS = ("rule", "field", "verdict", "checked", "failed", "examples")
@@ -69,7 +69,7 @@ def validate_nexset(args: argparse.Namespace, context: cli.Context) -> Result:
     """One row for each rule; exit 10 when one is broken, when there are too few samples, or when the shape differs."""
     _check(args)
     rules, least = _rules(args)
-    from helpers.samples import load_records, read_samples
+    from helpers.api.samples import load_records, read_samples
 
     if args.samples:
         number, records = None, load_records(args.samples, "samples")
@@ -98,7 +98,7 @@ def validate_nexset(args: argparse.Namespace, context: cli.Context) -> Result:
 
 def _check(args: argparse.Namespace) -> None:
     """Raises: OperatorError, USAGE."""
-    from helpers.kinds import checked_id
+    from helpers.core.kinds import checked_id
 
     if sum(value is not None for value in (args.resource_id, args.name, args.samples)) != 1:
         raise usage("give exactly one of --resource-id, --name and --samples")
@@ -120,7 +120,7 @@ def _rules(args: argparse.Namespace) -> tuple[list[Rule], int]:
     """The rules of the flags and of the rules file, and how many samples are wanted."""
     import time
 
-    from helpers import quality
+    from helpers.transforms import quality
 
     rules = [quality.required(name) for name in _listed(args.required)]
     for pair in _listed(args.types):
@@ -130,7 +130,7 @@ def _rules(args: argparse.Namespace) -> tuple[list[Rule], int]:
         rules.append(quality.typed(path, kind))
     least = 5
     if args.rules:
-        from helpers import config_file
+        from helpers.core import config_file
 
         spec, _ = config_file.read(args.rules, quality.RULES_SCHEMA, quality.RULES_HINT, {})
         least = spec.get("min_samples", least)
@@ -150,8 +150,8 @@ def _listed(text: str | None) -> list[str]:
 
 def _nexset(args: argparse.Namespace, context: cli.Context) -> int:
     session = context.session
-    from helpers.kinds import KINDS, checked_id
-    from helpers.resources import by_name, one_of
+    from helpers.api.resources import by_name, one_of
+    from helpers.core.kinds import KINDS, checked_id
 
     if args.resource_id is not None:
         return checked_id(args.resource_id)
@@ -164,8 +164,8 @@ def _nexset(args: argparse.Namespace, context: cli.Context) -> int:
 
 
 def _own_schema(context: cli.Context, number: int) -> dict[str, Any]:
-    from helpers.kinds import KINDS
-    from helpers.resources import get
+    from helpers.api.resources import get
+    from helpers.core.kinds import KINDS
 
     schema = get(context.session, KINDS["nexsets"], number, expand=1).get("output_schema")
     if not isinstance(schema, dict) or not schema.get("properties"):
@@ -185,8 +185,8 @@ def _read_schema(path: str) -> dict[str, Any]:
 
 
 def _write_schema(path: str, records: list[Any]) -> None:
-    from helpers.html_page import write
-    from helpers.schemas import infer
+    from helpers.command.html_page import write
+    from helpers.transforms.schemas import infer
 
     write(path, json.dumps(infer(records), indent=2) + "\n")
 
@@ -195,8 +195,8 @@ def _validated(
     args: argparse.Namespace, context: cli.Context, number: int | None, records: list[Any], rules: list[Rule],
     meta: dict[str, Any],
 ) -> Result:  # fmt: skip
-    from helpers import quality
-    from helpers.schemas import without_nulls
+    from helpers.transforms import quality
+    from helpers.transforms.schemas import without_nulls
 
     quality.run(rules, records)
     if args.schema:
@@ -214,8 +214,8 @@ def _validated(
 
 def _compared(args: argparse.Namespace, context: cli.Context, records: list[Any], meta: dict[str, Any]) -> Result:
     """The shape now against the shape of another nexset or a saved schema, which is the one before."""
-    from helpers.samples import read_samples
-    from helpers.schemas import drift, infer
+    from helpers.api.samples import read_samples
+    from helpers.transforms.schemas import drift, infer
 
     if args.compare.isascii() and args.compare.isdigit():
         samples = read_samples(context.session, int(args.compare), args.count)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-for place in (ROOT, ROOT / "scripts", ROOT / "tests"):
-    sys.path.insert(0, str(place))
-
-import support  # noqa: E402 - needs the path above
+import support
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What really moves data: reading, transforming, delivering, schedules."""

@@ -1,0 +1,1 @@
+"""HTTP: the application, routes, the contract, control, faults, limits and tokens."""

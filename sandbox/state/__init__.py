@@ -1,0 +1,1 @@
+"""What the sandbox knows: documents, clock, settings and what it starts with."""

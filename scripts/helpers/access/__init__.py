@@ -1,0 +1,1 @@
+"""Who has access: changing it, and auditing it."""

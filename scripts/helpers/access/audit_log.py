@@ -1,0 +1,108 @@
+"""Who changed access: entries of the audit log, over all pages, by what they really hold.
+
+The API's default window is this and the last quarter, so the wanted one is always asked for. An access change is known
+by its ``item_type`` (``…AccessControl``), by what changed (``acl``, owner, public) or by an association with a user,
+team or org.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from helpers.access.targets import Target
+from helpers.api.resources import Pages
+from helpers.api.session import Session
+from helpers.core.errors import OperatorError
+from helpers.core.kinds import Kind, Row
+from helpers.core.times import iso, to_ms
+
+WITHOUT_LOG = ("flows",)
+ACCESSORS = ("User", "Team", "Org")
+ROLE_KEYS = ("access_roles", "access_role", "role", "roles", "owner_id", "public", "access_role_expires_at")
+ACCESS_WORDS = ("acl", "owner", "owner_id", "public")
+
+
+class Log(NamedTuple):
+    """Access changes, and how many entries could not be read."""
+
+    rows: list[Row]
+    unknown: int
+
+
+def read_log(session: Session, target: Target, since: int, until: int) -> Log:
+    """Changes of access to one resource in a window of epoch milliseconds, newest first.
+
+    Raises:
+        ApiError: the log could not be read.
+    """
+    source = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
+    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the beginning of that day
+    pages = Pages(session, source, params)
+    rows, unknown = [], 0
+    for entry in pages:
+        moment = _moment(entry)
+        if moment is None or not _is_readable(entry):
+            unknown += 1
+        elif since <= moment <= until and is_access(entry):
+            rows.append(_row(target, entry, moment))
+    unknown += pages.odd + max(0, (pages.total or 0) - pages.received)
+    return Log(rows, unknown)
+
+
+def _is_readable(entry: Row) -> bool:
+    shapes = {"change_summary": list, "association_resource": dict, "object_changes": dict}
+    texts = all(isinstance(entry.get(key), str) for key in ("item_type", "event"))
+    return texts and all(isinstance(entry.get(key), shape | None) for key, shape in shapes.items())
+
+
+def _moment(entry: Row) -> int | None:
+    try:
+        return to_ms(entry.get("created_at"), 0)
+    except OperatorError:
+        return None
+
+
+def is_access(entry: Row) -> bool:
+    """Whether an entry is about who may do what."""
+    about = (entry.get("association_resource") or {}).get("type")
+    summary = [*(entry.get("change_summary") or []), *(entry.get("object_changes") or {})]
+    by_event = str(entry["event"]).startswith(("association_", "membership_")) and about in ACCESSORS
+    return "AccessControl" in entry["item_type"] or by_event or any(word in ACCESS_WORDS for word in summary)
+
+
+def _row(target: Target, entry: Row, moment: int) -> Row:
+    association = entry.get("association_resource") or {}
+    before, after = _roles(entry.get("object_changes"))
+    return {
+        "time": iso(moment),
+        "who": _who(entry.get("user")),
+        "impersonator": _who(entry.get("impersonator")) or entry.get("impersonator_id"),
+        "type": target.kind.name,
+        "id": target.id,
+        "name": target.name,
+        "event": entry["event"],
+        "accessor": " ".join(str(association.get(key)) for key in ("type", "id") if association.get(key)) or None,
+        "before": before,
+        "after": after,
+    }
+
+
+def _who(user: Any) -> Any:
+    return (user.get("email") or user.get("id")) if isinstance(user, dict) else None
+
+
+def _roles(changes: Any) -> tuple[Any, Any]:
+    """What the log holds as the role before and after; None where it holds nothing."""
+    held = [changes.get(key) for key in ROLE_KEYS] if isinstance(changes, dict) else []
+    pairs = [(_text(pair[0]), _text(pair[1])) for pair in held if isinstance(pair, list) and len(pair) == 2]
+    different = [pair for pair in pairs if pair[0] != pair[1]]
+    return next(iter(different or pairs), (None, None))
+
+
+def _text(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def newest_first(logs: list[Log]) -> Iterator[Row]:
+    yield from sorted((row for log in logs for row in log.rows), key=lambda row: str(row["time"]), reverse=True)

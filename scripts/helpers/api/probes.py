@@ -1,0 +1,60 @@
+"""Testing a credential. A probe writes its result (``verified_status``) on the server."""
+
+from __future__ import annotations
+
+from helpers.api.session import Session
+from helpers.api.transport import ApiError, call, refuse_if_read_only
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS, item_path
+
+GOOD_PROBE = ("200", "ok", "success")
+
+
+def probe(session: Session, number: int) -> tuple[str, str]:
+    """Test a credential. Success is an empty 200; a failure carries the outside system's status and a message.
+
+    Returns:
+        ``ok``, ``failed`` or ``unknown``, and why. Anything that is no clear success is never ``ok``.
+    """
+    try:
+        answer = call(
+            session,
+            "GET",
+            item_path(KINDS["credentials"], number, "probe"),
+            expect=(type(None), dict, list, str, int),
+        )
+    except ApiError as error:
+        if error.http_status == 404:
+            raise OperatorError(
+                Exit.NOT_FOUND,
+                f"there is no credential {number}",
+                hint="see python scripts/list_resources.py --type credentials --all",
+                http_status=404,
+                resource={"type": "credentials", "id": number},
+            ) from error
+        if error.http_status == 401:
+            raise
+        if error.http_status == 403 and error.message.endswith("no message"):
+            return "unknown", "403 without a message: you may not probe it"  # the credential's own 403 has a body
+        clear = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
+        return ("failed" if clear else "unknown"), error.message
+    if answer.data is None:
+        return "ok", ""
+    status = answer.data.get("status") if isinstance(answer.data, dict) else answer.data
+    good = str(status).lower() in GOOD_PROBE
+    return ("ok", "") if good else ("unknown", f"the probe answered {status!r}")
+
+
+def try_probe(session: Session, number: int) -> tuple[str, str]:
+    """As ``probe``; a credential that is not there is ``unknown``, so that one cannot end a check of many.
+
+    Raises:
+        OperatorError: CONFIG while NEXLA_READ_ONLY is set: a probe writes its result.
+    """
+    refuse_if_read_only(session, f"the probe of credential {number}")
+    try:
+        return probe(session, number)
+    except OperatorError as error:
+        if error.code is not Exit.NOT_FOUND:
+            raise
+        return "unknown", error.message

@@ -1,0 +1,188 @@
+"""Reading resources tolerantly, page by page and by name.
+
+List rows are brief (no config, no credential): ask with ``expand=1`` where those are needed. The default scope of a
+list is what the caller owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from helpers.api.session import Session
+from helpers.api.transport import Answer, ApiError, call
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import Kind, Row, item_path
+
+PER_PAGE = 100
+SMALL_PER_PAGE = 50  # some endpoints answer 400 above this
+MAX_PAGES = 10_000
+
+
+def get(session: Session, kind: Kind, number: Any, **params: Any) -> Row:
+    """One resource as the API answers it.
+
+    Raises:
+        ApiError: NOT_FOUND, AUTH and the rest.
+    """
+    try:
+        data: Row = call(session, "GET", item_path(kind, number), params=params).data
+    except ApiError as error:
+        error.resource = {"type": kind.name, "id": int(number)}
+        raise
+    return data
+
+
+def exists(session: Session, kind: Kind, number: int, **params: Any) -> Row | None:
+    """The resource, or None when the API says 404."""
+    try:
+        return get(session, kind, number, **params)
+    except ApiError as error:
+        if error.http_status == 404:
+            return None
+        raise
+
+
+def rows_of(answer: Answer) -> list[Row]:
+    """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped.
+
+    Raises:
+        OperatorError: UPSTREAM, for an object that holds no list: it must not pass for an empty one.
+    """
+    if isinstance(answer.data, dict) and "flows" not in answer.data:
+        raise OperatorError(Exit.UPSTREAM, "the answer to a list is an object without one", retryable=True)
+    data = answer.data["flows"] if isinstance(answer.data, dict) else answer.data
+    return [row for row in data or [] if isinstance(row, dict)]
+
+
+def answer_length(answer: Answer) -> int:
+    """How many entries a list answer has, whatever they are."""
+    data = answer.data["flows"] if isinstance(answer.data, dict) else answer.data
+    return len(data or [])
+
+
+class Pages:
+    """A list read page by page: iterate over it for rows, then ask what was seen.
+
+    Trusts ``X-Total-Count``; without it only an empty page ends the list, because a server may cap the page size.
+    Rows are de-duplicated by id, since a list that changes meanwhile shifts its pages.
+
+    Attributes:
+        total: what the server says there is; None before the first page or when it does not say.
+        seen: rows given out.
+        received: entries that came, also those left out.
+        complete: whether the list was read to its end.
+        odd: how many entries were no objects, and so were left out.
+        body: for flows, the whole answer that the current row came in, with the resources beside the trees.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        kind: Kind,
+        params: Mapping[str, Any] | None = None,
+        *,
+        per_page: int = PER_PAGE,
+        workers: int = 1,
+    ) -> None:
+        self._session, self._kind = session, kind
+        self._params, self._per_page, self._workers = dict(params or {}), per_page, workers
+        self.total: int | None = None
+        self.seen = self.received = self.odd = 0
+        self.complete = False
+        self.body: Row = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        ids: set[Any] = set()
+        self.received = self.odd = 0
+        for answer in self._answers():
+            rows = rows_of(answer)
+            self.odd += answer_length(answer) - len(rows)
+            self.body = answer.data if isinstance(answer.data, dict) else {}
+            self.total = answer.total if answer.total is not None else self.total
+            self.received += answer_length(answer)
+            self.complete = not answer_length(answer) or (self.total is not None and self.received >= self.total)
+            for row in rows:
+                key = row.get("id")
+                if key is None or key not in ids:
+                    ids.add(key)
+                    self.seen += 1
+                    yield row
+            if self.complete:
+                return
+
+    def _answers(self) -> Iterator[Answer]:
+        """Page after page; once the total is known, several pages are fetched at a time but given in order."""
+        first = self._page(1)
+        yield first
+        number, size = 2, len(rows_of(first))
+        if self._workers > 1 and first.total is not None and size:
+            pages = -(-first.total // size)
+            with ThreadPoolExecutor(self._workers) as pool:
+                while number <= pages:
+                    window = range(number, min(number + self._workers, pages + 1))
+                    yield from pool.map(self._page, window)
+                    number = window.stop
+        for later in range(number, MAX_PAGES + 1):
+            yield self._page(later)
+
+    def _page(self, number: int) -> Answer:
+        params = {**self._params, "page": number, "per_page": self._per_page}
+        try:
+            answer = call(self._session, "GET", self._kind.path, params=params, expect=(list, dict))
+        except ApiError as error:
+            if number > 1 or error.http_status != 400 or self._per_page <= SMALL_PER_PAGE:
+                raise
+            self._per_page = SMALL_PER_PAGE
+            return self._page(number)
+        return answer
+
+
+def whole(pages: Pages, what: str) -> list[Row]:
+    """Every row of a list, for what must not overlook one.
+
+    Raises:
+        OperatorError: UPSTREAM, when an entry cannot be read, or fewer came than the server says there are.
+    """
+    rows = list(pages)
+    if pages.odd or any(not isinstance(row.get("id"), int) for row in rows):
+        raise OperatorError(Exit.UPSTREAM, f"the list of {what} holds an entry that cannot be read")
+    if pages.total is not None and len(rows) < pages.total:
+        text = f"the list of {what} is not whole: {len(rows)} of {pages.total} came"
+        raise OperatorError(Exit.UPSTREAM, text, hint="it changed while it was read? run again", retryable=True)
+    return rows
+
+
+def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
+    """How many there are, and the first rows, in one request where the server gives the total."""
+    first = Pages(session, kind, params, per_page=5)
+    rows = []
+    for row in first:
+        rows.append(row)
+        if first.total is not None and first.total > first.seen and first.seen >= 5:
+            return first.total, rows
+    return max(first.total or 0, first.seen), rows
+
+
+def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]:
+    """Every resource of exactly this name, read over all pages (the API's own filter only means "contains")."""
+    query = {**params, "name": name} if "name" in kind.filters else params
+    return [row for row in Pages(session, kind, query) if row.get("name") == name]
+
+
+def one_of(kind: Kind, name: str, rows: list[Row]) -> Row | None:
+    """The only row, or None.
+
+    Raises:
+        OperatorError: NOT_FOUND with the candidates, when several have the name.
+    """
+    if len(rows) > 1:
+        listed = ", ".join(f"{row['id']} ({row.get('status', '-')})" for row in rows)
+        raise OperatorError(
+            Exit.NOT_FOUND,
+            f"{len(rows)} {kind.name} are named {name!r}: ids {listed}",
+            hint="rename or delete all but one, or use the id; nothing was changed",
+            resource={"type": kind.name, "name": name, "candidates": [row["id"] for row in rows]},
+        )
+    return rows[0] if rows else None

@@ -1,0 +1,227 @@
+"""One session around the SDK's client.
+
+The SDK does authentication, URLs and errors; answers are taken from the wire as they came, because the SDK throws the
+paging headers away and its models refuse real answers. What the SDK does wrongly by default is switched off here.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from helpers.core import redact
+from helpers.core.errors import OperatorError
+from helpers.core.limits import Clock, Deadline, RateLimiter
+from helpers.core.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
+    from nexla_sdk import NexlaClient
+
+READ_TIMEOUT = 30.0  # seconds without a byte
+ANSWER_TIMEOUT = 300.0  # seconds for a whole answer, however steadily it drips
+TOKEN_MARGIN = 60  # the SDK's default of 3600 fetches a token per call when tokens live an hour
+CHUNK = 1 << 16
+SMALLEST_LEAD = 2.0  # seconds; less is the header's own coarseness
+
+
+@dataclass
+class Exchange:
+    """One HTTP request as it went over the wire, and what came back."""
+
+    method: str
+    path: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    error: Exception | None = None
+    authorization: str = field(default="", repr=False)
+
+
+class Session:
+    """One authenticated connection. Safe for a few reading threads; everything above it goes through ``send``.
+
+    Args:
+        settings: from ``load_settings``.
+        deadline: the command's deadline; every read is cut at it.
+        limiter: shared rate limiter.
+    """
+
+    def __init__(self, settings: Settings, deadline: Deadline, limiter: RateLimiter) -> None:
+        self.settings = settings
+        self.deadline = deadline
+        self.limiter = limiter
+        self.requests = 0
+        self._lead = 0.0  # of the server's clock
+        self.user_id: int | None = None  # the caller and their org, once a token was had
+        self.org_id: int | None = None
+        self._local = threading.local()
+        self._count_lock = threading.Lock()
+        self.client = self._build_client()
+
+    def _build_client(self) -> NexlaClient:
+        from nexla_sdk import NexlaClient
+        from nexla_sdk.http_client import RequestsHttpClient
+
+        http = RequestsHttpClient(timeout=READ_TIMEOUT, max_retries=0)
+        http.session.auth = _keep_authorization  # else .netrc replaces the credentials
+        http.session.trust_env = not self.settings.loopback  # a proxy cannot reach the sandbox
+        for scheme in ("https://", "http://"):
+            http.session.mount(scheme, _wire_adapter(self))
+        client = NexlaClient(
+            service_key=self.settings.service_key,
+            access_token=self.settings.access_token,
+            base_url=self.settings.api_url,
+            http_client=http,
+            token_refresh_margin=TOKEN_MARGIN,
+        )
+        _make_token_fetch_safe(self, client)
+        return client
+
+    def path_of(self, url: str) -> str:
+        return urlsplit(url.removeprefix(self.settings.api_url)).path
+
+    def authorization_used(self) -> str | None:
+        """The header that this thread's current call sent last; None before its first request."""
+        exchanges = getattr(self._local, "exchanges", [])
+        return exchanges[-1].authorization if exchanges else None
+
+    def record(self, exchange: Exchange) -> None:
+        with self._count_lock:
+            self.requests += 1
+        self._local.exchanges.append(exchange)
+
+    def note_time(self, date: str | None) -> None:
+        """Learn the server's clock from a ``Date`` header, which is exact to a second."""
+        try:
+            lead = parsedate_to_datetime(date or "").timestamp() - time.time()
+        except ValueError:
+            return
+        self._lead = lead if abs(lead) > SMALLEST_LEAD else 0.0
+
+    def note_user(self, answer: str) -> None:
+        """Keep who the caller is, as the answer that carries a token tells."""
+        try:
+            document = json.loads(answer)
+            self.user_id, self.org_id = int(document["user"]["id"]), int(document["org"]["id"])
+        except (ValueError, KeyError, TypeError):
+            return
+
+    def server_time(self) -> float:
+        """Now in epoch seconds, by the server's clock where it differs from ours: run ids are the server's times."""
+        return time.time() + self._lead
+
+    def send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Exchange:
+        """One attempt of one request, through the SDK.
+
+        Returns:
+            The request's own exchange; or the token's, when no token could be had and nothing else was sent.
+
+        Raises:
+            OperatorError: the deadline passed before anything was sent.
+        """
+        self._local.exchanges = []
+        cause: Exception | None = None
+        try:
+            self.client.request(
+                method, path, params=dict(params or {}), json=body, allow_redirects=False, timeout=READ_TIMEOUT
+            )
+        except OperatorError:
+            raise
+        except Exception as error:  # the SDK's classes do not say what happened; the exchange does
+            cause = error
+        exchanges: list[Exchange] = self._local.exchanges
+        own = [entry for entry in exchanges if (entry.method, entry.path) == (method, path)]
+        if own and not (exchanges[-1].path == "/token" and exchanges[-1].status != 200):
+            return own[-1]
+        if exchanges:
+            return exchanges[-1]
+        return Exchange(method, path, error=_deadline_in(cause) or cause)
+
+
+def _deadline_in(error: BaseException | None) -> Exception | None:
+    """An OperatorError that the SDK wrapped, if there is one."""
+    while error is not None:
+        if isinstance(error, OperatorError):
+            raise error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An auth that changes nothing: requests then leaves .netrc alone."""
+    return request
+
+
+def _make_token_fetch_safe(session: Session, client: NexlaClient) -> None:
+    """Let one thread fetch a token while the others wait for it, and accept only a real token.
+
+    The SDK has no lock, takes ``Authorization: Bearer None`` from an answer without a token, and adds a text
+    ``expires_in`` to a number.
+    """
+    handler: Any = client.auth_handler
+    lock = threading.Lock()
+    fetch = handler.obtain_session_token
+
+    def obtain() -> None:
+        used = session.authorization_used()
+        with lock:
+            current = handler._access_token
+            if current and used and used != f"Bearer {current}":
+                return  # another thread has replaced the token that was refused
+            if current and used is None and handler._token_expiry - time.time() > TOKEN_MARGIN:
+                return
+            fetch()
+            if not isinstance(handler._access_token, str) or not handler._access_token:
+                handler._access_token = None
+                raise ValueError("the answer to POST /token holds no access_token")
+            redact.remember(handler._access_token)
+
+    handler.obtain_session_token = obtain
+
+
+def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
+    """The one place where requests leave: rate, deadline, no retries, and a record of every exchange."""
+    import requests
+    import urllib3
+    from requests.adapters import HTTPAdapter
+
+    class WireAdapter(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            deadline = session.deadline
+            path, method = session.path_of(request.url or ""), request.method or ""
+            session.limiter.wait(method, path, deadline)
+            deadline.check()
+            exchange = Exchange(method, path, authorization=str(request.headers.get("Authorization", "")))
+            session.record(exchange)
+            kwargs["timeout"] = min(READ_TIMEOUT, deadline.left())
+            try:
+                response = super().send(request, *args, **kwargs)
+                response._content = self._body(response, deadline)
+                response._content_consumed = True  # type: ignore[attr-defined]  # requests' own flag
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                exchange.error = error
+                raise requests.ConnectionError(type(error).__name__) from error
+            exchange.status, exchange.headers = response.status_code, response.headers
+            session.note_time(response.headers.get("Date"))
+            exchange.text = response.content.decode("utf-8", errors="replace")
+            if path == "/token":
+                session.note_user(exchange.text)
+            return response
+
+        @staticmethod
+        def _body(response: requests.Response, deadline: Deadline) -> bytes:
+            parts, latest = [], Clock.now() + ANSWER_TIMEOUT
+            while chunk := response.raw.read1(CHUNK, decode_content=True):
+                parts.append(chunk)
+                if deadline.left() <= 0 or Clock.now() > latest:
+                    raise requests.ReadTimeout("the answer dripped in for too long")
+            return b"".join(parts)
+
+    return WireAdapter(max_retries=0)

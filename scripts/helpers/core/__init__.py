@@ -1,0 +1,1 @@
+"""What knows nothing of Nexla's answers: errors, redaction, kinds, settings, limits, times, config files."""

@@ -1,0 +1,92 @@
+"""The kinds of resources: names, aliases, paths. Free of heavy imports, so that a wrong name is refused at once."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from helpers.core.errors import usage
+
+Row = dict[str, Any]
+
+
+class Kind(NamedTuple):
+    """One kind of resource.
+
+    Attributes:
+        name: the canonical name, as flags and output use it.
+        path: of the list, below the API URL.
+        api_type: the name in ``/{resource_type}/{id}/…`` paths.
+        singular: for messages.
+        aliases: every other name that a person or the API uses.
+        filters: query parameters that the list knows.
+    """
+
+    name: str
+    path: str
+    api_type: str
+    singular: str
+    aliases: tuple[str, ...]
+    filters: frozenset[str] = frozenset()
+
+
+_LIST = frozenset({"name", "status", "access_role"})
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("sources", "/data_sources", "data_sources", "source", ("source", "data_source"), _LIST | {"tags"}),
+        Kind("nexsets", "/data_sets", "data_sets", "nexset", ("nexset", "data_set", "dataset", "datasets"), _LIST),
+        Kind("destinations", "/data_sinks", "data_sinks", "destination", ("destination", "sink", "sinks", "data_sink"),
+             _LIST),
+        Kind("flows", "/flows", "flows", "flow", ("flow", "data_flow", "data_flows"), frozenset({"access_role"})),
+        Kind("credentials", "/data_credentials", "data_credentials", "credential",
+             ("credential", "creds", "data_credential"), frozenset({"name", "access_role"})),
+        Kind("transforms", "/transforms", "transforms", "transform", ("transform", "record_transforms")),
+        Kind("attribute_transforms", "/attribute_transforms", "attribute_transforms", "attribute transform",
+             ("attribute_transform",)),
+        Kind("lookups", "/data_maps", "data_maps", "lookup", ("lookup", "data_map"), frozenset({"access_role"})),
+        Kind("projects", "/projects", "projects", "project", ("project",), frozenset({"access_role", "expand"})),
+        Kind("teams", "/teams", "teams", "team", ("team",), frozenset({"access_role"})),
+        Kind("users", "/users", "users", "user", ("user",)),
+        Kind("notifications", "/notifications", "notifications", "notification", ("notification",)),
+        Kind("async_tasks", "/async_tasks", "async_tasks", "async task", ("async_task", "tasks", "task")),
+        Kind("code_containers", "/code_containers", "code_containers", "code container", ("code_container",)),
+    )
+}  # fmt: skip
+_BY_ALIAS = {alias: kind for kind in KINDS.values() for alias in (kind.name, kind.api_type, *kind.aliases)}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind that a name stands for; singular, plural, Nexla's and the API's names all work.
+
+    Raises:
+        OperatorError: USAGE, with the nearest names.
+    """
+    wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if wanted not in _BY_ALIAS:
+        near = difflib.get_close_matches(wanted, _BY_ALIAS, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        raise usage(f"unknown resource type {name!r}", f"{guess}known: {', '.join(KINDS)}")
+    return _BY_ALIAS[wanted]
+
+
+def checked_id(value: Any, what: str = "id") -> int:
+    """A positive integer id. Anything else must never reach a path: ``DELETE /data_sources/`` is a real route.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    if isinstance(value, bool) or not str(value).strip().isascii() or not str(value).strip().isdigit():
+        raise usage(f"{what} must be a positive number, not {value!r}")
+    number = int(str(value).strip())
+    if number <= 0:
+        raise usage(f"{what} must be a positive number, not {value!r}")
+    return number
+
+
+def item_path(kind: Kind, number: Any, *rest: str) -> str:
+    """The path of one resource."""
+    return "/".join(
+        (kind.path, str(checked_id(number, f"{kind.singular} id")), *(quote(part, safe="") for part in rest))
+    )

@@ -1,0 +1,105 @@
+"""From the environment (or an env file) to checked settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from helpers.core import redact
+from helpers.core.errors import config_error
+
+DEFAULT_URL = "https://dataops.nexla.io/nexla-api"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(NamedTuple):
+    """Where to connect and as whom. Exactly one of the two secrets is set."""
+
+    api_url: str
+    service_key: str | None = None
+    access_token: str | None = None
+    read_only: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings({self.api_url!r})"  # never the secrets
+
+    @property
+    def loopback(self) -> bool:
+        return urlsplit(self.api_url).hostname in LOOPBACK
+
+    @property
+    def host(self) -> str:
+        """Host and port, for messages and journal names."""
+        return urlsplit(self.api_url).netloc
+
+
+def _says_read_only(values: Mapping[str, str | None]) -> bool:
+    return (values.get("NEXLA_READ_ONLY") or "").strip().lower() not in ("", "0", "false", "no")
+
+
+def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Checked settings. With an env file only that file counts, so that no key meets another host by accident.
+
+    Raises:
+        OperatorError: CONFIG, when a secret is missing or the URL cannot be used.
+    """
+    values: Mapping[str, str | None] = environ if environ is not None else os.environ
+    notes = []
+    if env_file:
+        values = read_env_file(env_file)
+        if Path(env_file).stat().st_mode & 0o077:
+            notes.append(f"{env_file} can be read by others; chmod 600 it")
+    key = (values.get("NEXLA_SERVICE_KEY") or "").strip()
+    token = (values.get("NEXLA_ACCESS_TOKEN") or "").strip()
+    redact.remember(key, token)
+    url = _checked_url((values.get("NEXLA_API_URL") or "").strip() or DEFAULT_URL)
+    if key and token:
+        notes.append("NEXLA_SERVICE_KEY and NEXLA_ACCESS_TOKEN are both set; using the service key")
+    if not key and not token:
+        raise config_error(
+            "no credentials: NEXLA_SERVICE_KEY or NEXLA_ACCESS_TOKEN must be set",
+            "export one of them, or pass --env-file FILE; to try without an account: "
+            "python scripts/nexla_quickstart.py --sandbox",
+        )
+    for name, secret in (("NEXLA_SERVICE_KEY", key), ("NEXLA_ACCESS_TOKEN", token)):
+        if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
+            raise config_error(f"{name} holds white space or characters that no key has", "copy the key again")
+    read_only = _says_read_only(values) or _says_read_only(os.environ)
+    return Settings(url, key or None, None if key else token, read_only, tuple(notes))
+
+
+def read_env_file(path: str) -> Mapping[str, str | None]:
+    """The lines of an env file; nothing is substituted in them.
+
+    Raises:
+        OperatorError: CONFIG, when it cannot be read.
+    """
+    from dotenv import dotenv_values
+
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return dotenv_values(stream=stream, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise config_error(f"cannot read the env file {path}: {error}") from error
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise config_error("NEXLA_API_URL is not a URL", f"an example is {DEFAULT_URL}") from error
+    if parts.username or parts.password:
+        redact.remember(parts.password, parts.username)
+        raise config_error("NEXLA_API_URL must not hold a user or password", f"an example is {DEFAULT_URL}")
+    if not host or parts.scheme not in ("https", "http") or any(ch.isspace() for ch in url):
+        raise config_error(f"NEXLA_API_URL is not a web address: {url!r}", f"an example is {DEFAULT_URL}")
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise config_error("NEXLA_API_URL must be https (plain http only on this machine)", f"try https://{host}")
+    if parts.query or parts.fragment:
+        raise config_error("NEXLA_API_URL must not hold a query or fragment", f"an example is {DEFAULT_URL}")
+    return url.rstrip("/")

@@ -1,0 +1,105 @@
+"""Times as the API and people write them, and Quartz schedules. Everything is UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from helpers.core.errors import usage
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d+)\s*([smhdw])")
+_FIRST, _LAST = 10**9, 4 * 10**9  # in seconds: 2001 and 2096; a thousand times that in milliseconds
+_QUARTZ_ONLY = re.compile(r"\bL(W|-\d+)?\b|\dL\b|\dW\b|(?<!\w)L(?!\w)|#\d")
+_WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
+
+
+def to_ms(value: Any, now: float) -> int:
+    """A moment as epoch milliseconds.
+
+    Args:
+        value: epoch seconds or milliseconds (told apart by their size), an ISO 8601 date or time (UTC unless it says
+            otherwise), or an age such as ``24h`` or ``7d``.
+        now: epoch seconds, for ages.
+
+    Raises:
+        OperatorError: USAGE, for anything else.
+    """
+    text = str(value).strip()
+    if ago := _AGO.fullmatch(text):
+        return int((now - int(ago[1]) * _UNITS[ago[2]]) * 1000)
+    if re.fullmatch(r"\d{9,}(\.\d+)?", text):
+        number = float(text)
+        if _FIRST <= number < _LAST:
+            return int(number * 1000)
+        if _FIRST * 1000 <= number < _LAST * 1000:
+            return int(number)
+    from dateutil import parser as dates
+
+    try:
+        moment = dates.isoparse(text)
+    except ValueError:
+        hint = "give an age (24h, 7d), a date (2026-11-01), ISO 8601, or epoch seconds or milliseconds"
+        raise usage(f"{text!r} is not a time", hint) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def iso(milliseconds: Any) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as the API writes times; None for what is no time."""
+    if not isinstance(milliseconds, int) or not 0 <= milliseconds < 10**14:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
+
+
+def age_text(seconds: float) -> str:
+    """An age in words: ``40 s``, ``12 min``, ``5.3 h``, ``12.0 days``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"
+
+
+class Schedule:
+    """A Quartz expression (seconds first, year optional), as ``source_config["start.cron"]`` holds it.
+
+    The API does not check it: one that lies in the past, or is no Quartz expression, simply never fires.
+    """
+
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
+        fields = expression.split()
+        if len(fields) > 5:  # Quartz counts weekdays from 1 (Sunday), croniter from 0
+            fields[5] = _WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])
+        self._plain = len(fields) in (6, 7)
+        self._fields = " ".join(fields).replace("?", "*")
+
+    def never_fires(self, moment: float) -> bool:
+        """Whether that is certain: it lies in the past, or is no Quartz expression. Some that Quartz knows (``LW``,
+        ``6L``) cannot be read here; of those nothing is certain."""
+        return self.next_after(moment) is None and not (_QUARTZ_ONLY.search(self.expression) and self._plain)
+
+    def next_after(self, moment: float) -> float | None:
+        """When it fires next, in epoch seconds; None when it never does."""
+        return self._fire(moment, later=True)
+
+    def last_before(self, moment: float) -> float | None:
+        """When it fired last, in epoch seconds; None when it never did."""
+        return self._fire(moment, later=False)
+
+    def _fire(self, moment: float, *, later: bool) -> float | None:
+        from croniter import CroniterError, croniter
+
+        try:
+            fires = croniter(self._fields, datetime.fromtimestamp(moment, UTC), second_at_beginning=True)
+            return float(fires.get_next(float) if later else fires.get_prev(float))
+        except (CroniterError, ValueError):
+            return None
+
+
+def schedule_of(config: Any) -> Schedule | None:
+    """The schedule in a source's config, if it has one."""
+    expression = config.get("start.cron") if isinstance(config, dict) else None
+    return Schedule(expression) if isinstance(expression, str) and expression.strip() else None

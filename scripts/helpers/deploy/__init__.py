@@ -1,0 +1,1 @@
+"""Deploying a flow from a config file, and tearing it down."""

@@ -1,0 +1,86 @@
+"""Loading the config file of deploy_flow.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers.core import config_file
+
+if TYPE_CHECKING:
+    from helpers.deploy.model import FlowConfig
+
+SEE_SCHEMA = "see python scripts/deploy_flow.py --print-schema; nothing was sent"
+TRANSFORM_KEYS = ("transform", "transform_id", "transform_name")
+SCHEMA_FILE = Path(__file__).with_name("model.schema.json")
+
+
+def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> tuple[FlowConfig, str]:
+    """Read, fill in ``${VAR}`` and check a config file (``-`` is standard input).
+
+    Args:
+        need_secrets: whether variables inside ``credentials`` must be set; a teardown does without them.
+
+    Returns:
+        The config, and a digest of the file as written.
+
+    Raises:
+        OperatorError: USAGE, naming the file and the key.
+    """
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    filled, digest = config_file.read(path, schema, SEE_SCHEMA, environ, need_secrets=need_secrets)
+    if found := list(contradictions(filled)):
+        raise config_file.refused(path, found, SEE_SCHEMA)
+    from pydantic import ValidationError  # late: a refusal does without
+
+    from helpers.deploy.model import FlowConfig
+
+    try:
+        return FlowConfig.model_validate(filled), digest
+    except ValidationError as error:
+        found = [_problem(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
+        raise config_file.refused(path, found, SEE_SCHEMA) from None
+
+
+def contradictions(config: dict[str, Any]) -> Iterator[str]:
+    """What is wrong between the parts of a config that keeps the schema, one line each."""
+    nexset, nexsets = config.get("nexset"), config.get("nexsets", [])
+    if nexset is not None and (nexset.get("name") is None) == (nexset.get("fields") is None):
+        yield "nexset: give either name or fields"
+    for index, derived in enumerate(nexsets):
+        if [derived.get(key) for key in TRANSFORM_KEYS].count(None) != len(TRANSFORM_KEYS) - 1:
+            yield f"nexsets.{index}: give exactly one of {', '.join(TRANSFORM_KEYS)}"
+    single, several = config.get("destination"), config.get("destinations", [])
+    if single and several:
+        yield "give destination or destinations, not both"
+    sinks = several or ([single] if single else [])
+    if not sinks:
+        yield "a flow needs a destination"
+    for what, rows in (("nexsets", nexsets), ("destinations", sinks)):
+        names = [row["name"].strip() for row in rows]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield f"{what} have the same name: {', '.join(twice)}"
+    yield from _dangling(nexsets, sinks, config.get("credential_id"))
+
+
+def _dangling(nexsets: list[dict[str, Any]], sinks: list[dict[str, Any]], credential_id: int | None) -> Iterator[str]:
+    """References to something that is not there."""
+    earlier: list[str] = []
+    for nexset in nexsets:
+        name, parent = nexset["name"].strip(), nexset.get("parent")
+        if parent is not None and parent.strip() not in earlier:
+            yield f"nexset {name!r}: parent {parent.strip()!r} is not an earlier entry"
+        earlier.append(name)
+    for sink in sinks:
+        name, wanted = sink["name"].strip(), sink.get("nexset")
+        if wanted is not None and wanted.strip() not in earlier:
+            yield f"destination {name!r}: nexset {wanted.strip()!r} is not in nexsets"
+        if (sink.get("data_credentials_id"), sink.get("credential"), credential_id) == (None, None, None):
+            yield f"destination {name!r} has no credential"
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(str(part) for part in location if part not in ("constrained-str", "constrained-int"))
+    return f"{where}: {message}" if where else message

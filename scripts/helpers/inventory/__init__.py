@@ -1,0 +1,1 @@
+"""What there is: listing resources, and the first look at an account."""

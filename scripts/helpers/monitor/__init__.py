@@ -1,0 +1,1 @@
+"""Health, alerts, logs and diagnosis."""

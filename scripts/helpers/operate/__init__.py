@@ -1,0 +1,1 @@
+"""The state of a flow, and activating, pausing, restarting and running it."""

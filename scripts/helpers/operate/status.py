@@ -1,0 +1,138 @@
+"""The state and the numbers of a flow, as plain rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from helpers.api.flow_lookup import Target
+from helpers.api.flows import Flow, Member
+from helpers.api.runs import Run, member_runs, read_runs
+from helpers.api.session import Session
+from helpers.api.transport import call
+from helpers.command.output import Result
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS, Row, item_path
+from helpers.core.times import iso, schedule_of
+
+CUT = 25  # a page of 100 rows holds at least this many runs, unless it holds them all
+NUMBERS = ("records", "errors", "size")
+BARS = "▁▂▃▄▅▆▇█"
+DAY_COLUMNS = ("day", "records", "errors", "size")
+RUN_COLUMNS = ("run_id", "started", "records", "errors", "size")
+
+
+def status(
+    session: Session, target: Target, *, workers: int
+) -> tuple[dict[tuple[str, int], list[Run]], Row, list[str]]:
+    """The flow's members with their own status, last run and (for the source) next run.
+
+    Returns:
+        The runs by (kind, id); the report: ``flow``, ``schedule``, ``next_run``, ``members`` parents first; and what
+        could not be read.
+    """
+    flow = target.flow
+    unread: list[str] = []
+    runs = member_runs(session, flow, 20, workers, unread)
+    schedule = schedule_of(flow.origin.row.get("source_config"))
+    upcoming = schedule.next_after(session.server_time()) if schedule else None
+    report = {
+        "flow": flow.origin.node_id,
+        "name": flow.origin.name,
+        "schedule": schedule.expression if schedule else None,
+        "next_run": iso(int(upcoming * 1000)) if upcoming and flow.origin.status == "ACTIVE" else None,
+        "next_run_reason": _why_none(flow, schedule is not None, upcoming),
+        "members": [_row(flow, member, runs[member.kind, member.id]) for member in flow.origin.walk()],
+    }
+    return runs, report, unread
+
+
+def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None:
+    if flow.origin.status != "ACTIVE":
+        return f"the source is {flow.origin.status}"
+    if not scheduled:
+        return "the source has no schedule in its config"
+    return None if upcoming else "the schedule never fires"
+
+
+def _row(flow: Flow, member: Member, runs: list[Run]) -> Row:
+    depth = len(flow.path_to(member)) - 1
+    latest = runs[0] if runs else None
+    started = member.row.get("last_run_id") if member is flow.origin else None
+    marks = [run.id for run in runs[:1]] + ([started] if isinstance(started, int) else [])
+    latest_at = max(marks, default=0) or None
+    if latest and latest.id != latest_at:
+        latest = None  # the newest run left no row: it has read nothing, or has only begun
+    return {
+        "member": "  " * depth + str(member.name),
+        "type": member.kind,
+        "id": member.id,
+        "name": member.name,
+        "node_id": member.node_id,
+        "status": member.status,
+        "runtime_status": member.runtime_status,
+        "last_run": iso(latest_at),
+        "run_id": latest_at,
+        "records": latest.records if latest else None,
+        "errors": latest.errors if latest else None,
+    }
+
+
+def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
+    """Daily and per-run numbers of a resource; of a flow, those of its source.
+
+    Returns:
+        A result with ``daily`` (days without numbers are zero), ``runs`` (newest first), ``totals`` over the days,
+        and sparklines.
+    """
+    today = datetime.fromtimestamp(session.server_time(), UTC).date()
+    first = today - timedelta(days=days - 1)
+    params: dict[str, Any] = {"from": f"{first}T00:00:00Z", "aggregate": 1}
+    path = item_path(target.api, target.member.id, "metrics")
+    rows = call(session, "GET", path, params=params).data.get("metrics")
+    if not isinstance(rows, list):
+        raise OperatorError(Exit.UPSTREAM, f"the daily metrics of {target.member.label} came in an unknown shape")
+    told: dict[str, Row] = {str(row.get("time"))[:10]: row for row in rows if isinstance(row, dict)}
+    wanted = [str(first + timedelta(days=n)) for n in range(days)]
+    daily: list[Row] = [{"day": day, **{key: _number(told.get(day, {}).get(key)) for key in NUMBERS}} for day in wanted]
+    runs, unreadable = read_runs(session, KINDS[target.member.kind], target.member.id)
+    recent = [run for run in runs if str(iso(run.id))[:10] >= str(first)]
+    report = {
+        "resource": {"type": target.member.kind, "id": target.member.id, "name": target.member.name},
+        "from": str(first),
+        "totals": _totals(daily, recent),
+        "records_by_day": sparkline([row["records"] for row in daily]),
+        "errors_by_day": sparkline([row["errors"] for row in daily]),
+        "daily": daily,
+        "runs": [run.as_row() for run in recent],
+    }
+    cut = len(runs) >= CUT and recent == runs
+    warnings = [f"the oldest of {len(runs)} runs that were read is younger than {first}: there are more"] if cut else []
+    warnings += [f"{unreadable} run rows could not be read and are left out"] if unreadable else []
+    shown = {key: report[key] for key in ("totals", "records_by_day", "errors_by_day")}
+    meta = {"type": target.member.kind, "id": target.member.id, **shown}
+    table, columns = ("daily", DAY_COLUMNS) if by == "day" else ("runs", RUN_COLUMNS)
+    return Result(report, meta, warnings, columns=columns, table=table)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _totals(daily: list[Row], runs: list[Run]) -> Row:
+    sums = {key: sum(row[key] for row in daily) for key in NUMBERS}
+    seen = sums["records"] + sums["errors"]
+    return {
+        **sums,
+        "error_share": round(sums["errors"] / seen, 4) if seen else None,
+        "runs": len(runs),
+        "runs_with_errors": sum(run.errors > 0 for run in runs),
+    }
+
+
+def sparkline(values: list[int]) -> str:
+    """Numbers as one line of bars; a zero is a space's worth lower than anything else."""
+    top = max(values, default=0)
+    if top <= 0:
+        return "·" * len(values)
+    return "".join("·" if value <= 0 else BARS[min(7, value * 8 // (top + 1))] for value in values)

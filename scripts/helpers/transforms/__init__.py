@@ -1,0 +1,1 @@
+"""Transforms and their proof; the quality of a nexset's samples."""

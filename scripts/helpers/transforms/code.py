@@ -1,0 +1,214 @@
+"""A transform as a file, and in the form that the server stores.
+
+What the server accepts (its enums and the public API description): a record transform is a list of operations with
+``code_encoding`` none, ``jolt_standard`` for Jolt, ``jolt_custom`` when an operation is ``nexla.custom``, which carries
+a script as base64. An attribute transform is one base64 script of type ``python``.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helpers.core.errors import OperatorError, usage
+from helpers.core.kinds import KINDS, Kind, Row
+
+SCRIPT = "nexla.custom"
+FUNCTIONS = {"record": "transform", "attribute": "transformAttribute"}
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """Code of a transform. Two are equal when they run the same: scripts by their source, operations as JSON in their
+    order, in which Jolt works them off.
+
+    Attributes:
+        kind: ``record`` or ``attribute``.
+        operations: of a record transform; empty for an attribute transform.
+        script: source of an attribute transform, in ``language``.
+    """
+
+    kind: str
+    operations: tuple[Any, ...] = ()
+    script: str = ""
+    language: str = "python"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Code) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> str:
+        return json.dumps([self.kind, self.language, self.script, self.readable()])
+
+    def readable(self) -> list[Any]:
+        """The operations with their scripts as text, not as base64, in which no secret would be seen and redacted."""
+        return [_with_text(op) if op.get("operation") == SCRIPT else op for op in self.operations]
+
+    @property
+    def api(self) -> Kind:
+        return KINDS["transforms" if self.kind == "record" else "attribute_transforms"]
+
+    def as_body(self) -> Row:
+        """The fields that the API wants."""
+        if self.kind == "attribute":
+            encoded = base64.b64encode(self.script.encode()).decode()
+            return {"output_type": "attribute", "code_type": self.language, "code_encoding": "base64", "code": encoded}
+        custom = any(op.get("operation") == SCRIPT for op in self.operations)
+        code_type = "jolt_custom" if custom else "jolt_standard"
+        return {"output_type": "record", "code_type": code_type, "code_encoding": "none", "code": list(self.operations)}
+
+    def stages(self) -> list[tuple[str, Any]]:
+        """What runs one after the other: (``jolt``, operations) and (``python``, source).
+
+        Raises:
+            OperatorError: USAGE, for a script in another language.
+        """
+        if self.kind == "attribute":
+            return [("python", script_of({"language": self.language, "script": self.script}))]
+        stages: list[tuple[str, Any]] = []
+        for op in self.operations:
+            if op.get("operation") == SCRIPT:
+                stages.append(("python", script_of(op.get("spec") or {})))
+            elif stages and stages[-1][0] == "jolt":
+                stages[-1][1].append(op)
+            else:
+                stages.append(("jolt", [op]))
+        return stages
+
+    def as_text(self) -> str:
+        """For people, and for differences: operations as JSON, scripts decoded."""
+        if self.kind == "attribute":
+            return _titled(self.language, self.script)
+        return "\n".join(map(_part, self.readable())) + "\n"
+
+
+def _with_text(op: Row) -> Row:
+    spec = op.get("spec") or {}
+    rest = {key: value for key, value in sorted(spec.items()) if key not in ("encoding", "script")}
+    return {**op, "spec": {**rest, "encoding": "none", "script": _source(spec)}}
+
+
+def _part(op: Row) -> str:
+    if op.get("operation") != SCRIPT:
+        return json.dumps(op, indent=2, ensure_ascii=False)
+    return _titled(str(op["spec"].get("language", "python")), op["spec"]["script"])
+
+
+def _titled(language: str, script: str) -> str:
+    return script if language == "python" else f"# language: {language}\n{script}"
+
+
+def script_of(spec: Row) -> str:
+    """The source of a nexla.custom operation.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    language = str(spec.get("language", "python"))
+    if not language.startswith("python"):
+        raise usage(f"scripts in {language} cannot be run here", "only Jolt and Python transforms can be tested")
+    return _source(spec)
+
+
+def _source(spec: Row) -> str:
+    script = str(spec.get("script", ""))
+    return _decoded(script) if spec.get("encoding") == "base64" else script
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise usage("the script is not base64 of text") from error
+
+
+def from_file(path: str, kind: str) -> Code:
+    """Read ``spec.json`` (Jolt: a list of operations, or one) or ``transform.py``, and check it without running it.
+
+    Raises:
+        OperatorError: USAGE, naming the file and the line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage(f"cannot read {path}: {error}") from error
+    if path.lower().endswith(".py"):
+        _check_script(path, text, FUNCTIONS[kind])
+        if kind == "attribute":
+            return Code(kind, script=text)
+        encoded = base64.b64encode(text.encode()).decode()
+        return Code(
+            kind, ({"operation": SCRIPT, "spec": {"language": "python", "encoding": "base64", "script": encoded}},)
+        )
+    if kind == "attribute":
+        raise usage(f"{path}: an attribute transform is a Python file", "its function is transformAttribute(...)")
+    try:
+        operations = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise usage(f"{path} is not JSON: {error}", "a file of Python must end in .py") from error
+    operations = [operations] if isinstance(operations, dict) else operations
+    if not isinstance(operations, list) or not operations:
+        raise usage(f"{path} holds no list of Jolt operations")
+    for number, op in enumerate(operations, 1):
+        if not isinstance(op, dict) or not isinstance(op.get("operation"), str):
+            raise usage(f"{path}: entry {number} is not an object with an operation")
+    code = Code(kind, tuple(operations))
+    _check_jolt(path, code)
+    return code
+
+
+def _check_script(path: str, text: str, function: str) -> None:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise usage(f"{path}, line {error.lineno}: {error.msg}") from error
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    if not found:
+        other = next((k for k, name in FUNCTIONS.items() if name != function), "")
+        has_other = any(isinstance(n, ast.FunctionDef) and n.name == FUNCTIONS[other] for n in tree.body)
+        hint = f"it looks like --kind {other}" if has_other else ""
+        raise usage(f"{path} defines no function {function}(input, metadata, args)", hint)
+    if len(found[-1].args.args) != 3:
+        raise usage(f"{path}, line {found[-1].lineno}: {function} must take input, metadata, args")
+
+
+def _check_jolt(path: str, code: Code) -> None:
+    from helpers.transforms.local_run import compiled
+
+    try:
+        for name, stage in code.stages():
+            if name == "jolt":
+                compiled(stage)
+    except OperatorError as error:
+        raise usage(f"{path}: {error.message}", error.hint) from error
+
+
+def of_row(row: Row) -> Code | None:
+    """The code of a transform as the API shows it; None when it is in a form that is not known."""
+    code = row.get("code")
+    if row.get("output_type") == "attribute" or isinstance(code, str):
+        if not isinstance(code, str):
+            return None
+        script = _decoded(code) if row.get("code_encoding") == "base64" else code
+        if row.get("output_type") == "attribute":
+            return Code("attribute", script=script, language=str(row.get("code_type") or "python"))
+        encoded = base64.b64encode(script.encode()).decode()
+        spec = {"language": row.get("code_type"), "encoding": "base64", "script": encoded}
+        return Code("record", ({"operation": SCRIPT, "spec": spec},))
+    return Code("record", tuple(code)) if isinstance(code, list) and all(isinstance(op, dict) for op in code) else None
+
+
+def difference(before: Code, after: Code) -> list[str]:
+    """A unified diff of the code as people read it; empty when it is the same."""
+    lines = difflib.unified_diff(
+        before.as_text().splitlines(), after.as_text().splitlines(), "on the server", "in the file", lineterm="", n=1
+    )
+    return list(lines)

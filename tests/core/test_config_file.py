@@ -1,0 +1,94 @@
+"""A command's JSON file: what is refused, in which words, and that our check agrees with the jsonschema library."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.core import config_file
+from helpers.core.errors import Exit, OperatorError
+from helpers.deploy import config as flow_config
+from support import ROOT
+
+SCHEMA = json.loads(flow_config.SCHEMA_FILE.read_text())
+VALID = json.loads((ROOT / "examples" / "flows" / "orders-two-destinations.json").read_text())
+VALUES = [None, True, 0, -1, 7, 2.5, "", "a", "0 0 6 * * ?", "x" * 300, [], [1], ["a"], {}, {"name": "n"}]
+
+
+def paths(value: Any, so_far: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [so_far, *(path for key, item in items for path in paths(item, (*so_far, key)))]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(paths(VALID)[1:]), st.sampled_from(["set", "drop", "add"]), st.sampled_from(VALUES)),
+        max_size=3,
+    )
+)
+def test_it_refuses_exactly_what_the_jsonschema_library_refuses(edits: list[tuple[Any, str, Any]]) -> None:
+    document = copy.deepcopy(VALID)
+    for path, action, value in edits:
+        place = document
+        try:
+            for part in path[:-1]:
+                place = place[part]
+            if action == "set":
+                place[path[-1]] = value
+            elif action == "drop":
+                del place[path[-1]]
+            else:
+                place[path[-1]]["new"] = value
+        except (KeyError, IndexError, TypeError):
+            continue
+    ours = list(config_file.problems(document, SCHEMA, SCHEMA))
+    assert bool(ours) == bool(list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(document))), ours
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schedule": "daily"}, "schedule: must be a Quartz cron with seconds"),
+        ({"source": []}, "source: must be an object"),
+        ({"source": {"source_type": "s3"}}, "source.name: is missing"),
+        ({"source": {"name": "  ", "source_type": "s3"}}, "source.name: must have 1 to 255 characters"),
+        ({"credential_id": "7"}, "credential_id: must be a whole number or null"),
+        ({"credential_id": True}, "credential_id: must be a whole number or null"),
+        ({"credential_id": 0}, "credential_id: must be above 0"),
+        ({"verify": {"min_records": -1}}, "verify.min_records: must be 0 to any"),
+        ({"tags": [3]}, "tags.0: must be text"),
+    ],
+)
+def test_a_refusal_names_the_key(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "flow.json"
+    file.write_text(json.dumps(VALID | change))
+    with pytest.raises(OperatorError) as caught:
+        flow_config.load(str(file), {"WAREHOUSE_PASSWORD": "x", "PARTNER_PASSWORD": "x"}, need_secrets=False)
+    assert caught.value.code is Exit.USAGE
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not the JSON"),
+        ("[" * 100_000, "not the JSON"),
+        ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
+        ("[]", "must hold one JSON object"),
+        ('{"source": "${NOT_SET_1}", "x": "${NOT_SET_2}"}', "not set: NOT_SET_1, NOT_SET_2"),
+    ],
+)
+def test_a_file_that_is_no_config_says_why(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "flow.json"
+    file.write_text(text)
+    with pytest.raises(OperatorError, match=r"flow\.json") as caught:
+        config_file.read(str(file), SCHEMA, "hint", {})
+    assert message in caught.value.message

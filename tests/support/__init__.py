@@ -1,0 +1,272 @@
+"""What the tests share: a real sandbox process, and the real scripts as child processes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support import forked
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+OURS = ("NEXLA_", "XDG_STATE", "PYTEST_", "COV_", "PYTHONUNBUFFERED")  # what a user's shell does not have set
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+GATE = """
+import os, runpy, sys
+sys.stdin.readline()
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@dataclass
+class Done:
+    """A finished script."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def data(self) -> Any:
+        return self.json["data"]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The one error object on standard error; it is the last line."""
+        lines = [line for line in self.err.splitlines() if line.startswith("{")]
+        assert len(lines) == 1, self.err
+        error: dict[str, Any] = json.loads(lines[0])["error"]
+        return error
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox and how to steer it."""
+
+    url: str
+    key: str
+    data: Path
+    state: Path
+    problems: list[str] = field(default_factory=list)
+    _token: str = ""
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**CLEAN, "NEXLA_API_URL": self.url, "NEXLA_SERVICE_KEY": self.key, "XDG_STATE_HOME": str(self.state)}
+
+    def control(self, method: str, name: str, body: Any = None) -> Any:
+        return _http(method, self.url.removesuffix("/nexla-api") + "/__sandbox/" + name, body)[1]
+
+    def reset(self, seed: str = "empty") -> None:
+        self.check_contract()
+        self.control("POST", "reset", {"seed": seed})
+        self._token = ""
+        self.key = self.control("GET", "users")["users"][0]["service_key"]
+
+    def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """One request as the owner, past the scripts."""
+        if not self._token:
+            status, answer = _http("POST", f"{self.url}/token", None, f"Basic {self.key}")
+            assert status == 200
+            self._token = answer["access_token"]
+        return _http(method, self.url + path, body, f"Bearer {self._token}")
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        self.control("POST", "faults", list(rules))
+
+    def journal(self) -> list[dict[str, Any]]:
+        requests: list[dict[str, Any]] = self.control("GET", "journal")["requests"]
+        return requests
+
+    def writes(self) -> list[str]:
+        """Every write request except logins, as ``METHOD path``."""
+        return [f"{r['method']} {r['path']}" for r in self.journal() if r["method"] != "GET" and r["path"] != "/token"]
+
+    def clear_journal(self) -> None:
+        self.check_contract()
+        self.control("DELETE", "journal")
+
+    def check_contract(self) -> None:
+        """Remember every request or answer that breaks the contract; the fixture fails the test for them."""
+        for entry in self.journal():
+            verdict = entry.get("contract", "ok")
+            unknown = verdict == "unknown" and entry.get("status") in (404, 501)
+            if verdict != "ok" and not unknown:
+                self.problems.append(f"{entry['method']} {entry['path']} {entry['query']}: {verdict}")
+
+    def snapshot(self) -> dict[str, list[dict[str, Any]]]:
+        snapshot: dict[str, list[dict[str, Any]]] = self.control("GET", "snapshot")
+        return snapshot
+
+    def resources(self) -> dict[str, list[str]]:
+        """Names of what there is of each kind that a deployment makes."""
+        snapshot = self.snapshot()
+        kinds = ("credentials", "sources", "nexsets", "sinks", "code")
+        return {kind: sorted(str(row["name"]) for row in snapshot.get(kind, [])) for kind in kinds}
+
+    def idle(self) -> None:
+        for _ in range(400):
+            if self.control("GET", "idle")["idle"]:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the engine did not come to rest")
+
+    def run(self, script: str, *args: str, env: dict[str, str] | None = None, **options: Any) -> Done:
+        """Run a script to its end."""
+        return run_script(script, *args, env={**self.env, **(env or {})}, **options)
+
+    def run_inside(self, script: str, *args: str) -> Done:
+        """Run a script's ``main`` in this process, which has its packages loaded: for the many runs of a series."""
+        out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.env)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = importlib.import_module(script.removesuffix(".py")).main(list(args))
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def fork(self, script: str, *args: str) -> forked.Forked:
+        """As ``start``, in a process that need not load the packages: for the many kills of a series."""
+        return forked.Forked(script, args, self.env)
+
+    def start(self, script: str, *args: str) -> subprocess.Popen[str]:
+        """Start a script that waits for a line on standard input before it does anything."""
+        return subprocess.Popen(
+            [sys.executable, "-c", GATE, str(SCRIPTS / script), *args],
+            env=self.env,
+            text=True,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+
+def at_once(children: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Let children that ``Sandbox.start`` holds go at the same time; each one's exit code and standard error."""
+    for child in children:
+        assert child.stdin
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    errors = [child.communicate(timeout=60)[1] for child in children]
+    return [(child.returncode, err) for child, err in zip(children, errors, strict=True)]
+
+
+def run_script(
+    script: str, *args: str, env: dict[str, str], stdin: str | None = None, cwd: Path = ROOT, timeout: float = 120
+) -> Done:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / script), *args],
+        env=env,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _http(method: str, url: str, body: Any = None, authorization: str = "") -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": authorization} if authorization else {}
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text, status = answer.read(), answer.status
+    except urllib.error.HTTPError as error:
+        text, status = error.read(), error.code
+    return status, json.loads(text) if text else None
+
+
+def start_sandbox(folder: Path) -> Iterator[Sandbox]:
+    """A sandbox for as long as the generator lives."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "--data", str(folder / "sandbox"), "--parent", str(os.getpid())],
+        cwd=ROOT,
+        env=CLEAN,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    values: dict[str, str] = {}
+    for line in child.stdout:
+        if line.strip() == "ready":
+            break
+        name, value = line.removeprefix("export ").strip().split("=", 1)
+        values[name] = value
+    assert values, "the sandbox did not start"
+    try:
+        sandbox = Sandbox(values["NEXLA_API_URL"], values["NEXLA_SERVICE_KEY"], folder / "sandbox", folder / "state")
+        yield sandbox
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+def plant_orders(sandbox: Sandbox, rows: int = 20, bucket: str = "shop") -> dict[str, Any]:
+    """An empty sandbox with credentials and a small file; returns a flow config that deploys on it."""
+    sandbox.reset("empty")
+    sandbox.control("POST", "settings", {"discovery_seconds": 0.02})
+    folder = sandbox.data / "buckets" / bucket / "in"
+    shutil.rmtree(folder, ignore_errors=True)  # a reset leaves the buckets alone
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{n},user{n}@example.com,{n * 1.5}" for n in range(1, rows + 1)]
+    (folder / "orders.csv").write_text("\n".join(["id,email,amount", *lines]) + "\n")
+    (sandbox.data / "databases" / "dw.duckdb").unlink(missing_ok=True)
+    _, source = sandbox.api(
+        "POST", "/data_credentials", {"name": "s3", "credentials_type": "s3", "credentials": {"key": "k" * 12}}
+    )
+    _, sink = sandbox.api(
+        "POST", "/data_credentials", {"name": "pg", "credentials_type": "postgres", "credentials": {}}
+    )
+    return {
+        "credential_id": source["id"],
+        "source": {"name": "orders", "source_type": "s3", "source_config": {"path": f"{bucket}/in"}},
+        "nexsets": [{"name": "clean", "transform": [{"operation": "remove", "spec": {"email": ""}}]}],
+        "destination": {
+            "name": "warehouse",
+            "sink_type": "postgres",
+            "data_credentials_id": sink["id"],
+            "sink_config": {"table": "orders", "database": "dw", "mapping": {"mode": "auto"}},
+        },
+    }
+
+
+def write_config(folder: Path, config: Any, name: str = "flow.json") -> str:
+    path = folder / name
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+def table(sandbox: Sandbox, name: str = "orders", database: str = "dw") -> list[tuple[Any, ...]]:
+    """The rows of a delivered table, in order; empty when it is not there."""
+    import duckdb
+
+    file = sandbox.data / "databases" / f"{database}.duckdb"
+    if not file.exists():
+        return []
+    with duckdb.connect(str(file), read_only=True) as db:
+        return db.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()

@@ -1,0 +1,84 @@
+"""Planting access rules on the sandbox, and reading them back past the scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from support import Done, Sandbox
+
+SEEDS = [
+    "--resource-type",
+    "sources",
+    "--resource-ids",
+    "123,456,789",
+    "--accessor-type",
+    "TEAM",
+    "--accessor-id",
+    "42",
+]
+
+
+PATHS = {"sources": "data_sources", "nexsets": "data_sets", "destinations": "data_sinks", "flows": "flows",
+         "credentials": "data_credentials"}  # fmt: skip
+
+
+BOB, CHLOE = "bob.smith@example.com", "chloe.dubois@example.com"
+
+
+TEAM42 = ("TEAM", 42)
+
+
+def access(sandbox: Sandbox, operation: str, *args: str) -> Done:
+    return sandbox.run_inside("manage_access.py", "--operation", operation, *args)
+
+
+def rules(sandbox: Sandbox, kind: str, number: int) -> dict[tuple[str, int], list[str]]:
+    _, rows = sandbox.api("GET", f"/{PATHS[kind]}/{number}/accessors")
+    found: dict[tuple[str, int], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["type"], row["id"]), []).extend(row["access_roles"])
+    return {who: sorted(roles) for who, roles in found.items()}
+
+
+def ends(sandbox: Sandbox, kind: str, number: int) -> dict[tuple[str, int, str], str | None]:
+    """The end of each rule, as its day."""
+    _, rows = sandbox.api("GET", f"/{PATHS[kind]}/{number}/accessors")
+    return {
+        (row["type"], row["id"], role): (row.get("access_role_expires_at") or "")[:10] or None
+        for row in rows
+        for role in row["access_roles"]
+    }
+
+
+def user(sandbox: Sandbox, email: str) -> int:
+    return next(int(u["id"]) for u in sandbox.control("GET", "users")["users"] if u["email"] == email)
+
+
+def plant(sandbox: Sandbox, kind: str, number: int, *entries: dict[str, Any]) -> None:
+    status, _ = sandbox.api("PUT", f"/{PATHS[kind]}/{number}/accessors", {"accessors": list(entries)})
+    assert status == 200
+
+
+def entry(kind: str, number: int, *roles: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "id": number, "access_roles": list(roles), **more}
+
+
+def declared(tmp_path: Path, *resources: dict[str, Any]) -> str:
+    file = tmp_path / "access.json"
+    file.write_text(json.dumps({"resources": list(resources)}))
+    return str(file)
+
+
+ANA = "ana.silva@example.com"
+
+
+def audit(sandbox: Sandbox, *args: str) -> Done:
+    return sandbox.run_inside("audit_access.py", *args)
+
+
+def seen(done: Done) -> set[tuple[str, int, str, str | None]]:
+    return {
+        (row["type"], row["id"], str(row["accessor"] or row["accessor_id"]), row["role"]) for row in done.data["access"]
+    }
