@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from helpers.access.rules import Rule
-from helpers.api.resources import Pages, exists, whole
+from helpers.access.request import AccessorName
+from helpers.access.rules import LABELS, AccessRule
+from helpers.api.failures import ApiError
+from helpers.api.resources import Pages, get_or_none, read_all_or_fail
 from helpers.api.session import Session
-from helpers.api.transport import ApiError, call
+from helpers.api.transport import call
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, checked_id
 
@@ -16,15 +18,16 @@ BY_TYPE = {"USER": KINDS["users"], "TEAM": KINDS["teams"], "ORG": ORGS}
 FIELDS = {"email": "email", "name": "name", "domain": "email_domain"}
 
 
-def find_accessor(session: Session, kind: str, way: str, value: Any) -> Rule:
+def find_accessor(session: Session, named: AccessorName) -> AccessRule:
     """The accessor, as a rule without a role. It must exist: a typo must not give a stranger access.
 
     Raises:
         OperatorError: NOT_FOUND, also when several have the name; AUTH when it cannot be looked up.
     """
+    kind, way, value = named
     what = BY_TYPE[kind]
     if way == "id":
-        row = exists(session, what, value)
+        row = get_or_none(session, what, value)
         if row and row.get("id") != value:
             raise OperatorError(Exit.UPSTREAM, f"the answer is not {what.singular} {value}")
         rows = [row] if row else []
@@ -35,8 +38,8 @@ def find_accessor(session: Session, kind: str, way: str, value: Any) -> Rule:
         text = f"{'more than one' if rows else 'no'} {what.singular} has the {way} {value!r}"
         hint = f"nothing was changed; give an id: {', '.join(map(str, ids))}" if rows else "nothing was changed"
         raise OperatorError(Exit.NOT_FOUND, text, hint=hint, resource={"type": kind, "candidates": ids})
-    label = rows[0].get({"USER": "email", "TEAM": "name", "ORG": "email_domain"}[kind]) or ""
-    return Rule(kind, int(rows[0]["id"]), "", str(label))
+    label = rows[0].get(LABELS[kind]) or ""
+    return AccessRule(kind, int(rows[0]["id"]), "", str(label))
 
 
 def _is_named(name: Any, wanted: str) -> bool:
@@ -45,7 +48,7 @@ def _is_named(name: Any, wanted: str) -> bool:
 
 def _listed(session: Session, what: Kind) -> list[Row]:
     try:
-        return whole(Pages(session, what), what.name)
+        return read_all_or_fail(Pages(session, what), what.name)
     except ApiError as error:
         if what.name != "users" or error.http_status != 403:
             raise
@@ -59,14 +62,14 @@ def org_members(session: Session) -> list[Row]:
     return _persons(rows, "your org")
 
 
-def team_members(session: Session, number: int) -> list[Row]:
+def team_members(session: Session, team_id: int) -> list[Row]:
     """``id``, ``email`` and ``admin`` of a team's members."""
-    rows: list[Row] = call(session, "GET", f"/teams/{checked_id(number)}/members", expect=list).data
-    return _persons(rows, f"team {number}")
+    rows: list[Row] = call(session, "GET", f"/teams/{checked_id(team_id)}/members", expect=list).data
+    return _persons(rows, f"team {team_id}")
 
 
-def _persons(rows: list[Any], of: str) -> list[Row]:
+def _persons(rows: list[Any], group: str) -> list[Row]:
     """The rows, of which each must be a person: one that cannot be read must not pass for nobody."""
     if not all(isinstance(row, dict) and isinstance(row.get("id"), int) for row in rows):
-        raise OperatorError(Exit.UPSTREAM, f"the members of {of} hold an entry that cannot be read")
+        raise OperatorError(Exit.UPSTREAM, f"the members of {group} hold an entry that cannot be read")
     return rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from helpers.access.targets import Target
+from helpers.access.targets import AccessTarget
 from helpers.api.resources import Pages
 from helpers.api.session import Session
 from helpers.core.errors import OperatorError
@@ -30,7 +30,7 @@ class Log(NamedTuple):
     unknown: int
 
 
-def read_log(session: Session, target: Target, since: int, until: int) -> Log:
+def read_log(session: Session, target: AccessTarget, since: int, until: int) -> Log:
     """Changes of access to one resource in a window of epoch milliseconds, newest first.
 
     Raises:
@@ -46,7 +46,7 @@ def read_log(session: Session, target: Target, since: int, until: int) -> Log:
             unknown += 1
         elif since <= moment <= until and is_access(entry):
             rows.append(_row(target, entry, moment))
-    unknown += pages.odd + max(0, (pages.total or 0) - pages.received)
+    unknown += pages.malformed + max(0, (pages.total or 0) - pages.received)
     return Log(rows, unknown)
 
 
@@ -71,7 +71,7 @@ def is_access(entry: Row) -> bool:
     return "AccessControl" in entry["item_type"] or by_event or any(word in ACCESS_WORDS for word in summary)
 
 
-def _row(target: Target, entry: Row, moment: int) -> Row:
+def _row(target: AccessTarget, entry: Row, moment: int) -> Row:
     association = entry.get("association_resource") or {}
     before, after = _roles(entry.get("object_changes"))
     return {

@@ -6,147 +6,170 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from helpers.access.edits import Wish
+from helpers.access.edits import RuleEdit
 from helpers.access.rules import (
-    Key,
-    Rule,
-    Rules,
-    Writer,
+    AccessRule,
+    AccessRules,
+    RuleKey,
     as_rows,
     difference,
     from_rows,
     read_rules,
-    same,
+    same_end,
     text_of,
     touched,
 )
-from helpers.access.targets import Target
+from helpers.access.targets import AccessTarget
+from helpers.access.writer import RuleWriter
 from helpers.api.session import Session
-from helpers.change.changes import UNCHANGED, Found, Run, Step
 from helpers.change.journal import Entry
+from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
 
 
 class AccessStep(Step):
-    """Give one resource the rules that ``wish`` makes of those it has.
+    """Give one resource the rules that ``edit`` makes of those it has.
 
     Args:
-        exact: nothing else may be there afterwards; the rules are then read anew directly before the write.
-        acts_by: see Writer.
+        applies_to_caller: see RuleWriter.
+        exact: nothing else may be there afterwards; the rules are then read again directly before the write.
         reread: whether to read the list again directly before and after the write, besides the list that the write is
             answered with.
 
     Attributes:
-        objections: what of the step nobody has confirmed with --yes, as it turns out directly before the write.
+        rules: as last read, so that they are not read again.
+        objections: why the step would need a --yes that was not given, as it turns out directly before the write.
     """
 
     def __init__(
-        self, target: Target, wish: Wish, acts_by: Callable[[Rule], bool], *, exact: bool = False, reread: bool = True
+        self,
+        target: AccessTarget,
+        edit: RuleEdit,
+        applies_to_caller: Callable[[AccessRule], bool],
+        *,
+        exact: bool = False,
+        reread: bool = True,
     ) -> None:
         super().__init__(f"access:{target.kind.name}:{target.id}", f"access to {target.title}")
-        self.target, self.wish, self.acts_by, self.exact, self.reread = target, wish, acts_by, exact, reread
+        self.target, self.edit, self.applies_to_caller = target, edit, applies_to_caller
+        self.exact, self.reread = exact, reread
         self.kind, self.name = target.kind.name, target.name or ""
-        self.seen: Rules | None = None  # as read for the plan, so that it is not read again
+        self.rules: AccessRules | None = None
         self.objections: Callable[[AccessStep], list[str]] = lambda _: []
 
-    def look(self, session: Session) -> Rules:
-        if self.seen is None:
-            self.seen = read_rules(session, self.target.kind, self.target.id)
-        return self.seen
+    def read(self, session: Session) -> AccessRules:
+        """The rules of the resource, read once."""
+        if self.rules is None:
+            self.rules = self._read_now(session)
+        return self.rules
 
-    def find(self, run: Run) -> Found:
-        before = self.look(run.session)
+    def _read_now(self, session: Session) -> AccessRules:
+        return read_rules(session, self.target.kind, self.target.id)
+
+    def find(self, run: ChangeRun) -> Found:
+        before = self.read(run.session)
         after = self.wanted(run, before)
-        if not run.dry and (self.exact or touched(before, after)) and (self.reread or self._is_delicate(before, after)):
-            self.seen = None
-            before = self.look(run.session)
+        pending = self.exact or touched(before, after)
+        if not run.dry and pending and (self.reread or self._is_delicate(before, after)):
+            self.rules = None
+            before = self.read(run.session)
             after = self.wanted(run, before)
-            if reasons := [*self._newcomers(run, before), *self.objections(self)]:
-                raise OperatorError(
-                    Exit.ERROR, f"somebody else has changed {self.title} meanwhile: {'; '.join(reasons)}",
-                    hint="look with --dry-run, then add --yes", resource={"type": self.kind, "id": self.target.id},
-                )  # fmt: skip
+            self._refuse_objections(run, before)
         entry = run.entry(self.key)
         changes = difference(before, after)
         if not changes:
             return Found(UNCHANGED, self.target.id)
-        people = {key[:2] for key in touched(before, after)}  # with all of their roles: a DELETE may take more than one
-        keys = [list(key) for key in {**before, **after} if key[:2] in people]
-        memo = entry.memo if entry and not entry.done else {"after": as_rows(after), "touched": keys}
-        return Found("change", self.target.id, changes, {"rules": as_rows(before)}, memo)
+        accessors = {key[:2] for key in touched(before, after)}  # with all their roles: a DELETE may take more than one
+        keys = [list(key) for key in {**before, **after} if key[:2] in accessors]
+        fresh = {"after": as_rows(after), "touched": keys}
+        resume_data = entry.resume_data if entry and not entry.done else fresh
+        return Found("change", self.target.id, changes, {"rules": as_rows(before)}, resume_data)
 
-    def _is_delicate(self, before: Rules, after: Rules) -> bool:
+    def _refuse_objections(self, run: ChangeRun, before: AccessRules) -> None:
+        reasons = [*self._newcomers(run, before), *self.objections(self)]
+        if reasons:
+            raise OperatorError(
+                Exit.ERROR,
+                f"somebody else has changed {self.title} meanwhile: {'; '.join(reasons)}",
+                hint="look with --dry-run, then add --yes",
+                resource={"type": self.kind, "id": self.target.id},
+            )
+
+    def _is_delicate(self, before: AccessRules, after: AccessRules) -> bool:
         """Whether what somebody else gives meanwhile could go with it: by a DELETE of one role, or a shorter end."""
         changed = touched(before, after)
         kept = {key[:2] for key in after}
-        return self.exact or any(key[:2] in kept if key not in after else after[key].until for key in changed)
+        return self.exact or any(key[:2] in kept if key not in after else after[key].expires_at for key in changed)
 
-    def wanted(self, run: Run, before: Rules) -> Rules:
+    def wanted(self, run: ChangeRun, before: AccessRules) -> AccessRules:
         """What is wanted; a run that was cut off half-way is brought to what it was on the way to."""
         entry = run.entry(self.key)
         if entry is None or entry.done or self.exact:
-            return self.wish(before)
-        keys, meant = _keys(entry.memo["touched"]), from_rows(entry.memo["after"])
-        after = {key: rule for key, rule in before.items() if key not in keys}
-        return after | {key: meant[key] for key in keys if key in meant}
+            return self.edit(before)
+        return _merged(before, _keys(entry.resume_data["touched"]), from_rows(entry.resume_data["after"]))
 
-    def _newcomers(self, run: Run, before: Rules) -> list[str]:
-        """Who got access since a run that was cut off on the way to exact rules: nobody has looked at their loss."""
+    def _newcomers(self, run: ChangeRun, before: AccessRules) -> list[str]:
+        """Who got access since a run was cut off on the way to exact rules: nobody has looked at their loss."""
         entry = run.entry(self.key)
         if entry is None or entry.done or not self.exact:
             return []
-        known = {*_keys(entry.memo["touched"]), *from_rows(entry.memo["after"])}
+        known = {*_keys(entry.resume_data["touched"]), *from_rows(entry.resume_data["after"])}
         return [f"{rule.title} got the role {rule.as_text()}" for key, rule in before.items() if key not in known]
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        before = self.look(run.session)
-        keys, meant = _keys(found.memo["touched"]), from_rows(found.memo["after"])
-        after = {key: rule for key, rule in before.items() if key not in keys}
-        after |= {key: meant[key] for key in keys if key in meant}
-        self.seen = None
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        before = self.read(run.session)
+        keys = _keys(found.resume_data["touched"])
+        after = _merged(before, keys, from_rows(found.resume_data["after"]))
+        self.rules = None
         self._expect(self._writer(run).change(before, after), after, keys)
         lost = [rule for key, rule in before.items() if key in keys and key not in after]
-        if self.reread and not any(self.acts_by(rule) for rule in lost):  # else it may not be readable any more
-            self._expect(read_rules(run.session, self.target.kind, self.target.id), after, keys)
-        return self.target.id, False
+        if self.reread and not any(map(self.applies_to_caller, lost)):  # else it may not be readable any more
+            self._expect(self._read_now(run.session), after, keys)
+        return Applied(self.target.id)
 
-    def _writer(self, run: Run) -> Writer:
-        return Writer(run.session, self.target.kind, self.target.id, self.acts_by, run.say)
+    def _writer(self, run: ChangeRun) -> RuleWriter:
+        return RuleWriter(run.session, self.target.kind, self.target.id, self.applies_to_caller, run.report)
 
-    def _expect(self, now: Rules, wanted: Rules, keys: Iterable[Key]) -> None:
+    def _expect(self, now: AccessRules, wanted: AccessRules, keys: Iterable[RuleKey]) -> None:
         """The server's list shows what was wanted: of all accessors where nothing else may be there."""
-        people = {key[:2] for key in keys}
-        looked_at = {*keys, *(key for key in (*now, *wanted) if self.exact or key[:2] in people)}
-        wrong = [key for key in sorted(looked_at) if not same(now.get(key), wanted.get(key))]
+        accessors = {key[:2] for key in keys}
+        checked = {*keys, *(key for key in (*now, *wanted) if self.exact or key[:2] in accessors)}
+        wrong = [key for key in sorted(checked) if not same_end(now.get(key), wanted.get(key))]
         if wrong:
-            listed = ", ".join(f"{kind} {number}" for kind, number, _ in wrong)
+            listed = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in wrong)
             text = f"{self.title}: the server does not show what was written for {listed}"
             raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": self.target.id})
 
-    def undo(self, run: Run, entry: Entry) -> None:
-        now = read_rules(run.session, self.target.kind, self.target.id)
-        before, keys = from_rows(entry.before["rules"]), _keys(entry.memo["touched"])
-        after = {key: rule for key, rule in now.items() if key not in keys}
-        after |= {key: before[key] for key in keys if key in before}
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
+        now = self._read_now(run.session)
+        before, keys = from_rows(entry.before["rules"]), _keys(entry.resume_data["touched"])
+        after = _merged(now, keys, before)
         try:
             self.exact = False
             taken = [rule for key, rule in now.items() if key in keys and key not in after]
             if touched(now, after):
                 now = self._writer(run).change(now, after)
             self._expect(now, after, keys)
-            if not any(self.acts_by(rule) for rule in taken):
-                self._expect(read_rules(run.session, self.target.kind, self.target.id), after, keys)
+            if not any(map(self.applies_to_caller, taken)):
+                self._expect(self._read_now(run.session), after, keys)
         except OperatorError as error:
-            lost = text_of(f for key in keys if (f := before.get(key))) or "nothing"
-            error.message += f"; before, {', '.join(f'{kind} {number}' for kind, number, _ in keys)} had {lost}"
+            had = text_of(rule for key in keys if (rule := before.get(key))) or "nothing"
+            accessors = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in keys)
+            error.message += f"; before, {accessors} had {had}"
             raise
 
 
-def _keys(rows: Iterable[Any]) -> list[Key]:
-    return [(str(kind), int(number), str(role)) for kind, number, role in rows]
+def _merged(rules: AccessRules, keys: list[RuleKey], wanted: AccessRules) -> AccessRules:
+    """The rules, in which those of the keys are as wanted."""
+    others = {key: rule for key, rule in rules.items() if key not in keys}
+    return others | {key: wanted[key] for key in keys if key in wanted}
 
 
-def look_at_all(session: Session, steps: list[AccessStep], workers: int) -> None:
+def _keys(rows: Iterable[Any]) -> list[RuleKey]:
+    return [(str(kind), int(accessor_id), str(role)) for kind, accessor_id, role in rows]
+
+
+def read_all(session: Session, steps: list[AccessStep], workers: int) -> None:
     """Read the rules of every resource, some at a time."""
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda step: step.look(session), steps))
+        list(pool.map(lambda step: step.read(session), steps))

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from helpers.access.flags import access_kind, parts, pipeline
-from helpers.api.flows import Flow, flow_from, read_flow
-from helpers.api.resources import Pages, by_name, one_of, whole
+from helpers.access.request import Selection
+from helpers.access.roles import access_kind
+from helpers.api.flows import FLOW_KINDS, Flow, flow_from, read_flow
+from helpers.api.resources import Pages, by_name, read_all_or_fail, require_unique
 from helpers.api.session import Session
 from helpers.api.transport import call
+from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.kinds import KINDS, Kind, Row, item_path, kind_of
+from helpers.core.kinds import KINDS, Kind, Row, item_path
 
-FLOW_KINDS = ("sources", "nexsets", "destinations")
+NOTHING = "nothing was changed"
 
 
-class Target(NamedTuple):
-    """One resource. ``name``, ``owner`` (a user's id) and ``above`` (the key of its parent; a flow's is its source) are
-    None where not known."""
+class AccessTarget(NamedTuple):
+    """One resource.
+
+    Attributes:
+        name, owner_id: None where not known.
+        above: the key of its parent, where known; a flow's is its source.
+    """
 
     kind: Kind
     id: int
     name: str | None = None
-    owner: int | None = None
+    owner_id: int | None = None
     above: tuple[str, int] | None = None
     public: bool = False
 
@@ -37,110 +42,126 @@ class Target(NamedTuple):
         return f"{self.kind.singular} {self.id}" + (f" {self.name!r}" if self.name else "")
 
 
-def find_targets(session: Session, args: argparse.Namespace) -> list[Target]:
+def find_targets(session: Session, selection: Selection) -> list[AccessTarget]:
     """The resources, each once.
 
     Raises:
         OperatorError: NOT_FOUND when a name, flow or project is not there, or the selection is empty.
     """
-    found = {target.key: target for target in _selected(session, args)}
+    found = {target.key: target for target in _selected(session, selection)}
     if not found:
-        raise OperatorError(Exit.NOT_FOUND, "there is no such resource", hint="nothing was changed")
+        raise OperatorError(Exit.NOT_FOUND, "there is no such resource", hint=NOTHING)
     return list(found.values())
 
 
-def _selected(session: Session, args: argparse.Namespace) -> Iterator[Target]:
-    if args.resource_id is not None or args.resource_ids is not None:
-        kind = access_kind(args.resource_type)
-        for number in parts(args.resource_ids or args.resource_id):
-            yield origin_of(session, Target(kind, int(number)))
-    elif args.names is not None:
-        yield from (_named(session, kind_of(args.resource_type), name) for name in parts(args.names))
-    elif args.pipeline_of is not None:
-        yield from of_pipeline(session, *pipeline(args.pipeline_of), credentials=args.with_credentials)
-    elif args.project is not None:
-        yield from of_project(session, int(args.project), credentials=args.with_credentials)
+def _selected(session: Session, selection: Selection) -> Iterator[AccessTarget]:
+    credentials = selection.with_credentials
+    if selection.kind is not None and selection.ids:
+        kind = access_kind(selection.kind.name)
+        yield from (origin_of(session, AccessTarget(kind, resource_id)) for resource_id in selection.ids)
+    elif selection.kind is not None and selection.names:
+        yield from (_named(session, selection.kind, name) for name in selection.names)
+    elif selection.pipeline_of is not None:
+        yield from of_pipeline(session, *selection.pipeline_of, credentials=credentials)
+    elif selection.project is not None:
+        yield from of_project(session, selection.project, credentials=credentials)
     else:
-        names = [kind_of(args.resource_type).name] if args.resource_type else FLOW_KINDS
-        for name in names:
-            params = {"access_role": "collaborator", **({"tags": args.tag} if "tags" in KINDS[name].filters else {})}
-            rows = whole(Pages(session, KINDS[name], params), name)
-            yield from (of_row(KINDS[name], row) for row in rows if args.tag in (row.get("tags") or []))
+        kinds = [selection.kind] if selection.kind else [KINDS[name] for name in FLOW_KINDS]
+        for kind in kinds:
+            yield from _tagged(session, kind, str(selection.tag))
 
 
-def origin_of(session: Session, target: Target) -> Target:
-    """A flow by its origin's node, whichever of its nodes was named: its rules lie there. Others as they are."""
+def _tagged(session: Session, kind: Kind, tag: str) -> Iterator[AccessTarget]:
+    params = {"access_role": "collaborator", **({"tags": tag} if "tags" in kind.filters else {})}
+    rows = read_all_or_fail(Pages(session, kind, params), kind.name)
+    return (of_row(kind, row) for row in rows if tag in (row.get("tags") or []))
+
+
+def origin_of(session: Session, target: AccessTarget) -> AccessTarget:
+    """A flow by its origin's node, whichever of its nodes was named: its rules belong there. Others as they are."""
     if target.kind.name != "flows":
         return target
     flow = read_flow(session, target.kind, target.id)
     if flow is None:
-        raise OperatorError(Exit.NOT_FOUND, f"there is no flow {target.id}", hint="nothing was changed")
+        raise OperatorError(Exit.NOT_FOUND, f"there is no flow {target.id}", hint=NOTHING)
     return _of_origin(flow)
 
 
-def _of_origin(flow: Flow) -> Target:
+def _of_origin(flow: Flow) -> AccessTarget:
     source = of_row(KINDS["sources"], {**flow.origin.row, "id": flow.origin.id})
-    return Target(KINDS["flows"], flow.origin.node_id, flow.origin.name, source.owner, source.key)
+    return AccessTarget(KINDS["flows"], flow.origin.node_id, flow.origin.name, source.owner_id, source.key)
 
 
-def of_row(kind: Kind, row: Row) -> Target:
+def of_row(kind: Kind, row: Row) -> AccessTarget:
+    """A resource by a row of its list."""
     owner = row.get("owner")
-    number = owner.get("id") if isinstance(owner, dict) else row.get("owner_id")
-    return Target(access_kind(kind.name), int(row["id"]), row.get("name"), number, public=bool(row.get("public")))
+    owner_id = owner.get("id") if isinstance(owner, dict) else row.get("owner_id")
+    public = bool(row.get("public"))
+    return AccessTarget(access_kind(kind.name), int(row["id"]), row.get("name"), owner_id, public=public)
 
 
-def _named(session: Session, kind: Kind, name: str) -> Target:
-    row = one_of(kind, name, by_name(session, kind, name, access_role="collaborator"))
+def _named(session: Session, kind: Kind, name: str) -> AccessTarget:
+    row = require_unique(kind, name, by_name(session, kind, name, access_role="collaborator"))
     if row is None:
-        hint = f"see python scripts/list_resources.py --type {kind.name} --all; nothing was changed"
+        hint = f"see {command_line('list_resources', '--type', kind.name, '--all')}; {NOTHING}"
         raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
     return of_row(kind, row)
 
 
-def of_pipeline(session: Session, kind: Kind, number: int, *, credentials: bool) -> Iterator[Target]:
-    """Every resource of a flow, however deep."""
-    flow = read_flow(session, kind, number)
+def of_pipeline(session: Session, kind: Kind, resource_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
+    """Every resource of a flow, however deep.
+
+    Raises:
+        OperatorError: NOT_FOUND; UPSTREAM, when the flow cannot be read completely.
+    """
+    flow = read_flow(session, kind, resource_id)
     if flow is None:
-        raise OperatorError(Exit.NOT_FOUND, f"{kind.singular} {number} has no flow", hint="nothing was changed")
+        raise OperatorError(Exit.NOT_FOUND, f"{kind.singular} {resource_id} has no flow", hint=NOTHING)
     yield from of_flow(flow, credentials=credentials)
 
 
-def of_project(session: Session, number: int, *, credentials: bool) -> Iterator[Target]:
-    """Everything in the flows of a project; the lists' own ``project_id`` is ignored by the server."""
-    answer = call(session, "GET", item_path(KINDS["projects"], number, "flows"))
-    body: Row = answer.data
-    if not isinstance(body.get("flows"), list) or len(body["flows"]) < (answer.total or 0):
-        raise OperatorError(Exit.UPSTREAM, f"the flows of project {number} cannot be read")
+def of_project(session: Session, project_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
+    """Everything in the flows of a project; the lists' own ``project_id`` is ignored by the server.
+
+    Raises:
+        OperatorError: NOT_FOUND, when it has no flow; UPSTREAM, when one cannot be read completely.
+    """
+    response = call(session, "GET", item_path(KINDS["projects"], project_id, "flows"))
+    body: Row = response.data
+    if not isinstance(body.get("flows"), list) or len(body["flows"]) < (response.total or 0):
+        raise OperatorError(Exit.UPSTREAM, f"the flows of project {project_id} cannot be read")
     if not body["flows"]:
-        raise OperatorError(Exit.NOT_FOUND, f"project {number} has no flow", hint="nothing was changed")
+        raise OperatorError(Exit.NOT_FOUND, f"project {project_id} has no flow", hint=NOTHING)
     for index in range(len(body["flows"])):
         flow = flow_from(body, index)
         if flow is None:
-            raise OperatorError(Exit.UPSTREAM, f"a flow of project {number} cannot be read")
+            raise OperatorError(Exit.UPSTREAM, f"a flow of project {project_id} cannot be read")
         yield from of_flow(flow, credentials=credentials)
 
 
-def of_flow(flow: Flow, *, credentials: bool) -> Iterator[Target]:
-    if _nodes(next(n for n in flow.body["flows"] if n.get("id") == flow.origin.node_id)) != len(
-        list(flow.origin.walk())
-    ):
-        raise OperatorError(
-            Exit.UPSTREAM, f"the flow of {flow.origin.label} holds a member of a kind that is not known"
-        )
+def of_flow(flow: Flow, *, credentials: bool) -> Iterator[AccessTarget]:
+    """The flow itself, its members, and (on request) the credentials that they use.
+
+    Raises:
+        OperatorError: UPSTREAM, when it holds what cannot be read: nobody may be overlooked.
+    """
+    members = list(flow.origin.walk())
+    node = next(node for node in flow.body["flows"] if node.get("id") == flow.origin.node_id)
+    if _count_nodes(node) != len(members):
+        text = f"the flow of {flow.origin.label} holds a member of a kind that is not known"
+        raise OperatorError(Exit.UPSTREAM, text)
     yield _of_origin(flow)
-    above = {(child.kind, child.id): (m.kind, m.id) for m in flow.origin.walk() for child in m.children}
-    for member in flow.origin.walk():
+    above = {child.key: member.key for member in members for child in member.children}
+    for member in members:
         row = {**member.row, "id": member.id, "name": member.name}
-        yield of_row(KINDS[member.kind], row)._replace(above=above.get((member.kind, member.id)))
-    if credentials:
-        for member in flow.origin.walk():
-            if member.kind != "nexsets" and not {"data_credentials_id", "data_credentials"} & member.row.keys():
-                text = f"the flow does not tell which credential {member.label} uses"
-                raise OperatorError(Exit.UPSTREAM, text, hint="name the credentials by id instead")
-            number = member.row.get("data_credentials_id") or (member.row.get("data_credentials") or {}).get("id")
-            if isinstance(number, int):
-                yield Target(KINDS["credentials"], number)
+        yield of_row(KINDS[member.kind], row)._replace(above=above.get(member.key))
+    for member in members if credentials else ():
+        if member.kind != "nexsets" and not {"data_credentials_id", "data_credentials"} & member.row.keys():
+            text = f"the flow does not tell which credential {member.label} uses"
+            raise OperatorError(Exit.UPSTREAM, text, hint="name the credentials by id instead")
+        if member.credential_id is not None:
+            yield AccessTarget(KINDS["credentials"], member.credential_id)
 
 
-def _nodes(node: Row) -> int:
-    return 1 + sum(_nodes(child) for child in node.get("children") or [] if isinstance(child, dict))
+def _count_nodes(node: Row) -> int:
+    return 1 + sum(_count_nodes(child) for child in node.get("children") or [] if isinstance(child, dict))

@@ -1,21 +1,19 @@
-"""Which resource a command is about: its flags, and the flow around it."""
+"""From a resource's id or name to the resource inside its flow."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 
 from helpers.api.flows import Flow, Member, read_flow
-from helpers.api.resources import by_name, one_of
+from helpers.api.resources import require_by_name
 from helpers.api.session import Session
-from helpers.core.errors import Exit, OperatorError, usage
-from helpers.core.kinds import KINDS, Kind, checked_id, kind_of
-
-TYPES = ("flows", "sources", "nexsets", "destinations")
+from helpers.core.commands import command_line
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS, Kind
 
 
 @dataclass
-class Target:
+class FlowTarget:
     """A resource inside its flow. For a flow, ``member`` is the node that was named (its origin, as a rule)."""
 
     kind: Kind
@@ -25,57 +23,40 @@ class Target:
 
     @property
     def api(self) -> Kind:
-        """The kind under which the member's own endpoints stand: a flow's are those of its source."""
+        """The kind that the member's own endpoints belong to: a flow's are those of its source."""
         return KINDS[self.member.kind]
 
-
-def checked_kind(args: argparse.Namespace) -> Kind:
-    """The kind that the flags name.
-
-    Raises:
-        OperatorError: USAGE, when it is no part of a flow, or not exactly one of id and name is given.
-    """
-    kind = kind_of(args.resource_type)
-    if kind.name not in TYPES:
-        raise usage(f"{kind.name} are not part of a flow", f"--resource-type is one of {', '.join(TYPES)}")
-    if (args.resource_id is None) == (args.name is None):
-        raise usage("give either --resource-id or --name")
-    if args.resource_id is not None:
-        checked_id(args.resource_id, "--resource-id")
-    return kind
+    def words(self) -> list[str]:
+        """The flags that name this resource in a command line."""
+        return ["--resource-type", self.kind.name, "--resource-id", str(self.id)]
 
 
-def find_target(session: Session, args: argparse.Namespace) -> Target:
-    """The resource that the flags name, with its flow.
+def find_flow_target(session: Session, kind: Kind, resource_id: int | None, name: str | None) -> FlowTarget:
+    """The resource of this id, or of this exact name where no id is given, with its flow.
 
     Raises:
-        OperatorError: USAGE; NOT_FOUND when there is none, or several have the name; AUTH.
+        OperatorError: NOT_FOUND when there is none, or several have the name; AUTH.
     """
-    kind = checked_kind(args)
-    number = checked_id(args.resource_id) if args.resource_id is not None else _id_of(session, kind, args.name)
-    return read_target(session, kind, number)
+    if resource_id is None:
+        resource_id = int(require_by_name(session, kind, str(name), access_role="collaborator")["id"])
+    return read_flow_target(session, kind, resource_id)
 
 
-def read_target(session: Session, kind: Kind, number: int) -> Target:
+def read_flow_target(session: Session, kind: Kind, resource_id: int) -> FlowTarget:
     """The resource with its flow, as it is now.
 
     Raises:
         OperatorError: NOT_FOUND; AUTH.
     """
-    flow = read_flow(session, kind, number)
+    flow = read_flow(session, kind, resource_id)
     member = None
     if flow is not None:
-        member = flow.by_node(number) if kind.name == "flows" else flow.find(kind.name, number)
+        member = flow.by_node(resource_id) if kind.name == "flows" else flow.find(kind.name, resource_id)
     if flow is None or member is None:
-        hint = f"see python scripts/list_resources.py --type {kind.name} --all"
-        text = f"there is no {kind.singular} {number} with a flow"
-        raise OperatorError(Exit.NOT_FOUND, text, hint=hint, resource={"type": kind.name, "id": number})
-    return Target(kind, number, flow, member)
-
-
-def _id_of(session: Session, kind: Kind, name: str) -> int:
-    row = one_of(kind, name, by_name(session, kind, name, access_role="collaborator"))
-    if row is None:
-        hint = f"see python scripts/list_resources.py --type {kind.name} --all"
-        raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
-    return int(row["id"])
+        raise OperatorError(
+            Exit.NOT_FOUND,
+            f"there is no {kind.singular} {resource_id} with a flow",
+            hint=f"see {command_line('list_resources', '--type', kind.name, '--all')}",
+            resource={"type": kind.name, "id": resource_id},
+        )
+    return FlowTarget(kind, resource_id, flow, member)

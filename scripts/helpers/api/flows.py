@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from helpers.api.failures import ApiError
 from helpers.api.session import Session
-from helpers.api.transport import ApiError, call
+from helpers.api.transport import call
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.kinds import KINDS, Kind, Row, item_path
+from helpers.core.kinds import Kind, ResourceRef, Row, item_path
 
 RESOURCE_KEYS = {"data_source_id": "sources", "data_set_id": "nexsets", "data_sink_id": "destinations"}
 LISTS = {"sources": "data_sources", "nexsets": "data_sets", "destinations": "data_sinks"}
+FLOW_KINDS = tuple(LISTS)  # what a flow consists of
+MemberKey = tuple[str, int]  # kind and id
 
 
 @dataclass
@@ -46,13 +49,28 @@ class Member:
         return self.row.get("runtime_status")
 
     @property
-    def label(self) -> str:
-        """For messages: ``destination 12 'orders warehouse'``."""
-        return f"{KINDS[self.kind].singular} {self.id} {self.name!r}"
-
-    @property
     def name(self) -> str | None:
         return self.row.get("name")
+
+    @property
+    def key(self) -> MemberKey:
+        return self.kind, self.id
+
+    @property
+    def ref(self) -> ResourceRef:
+        return ResourceRef(self.kind, self.id, self.name)
+
+    @property
+    def label(self) -> str:
+        """For messages: ``destination 12 'orders warehouse'``."""
+        return self.ref.label
+
+    @property
+    def credential_id(self) -> int | None:
+        """Of a source or destination; None for others, and where the answer does not say."""
+        inner = self.row.get("data_credentials")
+        credential_id = inner.get("id") if isinstance(inner, dict) else self.row.get("data_credentials_id")
+        return credential_id if isinstance(credential_id, int) else None
 
     def walk(self) -> Iterator[Member]:
         """This member and all below it, parents first."""
@@ -66,12 +84,12 @@ def members(node: Row, body: Row) -> Member | None:
     found = next(((kind, node[key]) for key, kind in RESOURCE_KEYS.items() if node.get(key)), None)
     if found is None:
         return None
-    kind, number = found
+    kind, resource_id = found
     rows = body.get(LISTS[kind]) or []
-    row = next((entry for entry in rows if isinstance(entry, dict) and entry.get("id") == number), None)
+    row = next((entry for entry in rows if isinstance(entry, dict) and entry.get("id") == resource_id), None)
     if row is None:
         row = {key: node[key] for key in ("name", "status", "last_run_id", "project_id") if key in node}
-    member = Member(kind, number, node["id"], row)
+    member = Member(kind, resource_id, node["id"], row)
     for child in node.get("children") or []:
         below = members(child, body) if isinstance(child, dict) else None
         if below is not None:
@@ -87,13 +105,13 @@ class Flow:
     project_id: int | None
     body: Row
 
-    def find(self, kind: str, number: int) -> Member | None:
+    def find(self, kind: str, resource_id: int) -> Member | None:
         """The member that is this resource, however deep."""
-        return next((m for m in self.origin.walk() if (m.kind, m.id) == (kind, number)), None)
+        return next((member for member in self.origin.walk() if member.key == (kind, resource_id)), None)
 
     def by_node(self, node_id: int) -> Member | None:
         """The member at a flow node."""
-        return next((m for m in self.origin.walk() if m.node_id == node_id), None)
+        return next((member for member in self.origin.walk() if member.node_id == node_id), None)
 
     def path_to(self, member: Member) -> list[Member]:
         """From the origin down to a member, both included."""
@@ -108,15 +126,23 @@ class Flow:
     def of_kind(self, kind: str) -> list[Member]:
         return [member for member in self.origin.walk() if member.kind == kind]
 
-    def code(self, number: int | None) -> Row | None:
+    def is_on(self, member: Member) -> bool:
+        """Whether the member and everything above it is ACTIVE."""
+        return all(above.status == "ACTIVE" for above in self.path_to(member))
+
+    def code(self, container_id: int | None) -> Row | None:
         """The code container of this id, if the answer carries it."""
         rows = self.body.get("code_containers") or []
-        return next((row for row in rows if row.get("id") == number), None)
+        return next((row for row in rows if row.get("id") == container_id), None)
 
 
-def read_flow(session: Session, kind: Kind, number: int) -> Flow | None:
-    """The whole flow that a source, nexset, destination or flow node belongs to; None when the API says 404."""
-    path = item_path(kind, number) if kind.name == "flows" else item_path(kind, number, "flow")
+def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
+    """The complete flow that a source, nexset, destination or flow node belongs to; None when the API says 404.
+
+    Raises:
+        ApiError: it could not be read.
+    """
+    path = item_path(kind, resource_id) if kind.name == "flows" else item_path(kind, resource_id, "flow")
     try:
         body: Row = call(session, "GET", path).data
     except ApiError as error:
@@ -127,7 +153,7 @@ def read_flow(session: Session, kind: Kind, number: int) -> Flow | None:
 
 
 def flow_from(body: Row, index: int = 0) -> Flow | None:
-    """A flow from a flow answer."""
+    """One flow of a flow answer; None when there is none at that place, or its origin has no resource."""
     nodes = body.get("flows") or []
     if len(nodes) <= index:
         return None
@@ -135,18 +161,30 @@ def flow_from(body: Row, index: int = 0) -> Flow | None:
     return Flow(origin, nodes[index].get("project_id"), body) if origin else None
 
 
-def run_rows(session: Session, kind: Kind, number: int, size: int = 20) -> list[Any]:
-    """The newest run rows of a resource: ``runId`` (epoch ms), ``records``, ``size``, ``errors``; no status.
+def flows_in(body: Row) -> list[Flow]:
+    """Every flow of a flow answer."""
+    return [flow for index in range(len(body.get("flows") or [])) if (flow := flow_from(body, index))]
+
+
+def run_rows(session: Session, kind: Kind, resource_id: int, size: int = 20) -> list[Any]:
+    """The newest run rows of a resource, from ``GET …/metrics/run_summary``.
+
+    Args:
+        size: rows to ask for.
+
+    Returns:
+        Rows with ``runId`` (epoch ms), ``records``, ``size`` and ``errors``; they carry no status.
 
     Raises:
         ApiError: they could not be read.
         OperatorError: UPSTREAM, for an answer of an unknown shape, which must not pass for no runs.
     """
     params: dict[str, Any] = {"groupby": "runId", "orderby": "runId", "page": 1, "size": size}
-    metrics = call(session, "GET", item_path(kind, number, "metrics", "run_summary"), params=params).data.get("metrics")
+    body = call(session, "GET", item_path(kind, resource_id, "metrics", "run_summary"), params=params).data
+    metrics = body.get("metrics")
     data = metrics.get("data") if isinstance(metrics, dict) else metrics
     if not isinstance(data, list):
-        raise OperatorError(Exit.UPSTREAM, f"the runs of {kind.singular} {number} came in an unknown shape")
+        raise OperatorError(Exit.UPSTREAM, f"the runs of {kind.singular} {resource_id} came in an unknown shape")
     return data
 
 

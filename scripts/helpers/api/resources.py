@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from helpers.api.failures import ApiError
 from helpers.api.session import Session
-from helpers.api.transport import Answer, ApiError, call
+from helpers.api.transport import Response, call
+from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row, item_path
 
@@ -20,45 +22,45 @@ SMALL_PER_PAGE = 50  # some endpoints answer 400 above this
 MAX_PAGES = 10_000
 
 
-def get(session: Session, kind: Kind, number: Any, **params: Any) -> Row:
+def get(session: Session, kind: Kind, resource_id: Any, **params: Any) -> Row:
     """One resource as the API answers it.
 
     Raises:
         ApiError: NOT_FOUND, AUTH and the rest.
     """
     try:
-        data: Row = call(session, "GET", item_path(kind, number), params=params).data
+        data: Row = call(session, "GET", item_path(kind, resource_id), params=params).data
     except ApiError as error:
-        error.resource = {"type": kind.name, "id": int(number)}
+        error.resource = {"type": kind.name, "id": int(resource_id)}
         raise
     return data
 
 
-def exists(session: Session, kind: Kind, number: int, **params: Any) -> Row | None:
+def get_or_none(session: Session, kind: Kind, resource_id: int, **params: Any) -> Row | None:
     """The resource, or None when the API says 404."""
     try:
-        return get(session, kind, number, **params)
+        return get(session, kind, resource_id, **params)
     except ApiError as error:
         if error.http_status == 404:
             return None
         raise
 
 
-def rows_of(answer: Answer) -> list[Row]:
+def rows_of(response: Response) -> list[Row]:
     """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped.
 
     Raises:
         OperatorError: UPSTREAM, for an object that holds no list: it must not pass for an empty one.
     """
-    if isinstance(answer.data, dict) and "flows" not in answer.data:
+    if isinstance(response.data, dict) and "flows" not in response.data:
         raise OperatorError(Exit.UPSTREAM, "the answer to a list is an object without one", retryable=True)
-    data = answer.data["flows"] if isinstance(answer.data, dict) else answer.data
+    data = response.data["flows"] if isinstance(response.data, dict) else response.data
     return [row for row in data or [] if isinstance(row, dict)]
 
 
-def answer_length(answer: Answer) -> int:
+def response_length(response: Response) -> int:
     """How many entries a list answer has, whatever they are."""
-    data = answer.data["flows"] if isinstance(answer.data, dict) else answer.data
+    data = response.data["flows"] if isinstance(response.data, dict) else response.data
     return len(data or [])
 
 
@@ -70,8 +72,8 @@ class Pages:
 
     Attributes:
         total: what the server says there is; None before the first page or when it does not say.
-        seen: rows given out.
-        received: entries that came, also those left out.
+        seen: rows that were yielded.
+        received: entries that arrived, including those left out.
         complete: whether the list was read to its end.
         odd: how many entries were no objects, and so were left out.
         body: for flows, the whole answer that the current row came in, with the resources beside the trees.
@@ -89,20 +91,20 @@ class Pages:
         self._session, self._kind = session, kind
         self._params, self._per_page, self._workers = dict(params or {}), per_page, workers
         self.total: int | None = None
-        self.seen = self.received = self.odd = 0
+        self.seen = self.received = self.malformed = 0
         self.complete = False
         self.body: Row = {}
 
     def __iter__(self) -> Iterator[Row]:
         ids: set[Any] = set()
-        self.received = self.odd = 0
-        for answer in self._answers():
-            rows = rows_of(answer)
-            self.odd += answer_length(answer) - len(rows)
-            self.body = answer.data if isinstance(answer.data, dict) else {}
-            self.total = answer.total if answer.total is not None else self.total
-            self.received += answer_length(answer)
-            self.complete = not answer_length(answer) or (self.total is not None and self.received >= self.total)
+        self.received = self.malformed = 0
+        for response in self._responses():
+            rows = rows_of(response)
+            self.malformed += response_length(response) - len(rows)
+            self.body = response.data if isinstance(response.data, dict) else {}
+            self.total = response.total if response.total is not None else self.total
+            self.received += response_length(response)
+            self.complete = not response_length(response) or (self.total is not None and self.received >= self.total)
             for row in rows:
                 key = row.get("id")
                 if key is None or key not in ids:
@@ -112,8 +114,8 @@ class Pages:
             if self.complete:
                 return
 
-    def _answers(self) -> Iterator[Answer]:
-        """Page after page; once the total is known, several pages are fetched at a time but given in order."""
+    def _responses(self) -> Iterator[Response]:
+        """Page after page; once the total is known, several pages are fetched at a time but yielded in order."""
         first = self._page(1)
         yield first
         number, size = 2, len(rows_of(first))
@@ -127,29 +129,32 @@ class Pages:
         for later in range(number, MAX_PAGES + 1):
             yield self._page(later)
 
-    def _page(self, number: int) -> Answer:
+    def _page(self, number: int) -> Response:
         params = {**self._params, "page": number, "per_page": self._per_page}
         try:
-            answer = call(self._session, "GET", self._kind.path, params=params, expect=(list, dict))
+            response = call(self._session, "GET", self._kind.path, params=params, expect=(list, dict))
         except ApiError as error:
             if number > 1 or error.http_status != 400 or self._per_page <= SMALL_PER_PAGE:
                 raise
             self._per_page = SMALL_PER_PAGE
             return self._page(number)
-        return answer
+        return response
 
 
-def whole(pages: Pages, what: str) -> list[Row]:
-    """Every row of a list, for what must not overlook one.
+def read_all_or_fail(pages: Pages, what: str) -> list[Row]:
+    """Every row of a list, for callers that must not overlook one.
+
+    Args:
+        what: the rows, for messages.
 
     Raises:
-        OperatorError: UPSTREAM, when an entry cannot be read, or fewer came than the server says there are.
+        OperatorError: UPSTREAM, when an entry cannot be read, or fewer arrived than the server says there are.
     """
     rows = list(pages)
-    if pages.odd or any(not isinstance(row.get("id"), int) for row in rows):
+    if pages.malformed or any(not isinstance(row.get("id"), int) for row in rows):
         raise OperatorError(Exit.UPSTREAM, f"the list of {what} holds an entry that cannot be read")
     if pages.total is not None and len(rows) < pages.total:
-        text = f"the list of {what} is not whole: {len(rows)} of {pages.total} came"
+        text = f"the list of {what} is not complete: {len(rows)} of {pages.total} arrived"
         raise OperatorError(Exit.UPSTREAM, text, hint="it changed while it was read? run again", retryable=True)
     return rows
 
@@ -171,7 +176,7 @@ def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]
     return [row for row in Pages(session, kind, query) if row.get("name") == name]
 
 
-def one_of(kind: Kind, name: str, rows: list[Row]) -> Row | None:
+def require_unique(kind: Kind, name: str, rows: list[Row]) -> Row | None:
     """The only row, or None.
 
     Raises:
@@ -186,3 +191,16 @@ def one_of(kind: Kind, name: str, rows: list[Row]) -> Row | None:
             resource={"type": kind.name, "name": name, "candidates": [row["id"] for row in rows]},
         )
     return rows[0] if rows else None
+
+
+def require_by_name(session: Session, kind: Kind, name: str, **params: Any) -> Row:
+    """The only resource of exactly this name.
+
+    Raises:
+        OperatorError: NOT_FOUND, when there is none, or (with the candidates) several.
+    """
+    row = require_unique(kind, name, by_name(session, kind, name, **params))
+    if row is None:
+        hint = f"see {command_line('list_resources', '--type', kind.name, '--all')}"
+        raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
+    return row

@@ -8,12 +8,13 @@ the source's ``last_run_id`` still names it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from helpers.api.flows import Flow, Member, run_rows
+from helpers.api.flows import Flow, Member, MemberKey, run_rows
 from helpers.api.session import Session
-from helpers.core.errors import Exit, OperatorError
+from helpers.core.errors import OperatorError
 from helpers.core.kinds import KINDS, Kind, Row
 from helpers.core.times import iso
 
@@ -22,7 +23,7 @@ FIRST_RUN, LAST_RUN = 10**12, 4 * 10**12  # a run id is epoch milliseconds: 2001
 
 
 @dataclass(frozen=True)
-class Run:
+class ResourceRun:
     """One run at one resource: records and bytes that got through, and records that did not."""
 
     id: int
@@ -32,9 +33,9 @@ class Run:
 
     @property
     def error_share(self) -> float:
-        """Failed records as a share of all, 0 to 1; 0 for a run that saw none."""
-        seen = self.records + self.errors
-        return self.errors / seen if seen else 0.0
+        """Failed records as a share of all, 0 to 1; 0 for a run without any."""
+        total = self.records + self.errors
+        return self.errors / total if total else 0.0
 
     def as_row(self) -> Row:
         return {
@@ -46,22 +47,22 @@ class Run:
         }
 
 
-def merged(rows: Iterable[Any]) -> tuple[list[Run], int]:
+def merged(rows: Iterable[Any]) -> tuple[list[ResourceRun], int]:
     """Runs, newest first, from run rows; and how many rows could not be read (no run id, or no numbers)."""
     sums: dict[int, list[int]] = {}
     unreadable = 0
     for row in rows:
-        numbers = _numbers(row)
-        if numbers is None:
+        counts = _counts(row)
+        if counts is None:
             unreadable += 1
             continue
-        total = sums.setdefault(numbers[0], [0, 0, 0])
-        for index, value in enumerate(numbers[1:]):
+        total = sums.setdefault(counts[0], [0, 0, 0])
+        for index, value in enumerate(counts[1:]):
             total[index] += value
-    return [Run(number, *sums[number]) for number in sorted(sums, reverse=True)], unreadable
+    return [ResourceRun(run_id, *sums[run_id]) for run_id in sorted(sums, reverse=True)], unreadable
 
 
-def _numbers(row: Any) -> list[int] | None:
+def _counts(row: Any) -> list[int] | None:
     """runId, records, size and errors of a row; None when one is missing. The size decides nothing and may be null."""
     if not isinstance(row, dict):
         return None
@@ -70,7 +71,7 @@ def _numbers(row: Any) -> list[int] | None:
     return values if good and FIRST_RUN <= values[0] < LAST_RUN else None
 
 
-def read_runs(session: Session, kind: Kind, number: int, size: int = PAGE) -> tuple[list[Run], int]:
+def read_runs(session: Session, kind: Kind, resource_id: int, size: int = PAGE) -> tuple[list[ResourceRun], int]:
     """The newest runs of a source, nexset or destination, newest first, from up to ``size`` rows.
 
     Returns:
@@ -79,41 +80,44 @@ def read_runs(session: Session, kind: Kind, number: int, size: int = PAGE) -> tu
     Raises:
         ApiError: they could not be read.
     """
-    return merged(run_rows(session, kind, number, size))
+    return merged(run_rows(session, kind, resource_id, size))
 
 
 def member_runs(
     session: Session, flow: Flow, size: int = PAGE, workers: int = 4, unread: list[str] | None = None
-) -> dict[tuple[str, int], list[Run]]:
-    """The runs of every member of a flow, by (kind, id).
+) -> dict[MemberKey, list[ResourceRun]]:
+    """The runs of every member of a flow.
 
     Args:
         unread: takes what could not be read; without it the first failure is raised.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     members = list(flow.origin.walk())
 
-    def read(member: Member) -> list[Run]:
+    def read(member: Member) -> list[ResourceRun]:
         try:
-            runs, odd = read_runs(session, KINDS[member.kind], member.id, size)
+            runs, malformed = read_runs(session, KINDS[member.kind], member.id, size)
         except OperatorError as error:
-            if unread is None or error.code in (Exit.INTERRUPTED, Exit.TIMEOUT) or error.http_status == 401:
+            if unread is None or error.ends_command:
                 raise
             unread.append(f"the runs of {member.label}: {error.message}")
             return []
-        if odd and unread is not None:
-            unread.append(f"{odd} run rows of {member.label} make no sense")
+        if malformed and unread is not None:
+            unread.append(f"{malformed} run rows of {member.label} make no sense")
         return runs
 
     with ThreadPoolExecutor(workers) as pool:
-        return {(m.kind, m.id): runs for m, runs in zip(members, pool.map(read, members), strict=True)}
+        return {member.key: runs for member, runs in zip(members, pool.map(read, members), strict=True)}
 
 
-def known_run_ids(flow: Flow, runs: dict[tuple[str, int], list[Run]]) -> list[int]:
-    """Every run that is known of, newest first: by a row of any member, or by the source's own mark."""
-    marks = {run.id for rows in runs.values() for run in rows}
-    mark = flow.origin.row.get("last_run_id")
-    if isinstance(mark, int) and mark > 0:
-        marks.add(mark)
-    return sorted(marks, reverse=True)
+def known_run_ids(flow: Flow, runs: dict[MemberKey, list[ResourceRun]]) -> list[int]:
+    """Every known run, newest first: one that any member has a row of, or that the source names."""
+    known = {run.id for rows in runs.values() for run in rows}
+    last_run_id = flow.origin.row.get("last_run_id")
+    if isinstance(last_run_id, int) and last_run_id > 0:
+        known.add(last_run_id)
+    return sorted(known, reverse=True)
+
+
+def newest_run_id(flow: Flow, runs: dict[MemberKey, list[ResourceRun]]) -> int:
+    """The newest run that anything in the flow knows of; 0 for none."""
+    return next(iter(known_run_ids(flow, runs)), 0)

@@ -12,23 +12,27 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from nexla_sdk import NexlaClient
+from nexla_sdk.http_client import RequestsHttpClient
+from requests.adapters import HTTPAdapter
 
 from helpers.core import redact
 from helpers.core.errors import OperatorError
 from helpers.core.limits import Clock, Deadline, RateLimiter
 from helpers.core.settings import Settings
-
-if TYPE_CHECKING:
-    import requests
-    from nexla_sdk import NexlaClient
+from helpers.core.version import NAME, VERSION
 
 READ_TIMEOUT = 30.0  # seconds without a byte
 ANSWER_TIMEOUT = 300.0  # seconds for a whole answer, however steadily it drips
 TOKEN_MARGIN = 60  # the SDK's default of 3600 fetches a token per call when tokens live an hour
 CHUNK = 1 << 16
 SMALLEST_LEAD = 2.0  # seconds; less is the header's own coarseness
+USER_AGENT = f"{NAME}/{VERSION}"
 
 
 @dataclass
@@ -66,14 +70,11 @@ class Session:
         self.client = self._build_client()
 
     def _build_client(self) -> NexlaClient:
-        from nexla_sdk import NexlaClient
-        from nexla_sdk.http_client import RequestsHttpClient
-
         http = RequestsHttpClient(timeout=READ_TIMEOUT, max_retries=0)
         http.session.auth = _keep_authorization  # else .netrc replaces the credentials
         http.session.trust_env = not self.settings.loopback  # a proxy cannot reach the sandbox
         for scheme in ("https://", "http://"):
-            http.session.mount(scheme, _wire_adapter(self))
+            http.session.mount(scheme, WireAdapter(self))
         client = NexlaClient(
             service_key=self.settings.service_key,
             access_token=self.settings.access_token,
@@ -186,42 +187,42 @@ def _make_token_fetch_safe(session: Session, client: NexlaClient) -> None:
     handler.obtain_session_token = obtain
 
 
-def _wire_adapter(session: Session) -> requests.adapters.HTTPAdapter:
-    """The one place where requests leave: rate, deadline, no retries, and a record of every exchange."""
-    import requests
-    import urllib3
-    from requests.adapters import HTTPAdapter
+class WireAdapter(HTTPAdapter):
+    """The one place where requests leave: rate, deadline, User-Agent, no retries, and a record of every exchange."""
 
-    class WireAdapter(HTTPAdapter):
-        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-            deadline = session.deadline
-            path, method = session.path_of(request.url or ""), request.method or ""
-            session.limiter.wait(method, path, deadline)
-            deadline.check()
-            exchange = Exchange(method, path, authorization=str(request.headers.get("Authorization", "")))
-            session.record(exchange)
-            kwargs["timeout"] = min(READ_TIMEOUT, deadline.left())
-            try:
-                response = super().send(request, *args, **kwargs)
-                response._content = self._body(response, deadline)
-                response._content_consumed = True  # type: ignore[attr-defined]  # requests' own flag
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                exchange.error = error
-                raise requests.ConnectionError(type(error).__name__) from error
-            exchange.status, exchange.headers = response.status_code, response.headers
-            session.note_time(response.headers.get("Date"))
-            exchange.text = response.content.decode("utf-8", errors="replace")
-            if path == "/token":
-                session.note_user(exchange.text)
-            return response
+    def __init__(self, session: Session) -> None:
+        super().__init__(max_retries=0)
+        self._session = session
 
-        @staticmethod
-        def _body(response: requests.Response, deadline: Deadline) -> bytes:
-            parts, latest = [], Clock.now() + ANSWER_TIMEOUT
-            while chunk := response.raw.read1(CHUNK, decode_content=True):
-                parts.append(chunk)
-                if deadline.left() <= 0 or Clock.now() > latest:
-                    raise requests.ReadTimeout("the answer dripped in for too long")
-            return b"".join(parts)
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        session, deadline = self._session, self._session.deadline
+        path, method = session.path_of(request.url or ""), request.method or ""
+        session.limiter.wait(method, path, deadline)
+        deadline.check()
+        request.headers["User-Agent"] = USER_AGENT
+        exchange = Exchange(method, path, authorization=str(request.headers.get("Authorization", "")))
+        session.record(exchange)
+        kwargs["timeout"] = min(READ_TIMEOUT, deadline.left())
+        try:
+            response = super().send(request, *args, **kwargs)
+            response._content = _read_body(response, deadline)
+            response._content_consumed = True  # type: ignore[attr-defined]  # requests' own flag
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            exchange.error = error
+            raise requests.ConnectionError(type(error).__name__) from error
+        exchange.status, exchange.headers = response.status_code, response.headers
+        session.note_time(response.headers.get("Date"))
+        exchange.text = response.content.decode("utf-8", errors="replace")
+        if path == "/token":
+            session.note_user(exchange.text)
+        return response
 
-    return WireAdapter(max_retries=0)
+
+def _read_body(response: requests.Response, deadline: Deadline) -> bytes:
+    """The body, read in parts: a server that drips it must not outlast the deadline."""
+    parts, latest = [], Clock.now() + ANSWER_TIMEOUT
+    while chunk := response.raw.read1(CHUNK, decode_content=True):
+        parts.append(chunk)
+        if deadline.left() <= 0 or Clock.now() > latest:
+            raise requests.ReadTimeout("the answer dripped in for too long")
+    return b"".join(parts)

@@ -12,14 +12,12 @@ from typing import Any, Literal
 
 import tenacity
 
+from helpers.api.failures import ApiError, names_of, network_failure, refusal, token_failure, unreadable
 from helpers.api.session import Exchange, Session
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import DEFAULT_RATES
-from helpers.core.redact import excerpt
-from helpers.core.settings import DEFAULT_URL
-from retry_helpers import RETRYABLE_STATUSES, is_network_error, parse_retry_after, stop_when_told_too_long, wait_as_told
+from retry_helpers import stop_when_told_too_long, wait_as_told
 
-HANDSHAKE_FAULTS = ("CERTIFICATE", "WRONG_VERSION", "UNSUPPORTED_PROTOCOL", "HANDSHAKE", "UNKNOWN_CA", "HOSTNAME")
 MAX_TRIES = 4
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more ends the retries, unless the deadline allows less anyway
 BACKOFF = wait_as_told(base=0.5, cap=8.0)
@@ -30,7 +28,7 @@ DEFAULT_EFFECTS: dict[str, Effect] = {"GET": "read", "POST": "once"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A good answer: parsed JSON (None when the body was empty) and headers."""
 
     data: Any
@@ -43,26 +41,8 @@ class Answer:
         return int(value) if value and value.isdigit() else None
 
 
-class ApiError(OperatorError):
-    """A request that failed.
-
-    Attributes:
-        method, path: the request.
-        sent: whether the server may have seen it. False only when that is certain.
-        settled: whether the answer proves that nothing was changed.
-        headers: of the answer.
-    """
-
-    def __init__(self, code: Exit, message: str, *, exchange: Exchange, sent: bool, settled: bool, **more: Any) -> None:
-        request_id = exchange.headers.get("X-Request-Id") or exchange.headers.get("X-Request-ID")
-        super().__init__(code, message, http_status=exchange.status, request_id=request_id, **more)
-        self.method, self.path = exchange.method, exchange.path
-        self.headers = exchange.headers
-        self.sent, self.settled = sent, settled
-
-
 def _silent(text: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 def refuse_if_read_only(session: Session, what: str) -> None:
@@ -81,8 +61,8 @@ def call(
     body: Any = None,
     expect: type | tuple[type, ...] = dict,
     effect: Effect | None = None,
-    say: Callable[[str], None] = _silent,
-) -> Answer:
+    report: Callable[[str], None] = _silent,
+) -> Response:
     """One API call with retries.
 
     GET, PUT and DELETE are repeated on 429, 502, 503, 504 and network faults, up to four tries, and once on 500. A
@@ -93,24 +73,24 @@ def call(
         effect: what the request does, where its method does not tell: a POST that only reads, a PUT that must not be
             sent twice.
         expect: the JSON types that count as an answer; ``type(None)`` among them allows an empty body.
-        say: told about every wait.
+        report: called with a line before every wait.
 
     Raises:
-        ApiError: with the exit code that fits; UPSTREAM and a false ``settled`` when a write may have happened.
+        ApiError: with the exit code that fits; UPSTREAM without ``known_not_applied`` when a write may have happened.
         OperatorError: TIMEOUT when the deadline passes; CONFIG when NEXLA_READ_ONLY forbids the write.
     """
     effect = effect or DEFAULT_EFFECTS.get(method, "repeat")
     if effect != "read":
         refuse_if_read_only(session, f"{method} {path}")
 
-    def once() -> Answer:
-        return _answer(session, session.send(method, path, params, body), path, expect)
+    def once() -> Response:
+        return _read_response(session, session.send(method, path, params, body), path, expect)
 
     def announce(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         _slow_down(session, error, state.attempt_number)
         pause = state.next_action.sleep if state.next_action else 0.0
-        say(f"{method} {path}: {error}; trying again in {pause:.1f} s")
+        report(f"{method} {path}: {error}; trying again in {pause:.1f} s")
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _may_repeat(error, once=effect == "once")),
@@ -154,142 +134,23 @@ def _slow_down(session: Session, error: BaseException | None, attempt: int) -> N
     session.limiter.lower(told)
 
 
-def _answer(session: Session, exchange: Exchange, path: str, expect: type | tuple[type, ...]) -> Answer:
+def _read_response(session: Session, exchange: Exchange, path: str, expect: type | tuple[type, ...]) -> Response:
     expected = expect if isinstance(expect, tuple) else (expect,)
     if exchange.path != path and exchange.path == "/token":
-        raise _token_failure(session, exchange)
+        raise token_failure(session.settings, exchange)
     if exchange.error is not None or exchange.status is None:
-        raise _network_failure(session, exchange)
+        raise network_failure(session.settings, exchange)
     if exchange.status >= 300:
-        raise _refusal(session, exchange)
+        raise refusal(session.settings, exchange)
     if not exchange.text.strip():
         if type(None) in expected:
-            return Answer(None, exchange.headers)
-        raise _unreadable(exchange, "an empty answer")
+            return Response(None, exchange.headers)
+        raise unreadable(exchange, "an empty answer")
     try:
         data = json.loads(exchange.text)
     except ValueError:
         what = "HTML, not JSON (a proxy or sign-in page?)" if "<html" in exchange.text.lower() else "not JSON"
-        raise _unreadable(exchange, what) from None
+        raise unreadable(exchange, what) from None
     if not isinstance(data, tuple(kind for kind in expected if kind is not type(None)) or dict):
-        raise _unreadable(exchange, f"a {type(data).__name__} where {_names(expected)} was expected")
-    return Answer(data, exchange.headers)
-
-
-def _names(kinds: tuple[type, ...]) -> str:
-    words = {dict: "an object", list: "a list", type(None): "nothing"}
-    return " or ".join(words.get(kind, kind.__name__) for kind in kinds)
-
-
-def _unreadable(exchange: Exchange, what: str) -> ApiError:
-    shown = excerpt(exchange.text)
-    return ApiError(
-        Exit.UPSTREAM,
-        f"{exchange.method} {exchange.path} answered {exchange.status} with {what}" + (f": {shown}" if shown else ""),
-        exchange=exchange,
-        sent=True,
-        settled=exchange.method == "GET",
-        hint="check NEXLA_API_URL and any proxy with: python scripts/nexla_quickstart.py",
-    )
-
-
-def _token_failure(session: Session, exchange: Exchange) -> ApiError:
-    """Login failed, so the request itself was never sent."""
-    host = session.settings.host
-    if exchange.error is not None or exchange.status is None:
-        error = _network_failure(session, exchange)
-        error.sent, error.settled = False, True
-        return error
-    code, retryable, hint = Exit.UPSTREAM, exchange.status in RETRYABLE_STATUSES | {500}, ""
-    if exchange.status == 401:
-        code, text = Exit.AUTH, f"{host} refused the service key"
-        hint = "make a new key in the Nexla UI and set NEXLA_SERVICE_KEY"
-    elif exchange.status == 429:
-        code, text = Exit.THROTTLED, f"{host} answered 429 to the login"
-    elif exchange.status in (404, 405, 301, 302, 307, 308):
-        code, text = Exit.CONFIG, f"no Nexla API at {session.settings.api_url}: /token answered {exchange.status}"
-        hint = f"check NEXLA_API_URL; the default is {DEFAULT_URL}"
-    elif exchange.status >= 400:
-        text = f"login at {host} answered {exchange.status}: {_message(exchange)}"
-        code = Exit.UPSTREAM if exchange.status >= 500 else Exit.AUTH
-    else:
-        text = f"login at {host} answered {exchange.status} without a token: {excerpt(exchange.text)}"
-        hint = "a proxy or sign-in page may stand in between; check NEXLA_API_URL"
-    return ApiError(code, text, exchange=exchange, sent=False, settled=True, retryable=retryable, hint=hint)
-
-
-def _network_failure(session: Session, exchange: Exchange) -> ApiError:
-    error = exchange.error or RuntimeError("nothing was sent")
-    names = " ".join(type(item).__name__ + " " + str(item) for item in _causes(error))
-    host, where = session.settings.host, f"{exchange.method} {exchange.path}"
-    hint, sent = "check the network and NEXLA_API_URL", True
-    if "SSLError" in names or "CERTIFICATE" in names:
-        sent = not any(word in names.upper() for word in HANDSHAKE_FAULTS)
-        text, hint = f"TLS to {host} failed: {excerpt(str(error))}", "check the certificate and the URL"
-    elif "NameResolutionError" in names or "gaierror" in names:
-        text, sent, hint = f"the host {host} cannot be found (DNS)", False, "check NEXLA_API_URL"
-    elif "ConnectionRefusedError" in names or "NewConnectionError" in names:
-        text, sent = f"nothing listens at {host} (connection refused)", False
-    elif "ProxyError" in names:
-        text, sent = f"the proxy did not let {where} through", False
-    elif "ConnectTimeout" in names:
-        text, sent = f"{host} did not accept a connection in time", False
-    elif "Timeout" in names or "timed out" in names:
-        text = f"{where} got no answer in time"
-    else:
-        text = f"{where}: the connection broke ({type(error).__name__})"
-    return ApiError(
-        Exit.UPSTREAM,
-        text,
-        exchange=exchange,
-        sent=sent,
-        settled=not sent,
-        retryable=is_network_error(error),
-        hint=hint,
-    )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    item: BaseException | None = error
-    while item is not None and item not in found:
-        found.append(item)
-        reason = getattr(item, "reason", None) or next(iter(item.args[:1]), None)
-        item = reason if isinstance(reason, BaseException) else item.__cause__ or item.__context__
-    return found
-
-
-def _message(exchange: Exchange) -> str:
-    try:
-        body = json.loads(exchange.text)
-    except ValueError:
-        return excerpt(exchange.text) or "no message"
-    if isinstance(body, dict):
-        return excerpt(str(body.get("message") or body.get("error") or exchange.text))
-    return excerpt(exchange.text)
-
-
-def _refusal(session: Session, exchange: Exchange) -> ApiError:
-    status = exchange.status or 0
-    where = f"{exchange.method} {exchange.path}"
-    text = f"{where} answered {status}: {_message(exchange)}"
-    code, hint = Exit.ERROR, ""
-    if status < 400:
-        code, text = Exit.CONFIG, f"{where} was redirected ({status}); redirects are not followed"
-        hint = f"set NEXLA_API_URL to the final address; now {session.settings.api_url}"
-    elif status == 401:
-        code, text = Exit.AUTH, f"{where} answered 401: the session token is wrong or has expired"
-        hint = "get a new NEXLA_ACCESS_TOKEN, or use NEXLA_SERVICE_KEY, which renews tokens by itself"
-    elif status == 403:
-        code, hint = Exit.AUTH, "your role on this resource is too weak, or its credential was refused"
-    elif status == 404:
-        code, hint = Exit.NOT_FOUND, "check the id and that you may see it: python scripts/list_resources.py --help"
-    elif status == 429:
-        wait = parse_retry_after(exchange.headers.get("Retry-After"))
-        told = f"; the server asks to wait {wait:g} s" if wait is not None else ""
-        code, text, hint = Exit.THROTTLED, f"{where} answered 429{told}", "wait, or use a lower --rps"
-    elif status >= 500:
-        code = Exit.UPSTREAM
-    retryable = status in RETRYABLE_STATUSES or status == 500
-    settled = exchange.method == "GET" or status < 500
-    return ApiError(code, text, exchange=exchange, sent=True, settled=settled, retryable=retryable, hint=hint)
+        raise unreadable(exchange, f"a {type(data).__name__} where {names_of(expected)} was expected")
+    return Response(data, exchange.headers)

@@ -2,6 +2,7 @@
 
 The intent is on disk before a request leaves, the outcome right after its answer. One process holds a journal at a
 time. Values are redacted on their way in, so a restored configuration is checked for the redaction mark before use.
+The first line is the header: what the change is, the format (``journal``), and the version of the bundle that wrote it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any
 
 from helpers.core.errors import Exit, OperatorError, config_error, usage
 from helpers.core.redact import redact, redact_text
+from helpers.core.version import VERSION
 
-REMEMBER = "remember"  # the action of a step that only writes facts into the journal
+SNAPSHOT = "remember"  # the action of a step that only writes facts into the journal
+FORMAT = 2  # 1, of version 0.1.0, named some fields differently
 
 
 @dataclass
@@ -29,7 +32,7 @@ class Entry:
     Attributes:
         action: of the first intent: ``create``, ``update``, ``activate``…
         done: whether an outcome was written after the last intent.
-        made: whether this change created the resource.
+        created: whether this change created the resource.
         at: when the last intent was written, in epoch seconds.
         before: state to go back to, as it was before the first intent.
         order: position of the first intent; undo goes from high to low.
@@ -40,10 +43,10 @@ class Entry:
     order: int
     id: int | None = None
     done: bool = False
-    made: bool = False
+    created: bool = False
     at: float = 0.0
     before: dict[str, Any] = field(default_factory=dict)
-    memo: dict[str, Any] = field(default_factory=dict)
+    resume_data: dict[str, Any] = field(default_factory=dict)
 
 
 def default_path(command: str, host: str, subject: str) -> Path:
@@ -60,7 +63,7 @@ def open_journal(
     """The locked journal of a change.
 
     Args:
-        subject: what the change is about; one that is finished is not resumed for another subject.
+        subject: what the change is about; a journal is not resumed for another subject.
         path: of ``--journal``; None is the default place.
         config: digest of the config that the change carries out.
         pinned: an unfinished change is not resumed with another config.
@@ -83,7 +86,7 @@ class Journal:
     """An open, locked journal.
 
     Args:
-        path: the file; made with mode 0600.
+        path: the file; created with mode 0600.
         header: what the change is; compared on resume.
 
     Raises:
@@ -118,7 +121,7 @@ class Journal:
             ) from error
 
     def _read(self) -> list[dict[str, Any]]:
-        """The whole lines; a last line that a kill cut off is removed, since nothing was done on its account."""
+        """The complete lines; a last line that a kill cut off is removed, since nothing was done on its account."""
         lines: list[dict[str, Any]] = []
         good = 0
         for raw in self._file.read().splitlines(keepends=True):
@@ -132,6 +135,11 @@ class Journal:
             good += len(raw)
         if (not lines and self._file.tell()) or (lines and "journal" not in lines[0]):
             raise config_error(f"{self.path} is not a journal; it was left as it is", "pass another --journal FILE")
+        if lines and lines[0]["journal"] != FORMAT:
+            raise config_error(
+                f"the journal {self.path} was written by another version of this bundle; it was left as it is",
+                "finish its change with that version, or move the file away to start over",
+            )
         self._file.truncate(good)
         return lines
 
@@ -154,11 +162,11 @@ class Journal:
             self._start_over(header)
 
     def _start_over(self, header: dict[str, Any]) -> None:
-        """A fresh file: what a finished change made is not this run's to undo."""
+        """A fresh file: what a finished change created is not this run's to undo."""
         self._file.seek(0)
         self._file.truncate()
         self.entries, self.finished = {}, False
-        self._write({**header, "journal": 1})
+        self._write({**header, "journal": FORMAT, "version": VERSION})
 
     def _replay(self, line: dict[str, Any]) -> None:
         event, key = line.get("event"), str(line.get("step"))
@@ -168,13 +176,13 @@ class Journal:
             entry.id = line.get("id") or entry.id
             if not entry.before:
                 entry.before = line.get("before") or {}
-            entry.memo = entry.memo or line.get("memo") or {}
+            entry.resume_data = entry.resume_data or line.get("resume_data") or {}
             if line["action"] == "create":
-                entry.made = True
+                entry.created = True
         elif event == "done" and key in self.entries:
             entry = self.entries[key]
             entry.done, entry.id = True, line.get("id")
-            entry.made = bool(line.get("made", entry.made))
+            entry.created = bool(line.get("created", entry.created))
         elif event == "undone":
             self.entries.pop(key, None)
         elif event == "finished":
@@ -190,10 +198,19 @@ class Journal:
         except OSError as error:
             raise config_error(f"cannot write the journal {self.path}: {error.strerror}") from error
 
-    def intent(self, key: str, action: str, number: int | None, before: dict[str, Any], memo: dict[str, Any]) -> Entry:
-        """About to write to the resource ``number`` (None: to make it). The first intent of a step fixes what undo
-        goes back to, across resumes."""
-        line = {"event": "intent", "step": key, "action": action, "id": number, "before": before, "memo": memo}
+    def intent(
+        self, key: str, action: str, resource_id: int | None, before: dict[str, Any], resume_data: dict[str, Any]
+    ) -> Entry:
+        """About to write to a resource (None: to create it). The first intent of a step fixes what undo goes back to,
+        across resumes."""
+        line = {
+            "event": "intent",
+            "step": key,
+            "action": action,
+            "id": resource_id,
+            "before": before,
+            "resume_data": resume_data,
+        }
         self._write(line)
         known = self.entries.get(key)
         self._replay(line)
@@ -202,9 +219,9 @@ class Journal:
             entry.before = before  # in this process the values as they are, not redacted
         return entry
 
-    def done(self, key: str, number: int | None, *, made: bool) -> None:
+    def done(self, key: str, resource_id: int | None, *, created: bool) -> None:
         """The write happened."""
-        line = {"event": "done", "step": key, "id": number, "made": made}
+        line = {"event": "done", "step": key, "id": resource_id, "created": created}
         self._write(line)
         self._replay(line)
 

@@ -1,18 +1,16 @@
-"""How a change ends that fails: everything undone, or kept and listed."""
+"""Ending a failed change: everything undone, or kept and listed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from helpers.change.journal import REMEMBER, Entry
+from helpers.change.journal import SNAPSHOT, Entry
+from helpers.change.model import ChangeRun, RecoveryCommands, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import STOP
 
-if TYPE_CHECKING:
-    from helpers.change.changes import Finish, Run, Step
-
-UNDO_SECONDS = 120.0  # time kept for undoing when the deadline is the failure
+UNDO_SECONDS = 120.0  # time reserved for undoing when the deadline is the failure
 
 
 def as_operator_error(error: Exception) -> OperatorError:
@@ -24,49 +22,51 @@ def as_operator_error(error: Exception) -> OperatorError:
     return wrapped
 
 
-def fail(run: Run, steps: Sequence[Step], error: OperatorError, *, rollback: bool, finish: Finish) -> NoReturn:
-    """End a failed run: undo or keep, and say exactly what is there."""
+def end_failed_change(
+    run: ChangeRun, steps: Sequence[Step], error: OperatorError, *, rollback: bool, recovery: RecoveryCommands
+) -> NoReturn:
+    """Undo or keep what a failed change did, and say exactly what is there.
+
+    Raises:
+        OperatorError: always; see ``changes.apply``.
+    """
     assert run.journal is not None
     STOP.clear()
     effects = dict(run.journal.entries)
-    if all(entry.action == REMEMBER for entry in effects.values()):
+    if all(entry.action == SNAPSHOT for entry in effects.values()):
         run.journal.finish(error.code.name)
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
-        error.data = {"outcome": "kept", **as_they_are(run, steps)}
-        error.hint = f"{error.hint + '; ' if error.hint else ''}go on with: {finish.resume}"
+        error.data = {"outcome": "kept", **state_of(run, steps)}
+        error.hint = f"{error.hint + '; ' if error.hint else ''}go on with: {recovery.resume}"
         raise error
     run.session.deadline.extend(UNDO_SECONDS)
-    run.say(f"failed: {error.message}; undoing")
-    made_all = all(entry.made or entry.action != "update" for entry in effects.values())
-    left = undo(run, steps)
-    run.warnings += [
-        f"{count} records were delivered to {name} before this and stay there"
-        for name, count in run.facts.get("arrived", {}).items()
-        if count
-    ]
+    run.report(f"failed: {error.message}; undoing")
+    created_all = all(entry.created or entry.action != "update" for entry in effects.values())
+    left = _undo(run, steps)
+    run.warnings += [text for step in steps for text in step.lasting_effects()]
     if left:
-        raise _left_behind(run, error, left, finish, made_all=made_all) from error
+        raise _left_behind(run, error, left, recovery, created_all=created_all) from error
     run.journal.finish(Exit.ROLLED_BACK.name)
     raise _rolled_back(run, error) from error
 
 
-def as_they_are(run: Run, steps: Sequence[Step]) -> dict[str, Any]:
-    """What is to be said of a change that ends in the middle: each step's outcome, effects, and what was not tried."""
+def state_of(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
+    """The state of a change that ended half-way: each step's outcome, what is there, and what was not tried."""
     assert run.journal is not None
     effects = run.journal.entries
-    gone = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
-    there = {key: entry for key, entry in effects.items() if key not in gone}
-    seen = {outcome.key for outcome in run.outcomes} | effects.keys()
+    deleted = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
+    kept = {key: entry for key, entry in effects.items() if key not in deleted}
+    tried = {outcome.key for outcome in run.outcomes} | effects.keys()
     return {
         "steps": [outcome.as_row() for outcome in run.outcomes],
-        "kept": _listed(there),
-        "deleted": _listed(gone),
-        "not_tried": [step.key for step in steps if step.key not in seen],
+        "kept": _rows(kept),
+        "deleted": _rows(deleted),
+        "not_tried": [step.key for step in steps if step.key not in tried],
     }
 
 
-def _rolled_back(run: Run, error: OperatorError) -> OperatorError:
+def _rolled_back(run: ChangeRun, error: OperatorError) -> OperatorError:
     data = {"outcome": "rolled_back", "cause": error.as_dict(), "left_behind": [], "warnings": run.warnings}
     hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
     text = f"{error.message}; everything that this run changed in Nexla is undone"
@@ -74,15 +74,15 @@ def _rolled_back(run: Run, error: OperatorError) -> OperatorError:
 
 
 def _left_behind(
-    run: Run, error: OperatorError, left: list[dict[str, Any]], finish: Finish, *, made_all: bool
+    run: ChangeRun, error: OperatorError, left: list[dict[str, Any]], recovery: RecoveryCommands, *, created_all: bool
 ) -> OperatorError:
     data = {"outcome": "left_behind", "cause": error.as_dict(), "left_behind": left, "warnings": run.warnings}
     names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
-    wayout = (
-        f"remove it all with: {finish.remove}" if made_all and finish.remove else "restore what data.left_behind lists"
-    )
+    way_out = "restore what data.left_behind lists"
+    if created_all and recovery.remove:
+        way_out = f"remove it all with: {recovery.remove}"
     text = f"{error.message}; not everything could be undone: {names}"
-    return _after_undo(error, Exit.LEFT_BEHIND, text, f"{wayout}; or go on with: {finish.resume}", data)
+    return _after_undo(error, Exit.LEFT_BEHIND, text, f"{way_out}; or go on with: {recovery.resume}", data)
 
 
 def _after_undo(error: OperatorError, code: Exit, text: str, hint: str, data: dict[str, Any]) -> OperatorError:
@@ -98,11 +98,13 @@ def _after_undo(error: OperatorError, code: Exit, text: str, hint: str, data: di
     )
 
 
-def _listed(entries: dict[str, Entry]) -> list[dict[str, Any]]:
-    return [{"step": e.key, "action": e.action, "id": e.id, "made": e.made, "done": e.done} for e in entries.values()]
+def _rows(entries: dict[str, Entry]) -> list[dict[str, Any]]:
+    return [
+        {"step": e.key, "action": e.action, "id": e.id, "made": e.created, "done": e.done} for e in entries.values()
+    ]
 
 
-def undo(run: Run, steps: Sequence[Step]) -> list[dict[str, Any]]:
+def _undo(run: ChangeRun, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Undo every step that had an effect, newest first; returns what is left behind, with the reason."""
     assert run.journal is not None
     by_key = {step.key: step for step in steps}
@@ -115,10 +117,10 @@ def undo(run: Run, steps: Sequence[Step]) -> list[dict[str, Any]]:
         try:
             if step is None:
                 raise OperatorError(Exit.LEFT_BEHIND, "the config no longer has this step")
-            run.say(f"undo {step.title}")
+            run.report(f"undo {step.title}")
             step.undo(run, entry)
             run.journal.undone(entry.key)
-        except Exception as error:  # one step that cannot be undone must not keep the others from it
+        except Exception as error:  # one step that cannot be undone must not stop the others
             reason = as_operator_error(error).message
             left.append({"step": entry.key, "action": entry.action, "id": entry.id, "reason": reason})
     return left

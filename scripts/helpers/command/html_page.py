@@ -5,8 +5,6 @@ Every text is escaped here, and the page's own policy forbids any request.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -14,6 +12,7 @@ from string import Template
 from typing import Any
 
 from helpers.core.errors import config_error
+from helpers.core.files import write_text
 from helpers.core.redact import redact_text
 
 PAGE = Path(__file__).with_name("page.html")
@@ -114,17 +113,13 @@ def _bar(x: float, y: float, width: float, height: float, name: str, title: str)
     return f'<rect class="{name}" {place}>{title}</rect>'
 
 
-def write(path: str, text: str) -> None:
+def write_page(path: str, text: str) -> None:
     """Put a page into a file: all of it or nothing, mode 0600.
 
     Raises:
         OperatorError: CONFIG.
     """
-    target = Path(path).resolve()
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(name, target)
+        write_text(path, text)
     except OSError as error:
         raise config_error(f"cannot write {path}: {error.strerror}") from error

@@ -7,6 +7,7 @@ of in a few milliseconds. ``problems`` knows the keywords of JSON Schema that th
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import math
 import os
@@ -67,8 +68,6 @@ def read(
     found = list(problems(filled, schema, schema))
     if found:
         raise refused(path, found, hint)
-    import hashlib  # late, like the imports of flow_config: a refusal does without
-
     return filled, hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -81,6 +81,11 @@ class OperatorError(Exception):
         self.resource = resource
         self.data = data
 
+    @property
+    def ends_command(self) -> bool:
+        """Whether no further request can succeed: a signal, the deadline, or a session that is refused (401)."""
+        return self.code in (Exit.INTERRUPTED, Exit.TIMEOUT) or self.http_status == 401
+
     def as_dict(self) -> dict[str, Any]:
         """The ``error`` object of the contract."""
         return {

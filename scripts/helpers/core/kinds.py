@@ -1,4 +1,4 @@
-"""The kinds of resources: names, aliases, paths. Free of heavy imports, so that a wrong name is refused at once."""
+"""The kinds of resources: names, aliases, paths. Cheap to import, so that a wrong name is refused at once."""
 
 from __future__ import annotations
 
@@ -29,6 +29,19 @@ class Kind(NamedTuple):
     singular: str
     aliases: tuple[str, ...]
     filters: frozenset[str] = frozenset()
+
+
+class ResourceRef(NamedTuple):
+    """A resource by its kind and id. An id never travels without its kind; ``name`` is None where it is not known."""
+
+    kind: str
+    id: int
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """For messages: ``destination 12 'orders warehouse'``."""
+        return f"{KINDS[self.kind].singular} {self.id} {self.name!r}"
 
 
 _LIST = frozenset({"name", "status", "access_role"})
@@ -79,14 +92,13 @@ def checked_id(value: Any, what: str = "id") -> int:
     """
     if isinstance(value, bool) or not str(value).strip().isascii() or not str(value).strip().isdigit():
         raise usage(f"{what} must be a positive number, not {value!r}")
-    number = int(str(value).strip())
-    if number <= 0:
+    resource_id = int(str(value).strip())
+    if resource_id <= 0:
         raise usage(f"{what} must be a positive number, not {value!r}")
-    return number
+    return resource_id
 
 
-def item_path(kind: Kind, number: Any, *rest: str) -> str:
-    """The path of one resource."""
-    return "/".join(
-        (kind.path, str(checked_id(number, f"{kind.singular} id")), *(quote(part, safe="") for part in rest))
-    )
+def item_path(kind: Kind, resource_id: Any, *rest: str) -> str:
+    """The path of one resource, or of what ``rest`` names below it."""
+    checked = checked_id(resource_id, f"{kind.singular} id")
+    return "/".join((kind.path, str(checked), *(quote(part, safe="") for part in rest)))

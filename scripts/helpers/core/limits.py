@@ -97,7 +97,7 @@ class Deadline:
             signal.setitimer(signal.ITIMER_REAL, left)
             signal.signal(signal.SIGALRM, handler)
 
-    def looks(self, seconds: float, first: float = 0.1, longest: float = 5.0) -> Iterator[None]:
+    def poll(self, seconds: float, first: float = 0.1, longest: float = 5.0) -> Iterator[None]:
         """One turn for each look at something awaited, with growing pauses, until so many seconds are over."""
         end, pause = Clock.now() + seconds, first
         yield

@@ -1,10 +1,9 @@
-"""From the environment (or an env file) to checked settings."""
+"""From NEXLA_* values (of the environment or an env file) to checked settings."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -41,24 +40,24 @@ def _says_read_only(values: Mapping[str, str | None]) -> bool:
     return (values.get("NEXLA_READ_ONLY") or "").strip().lower() not in ("", "0", "false", "no")
 
 
-def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Checked settings. With an env file only that file counts, so that no key meets another host by accident.
+def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -> Settings:
+    """Checked settings.
+
+    Args:
+        values: the environment; or an env file, of which alone the values count, so that no key meets another host by
+            accident. Only NEXLA_READ_ONLY of the environment counts in addition.
+        notes: what was noticed while they were read.
 
     Raises:
         OperatorError: CONFIG, when a secret is missing or the URL cannot be used.
     """
-    values: Mapping[str, str | None] = environ if environ is not None else os.environ
-    notes = []
-    if env_file:
-        values = read_env_file(env_file)
-        if Path(env_file).stat().st_mode & 0o077:
-            notes.append(f"{env_file} can be read by others; chmod 600 it")
+    noticed = list(notes)
     key = (values.get("NEXLA_SERVICE_KEY") or "").strip()
     token = (values.get("NEXLA_ACCESS_TOKEN") or "").strip()
     redact.remember(key, token)
     url = _checked_url((values.get("NEXLA_API_URL") or "").strip() or DEFAULT_URL)
     if key and token:
-        notes.append("NEXLA_SERVICE_KEY and NEXLA_ACCESS_TOKEN are both set; using the service key")
+        noticed.append("NEXLA_SERVICE_KEY and NEXLA_ACCESS_TOKEN are both set; using the service key")
     if not key and not token:
         raise config_error(
             "no credentials: NEXLA_SERVICE_KEY or NEXLA_ACCESS_TOKEN must be set",
@@ -69,22 +68,7 @@ def load_settings(env_file: str | None = None, environ: Mapping[str, str] | None
         if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
             raise config_error(f"{name} holds white space or characters that no key has", "copy the key again")
     read_only = _says_read_only(values) or _says_read_only(os.environ)
-    return Settings(url, key or None, None if key else token, read_only, tuple(notes))
-
-
-def read_env_file(path: str) -> Mapping[str, str | None]:
-    """The lines of an env file; nothing is substituted in them.
-
-    Raises:
-        OperatorError: CONFIG, when it cannot be read.
-    """
-    from dotenv import dotenv_values
-
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return dotenv_values(stream=stream, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise config_error(f"cannot read the env file {path}: {error}") from error
+    return Settings(url, key or None, None if key else token, read_only, tuple(noticed))
 
 
 def _checked_url(url: str) -> str:

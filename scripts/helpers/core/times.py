@@ -1,4 +1,4 @@
-"""Times as the API and people write them, and Quartz schedules. Everything is UTC."""
+"""Times as the API and people write them. Everything is UTC."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from helpers.core.errors import usage
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _FIRST, _LAST = 10**9, 4 * 10**9  # in seconds: 2001 and 2096; a thousand times that in milliseconds
-_QUARTZ_ONLY = re.compile(r"\bL(W|-\d+)?\b|\dL\b|\dW\b|(?<!\w)L(?!\w)|#\d")
-_WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
+_MONTH_OR_YEAR = re.compile(r"\d{4}(-\d{2})?")
 
 
 def to_ms(value: Any, now: float) -> int:
@@ -35,10 +34,8 @@ def to_ms(value: Any, now: float) -> int:
             return int(number * 1000)
         if _FIRST * 1000 <= number < _LAST * 1000:
             return int(number)
-    from dateutil import parser as dates
-
     try:
-        moment = dates.isoparse(text)
+        moment = datetime.fromisoformat(f"{text}-01-01"[:10] if _MONTH_OR_YEAR.fullmatch(text) else text)
     except ValueError:
         hint = "give an age (24h, 7d), a date (2026-11-01), ISO 8601, or epoch seconds or milliseconds"
         raise usage(f"{text!r} is not a time", hint) from None
@@ -60,46 +57,3 @@ def age_text(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"
-
-
-class Schedule:
-    """A Quartz expression (seconds first, year optional), as ``source_config["start.cron"]`` holds it.
-
-    The API does not check it: one that lies in the past, or is no Quartz expression, simply never fires.
-    """
-
-    def __init__(self, expression: str) -> None:
-        self.expression = expression
-        fields = expression.split()
-        if len(fields) > 5:  # Quartz counts weekdays from 1 (Sunday), croniter from 0
-            fields[5] = _WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])
-        self._plain = len(fields) in (6, 7)
-        self._fields = " ".join(fields).replace("?", "*")
-
-    def never_fires(self, moment: float) -> bool:
-        """Whether that is certain: it lies in the past, or is no Quartz expression. Some that Quartz knows (``LW``,
-        ``6L``) cannot be read here; of those nothing is certain."""
-        return self.next_after(moment) is None and not (_QUARTZ_ONLY.search(self.expression) and self._plain)
-
-    def next_after(self, moment: float) -> float | None:
-        """When it fires next, in epoch seconds; None when it never does."""
-        return self._fire(moment, later=True)
-
-    def last_before(self, moment: float) -> float | None:
-        """When it fired last, in epoch seconds; None when it never did."""
-        return self._fire(moment, later=False)
-
-    def _fire(self, moment: float, *, later: bool) -> float | None:
-        from croniter import CroniterError, croniter
-
-        try:
-            fires = croniter(self._fields, datetime.fromtimestamp(moment, UTC), second_at_beginning=True)
-            return float(fires.get_next(float) if later else fires.get_prev(float))
-        except (CroniterError, ValueError):
-            return None
-
-
-def schedule_of(config: Any) -> Schedule | None:
-    """The schedule in a source's config, if it has one."""
-    expression = config.get("start.cron") if isinstance(config, dict) else None
-    return Schedule(expression) if isinstance(expression, str) and expression.strip() else None

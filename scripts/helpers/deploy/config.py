@@ -1,47 +1,47 @@
-"""Loading the config file of deploy_flow.py."""
+"""Loading the config file of deploy_flow.py. Cheap to import: the model, which needs pydantic, is built by the job."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from helpers.core import config_file
+from helpers.core.commands import command_line
 
-if TYPE_CHECKING:
-    from helpers.deploy.model import FlowConfig
-
-SEE_SCHEMA = "see python scripts/deploy_flow.py --print-schema; nothing was sent"
+SEE_SCHEMA = f"see {command_line('deploy_flow', '--print-schema')}; nothing was sent"
 TRANSFORM_KEYS = ("transform", "transform_id", "transform_name")
 SCHEMA_FILE = Path(__file__).with_name("model.schema.json")
 
 
-def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> tuple[FlowConfig, str]:
+class LoadedConfig(NamedTuple):
+    """A config that keeps the schema and does not contradict itself.
+
+    Attributes:
+        values: as in the file, with every ``${VAR}`` filled in.
+        digest: of the file as written.
+    """
+
+    path: str
+    values: dict[str, Any]
+    digest: str
+
+
+def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> LoadedConfig:
     """Read, fill in ``${VAR}`` and check a config file (``-`` is standard input).
 
     Args:
         need_secrets: whether variables inside ``credentials`` must be set; a teardown does without them.
 
-    Returns:
-        The config, and a digest of the file as written.
-
     Raises:
         OperatorError: USAGE, naming the file and the key.
     """
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    filled, digest = config_file.read(path, schema, SEE_SCHEMA, environ, need_secrets=need_secrets)
-    if found := list(contradictions(filled)):
+    values, digest = config_file.read(path, schema, SEE_SCHEMA, environ, need_secrets=need_secrets)
+    if found := list(contradictions(values)):
         raise config_file.refused(path, found, SEE_SCHEMA)
-    from pydantic import ValidationError  # late: a refusal does without
-
-    from helpers.deploy.model import FlowConfig
-
-    try:
-        return FlowConfig.model_validate(filled), digest
-    except ValidationError as error:
-        found = [_problem(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
-        raise config_file.refused(path, found, SEE_SCHEMA) from None
+    return LoadedConfig(path, values, digest)
 
 
 def contradictions(config: dict[str, Any]) -> Iterator[str]:
@@ -79,8 +79,3 @@ def _dangling(nexsets: list[dict[str, Any]], sinks: list[dict[str, Any]], creden
             yield f"destination {name!r}: nexset {wanted.strip()!r} is not in nexsets"
         if (sink.get("data_credentials_id"), sink.get("credential"), credential_id) == (None, None, None):
             yield f"destination {name!r} has no credential"
-
-
-def _problem(location: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(str(part) for part in location if part not in ("constrained-str", "constrained-int"))
-    return f"{where}: {message}" if where else message

@@ -5,122 +5,124 @@ from __future__ import annotations
 from typing import Any
 
 from helpers.api.flows import run_rows
-from helpers.change.changes import SKIPPED, Found, Run
+from helpers.change.model import SKIPPED, Applied, ChangeRun, Found
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row
-from helpers.deploy import model as flow_model
-from helpers.deploy.checks import _Check
-from helpers.deploy.state import SOURCE_STEP
+from helpers.deploy import model
+from helpers.deploy.checks import CheckStep
+from helpers.deploy.state import SOURCE_STEP, Delivery, FlowState
 
-SETTLED_LOOKS = 2  # equal looks in a row after which a delivery counts as ended
+STEADY_POLLS = 2  # equal readings in a row after which a delivery counts as ended
 
 
-class DeliverStep(_Check):
+class DeliverStep(CheckStep):
     """Wait until a destination has taken at least ``min_records`` in run rows that were not there before.
 
     An activation answers 200 whatever happens next, so only new records prove that data moves. A destination that
-    was neither made nor activated by this change is not waited for; the report says so.
+    was neither created nor activated by this change is not waited for; the report says so.
 
     Args:
+        timeout: seconds.
         upstream: keys of the steps whose changes this destination will see.
     """
 
-    def __init__(
-        self, config: flow_model.Destination, verify: flow_model.Verify, timeout: float, upstream: set[str]
-    ) -> None:
+    def __init__(self, config: model.Destination, state: FlowState, timeout: float, upstream: set[str]) -> None:
         super().__init__(f"deliver:{config.name}", f"first run of destination {config.name}")
         self.target, self.activation = f"destination:{config.name}", f"activate:destination:{config.name}"
-        self.rule, self.timeout = verify, timeout
+        self.state, self.rule, self.timeout = state, state.config.verify, timeout
         self.upstream = {*upstream, self.target}
         self.name, self.kind = config.name, "destinations"
+        self._arrived = 0
 
-    def find(self, run: Run) -> Found:
-        number = run.results.get(self.target)
-        activated = any(o.key == self.activation and o.changed for o in run.outcomes)
-        if not (activated or run.entry(self.activation)):
-            self._say_unverified(run)
-            return Found(SKIPPED, number)
-        return Found("verify", number)
+    def find(self, run: ChangeRun) -> Found:
+        resource_id = run.results.get(self.target)
+        if run.has_changed(self.activation) or run.entry(self.activation):
+            return Found("verify", resource_id)
+        self._warn_of_unverified_changes(run)
+        return Found(SKIPPED, resource_id)
 
-    def _say_unverified(self, run: Run) -> None:
-        changed = [o.key for o in run.outcomes if o.changed and o.key in self.upstream]
+    def _warn_of_unverified_changes(self, run: ChangeRun) -> None:
+        changed = [outcome.key for outcome in run.outcomes if outcome.changed and outcome.key in self.upstream]
         if changed and not run.dry:
             run.warnings.append(
                 f"destination {self.name!r} was active already: what changed ({', '.join(changed)}) shows with its "
                 "next run, which was not waited for"
             )
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
         assert found.id is not None
         entry = run.entry(self.activation)
-        baseline: dict[str, Any] = (entry.memo.get("runs") if entry else None) or {}
+        baseline: dict[str, Any] = (entry.resume_data.get("runs") if entry else None) or {}
         enough, last, alike = False, None, 0
-        for _ in run.session.deadline.looks(self.timeout):
-            fresh = _on_top(run_rows(run.session, KINDS["destinations"], found.id), baseline)
-            run.facts.setdefault("arrived", {})[self.name] = fresh["records"]
-            if fresh["errors"] > self.rule.max_errors:
+        for _ in run.session.deadline.poll(self.timeout):
+            fresh = _added(run_rows(run.session, KINDS["destinations"], found.id), baseline)
+            self._arrived = fresh.records
+            if fresh.errors > self.rule.max_errors:
                 raise self._failed(found.id, fresh)
-            enough = bool(fresh["runs"]) and fresh["records"] >= self.rule.min_records
+            enough = bool(fresh.runs) and fresh.records >= self.rule.min_records
             alike = alike + 1 if enough and fresh == last else int(enough)
-            if alike >= SETTLED_LOOKS:
+            if alike >= STEADY_POLLS:
                 break
             last = fresh
         if not enough:
             raise self._missing(found.id, fresh)
-        run.facts.setdefault("delivered", {})[self.name] = fresh
-        return found.id, False
+        self.state.facts.delivered[self.name] = fresh
+        return Applied(found.id)
 
-    def _failed(self, number: int, fresh: Row) -> OperatorError:
+    def lasting_effects(self) -> list[str]:
+        text = f"{self._arrived} records were delivered to {self.name} before this and stay there"
+        return [text] if self._arrived else []
+
+    def _failed(self, destination_id: int, fresh: Delivery) -> OperatorError:
         return OperatorError(
             Exit.ERROR,
-            f"destination {self.name!r} (id {number}): {fresh['errors']} errors in its first run, "
-            f"{fresh['records']} records; {self.rule.max_errors} errors are allowed",
+            f"destination {self.name!r} (id {destination_id}): {fresh.errors} errors in its first run, "
+            f"{fresh.records} records; {self.rule.max_errors} errors are allowed",
             hint="see the flow's log in Nexla; allow more with verify.max_errors in the config",
-            resource={"type": "destinations", "id": number},
+            resource={"type": "destinations", "id": destination_id},
         )
 
-    def _missing(self, number: int, fresh: Row) -> OperatorError:
+    def _missing(self, destination_id: int, fresh: Delivery) -> OperatorError:
         return OperatorError(
             Exit.TIMEOUT,
-            f"destination {self.name!r} (id {number}): {fresh['records']} records after {self.timeout:g} s, "
+            f"destination {self.name!r} (id {destination_id}): {fresh.records} records after {self.timeout:g} s, "
             f"{self.rule.min_records} are wanted",
             hint="raise --verify-timeout, or deploy with --no-verify when the first run comes by schedule",
             retryable=True,
-            resource={"type": "destinations", "id": number},
+            resource={"type": "destinations", "id": destination_id},
         )
 
 
-def _on_top(rows: list[Row], baseline: dict[str, Any]) -> Row:
-    """What run rows hold beyond a baseline: run ids, records and errors."""
-    total: Row = {"runs": [], "records": 0, "errors": 0}
+def _added(rows: list[Row], baseline: dict[str, Any]) -> Delivery:
+    """What run rows hold beyond a baseline."""
+    runs, total_records, total_errors = [], 0, 0
     for row in rows:
         had_records, had_errors = baseline.get(str(row.get("runId")), [0, 0])
         records = (row.get("records") or 0) - (had_records or 0)
         errors = (row.get("errors") or 0) - (had_errors or 0)
         if records > 0 or errors > 0 or str(row.get("runId")) not in baseline:
-            total["runs"].append(row.get("runId"))
-            total["records"] += records
-            total["errors"] += errors
-    return total
+            runs.append(row.get("runId"))
+            total_records += records
+            total_errors += errors
+    return Delivery(runs, total_records, total_errors)
 
 
-class SourceErrorsStep(_Check):
+class SourceErrorsStep(CheckStep):
     """Say how many records the source itself could not read; they never reach a destination."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: FlowState) -> None:
         super().__init__("source-errors", "records that the source refused")
-        self.kind = "sources"
+        self.state, self.kind = state, "sources"
 
-    def find(self, run: Run) -> Found:
-        number = run.results.get(SOURCE_STEP)
-        return Found("check" if run.facts.get("delivered") else SKIPPED, number)
+    def find(self, run: ChangeRun) -> Found:
+        return Found("check" if self.state.facts.delivered else SKIPPED, run.results.get(SOURCE_STEP))
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
         assert found.id is not None
-        wanted = {number for fresh in run.facts["delivered"].values() for number in fresh["runs"]}
+        wanted = {run_id for delivery in self.state.facts.delivered.values() for run_id in delivery.runs}
         rows = run_rows(run.session, KINDS["sources"], found.id)
         errors = sum(row.get("errors") or 0 for row in rows if row.get("runId") in wanted)
         if errors:
             run.warnings.append(f"source {found.id} could not read {errors} records of this run: they are quarantined")
-        run.facts["source_errors"] = errors
-        return found.id, False
+        self.state.facts.source_errors = errors
+        return Applied(found.id)

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from helpers.api.resources import by_name, one_of
+from helpers.api.resources import by_name, require_unique
 from helpers.api.transport import call
-from helpers.change.changes import UNCHANGED, Found, Run
+from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
-from helpers.deploy import model as flow_model
-from helpers.deploy.resource_steps import ResourceStep, given, lookup_key, with_credential
-from helpers.deploy.state import FlowState, before_of, differences, update_body
+from helpers.deploy import model
+from helpers.deploy.differences import before_of, differences, update_body
+from helpers.deploy.resource_steps import ResourceStep, given, lookup_key, with_credential, with_tags
+from helpers.deploy.state import FlowState
 
 
 class NexsetStep(ResourceStep):
     """A nexset derived from another nexset of the flow by a transform."""
 
-    def __init__(self, config: flow_model.DerivedNexset, parent_key: str, state: FlowState) -> None:
+    def __init__(self, config: model.DerivedNexset, parent_key: str, state: FlowState) -> None:
         super().__init__(f"nexset:{config.name}", KINDS["nexsets"], config.name, state)
         self.config, self.parent_key = config, parent_key
 
-    def wanted(self, run: Run) -> Row:
-        fields = given(self.config, "name", "description")
-        tags = [*self.config.tags, *self.state.config.tags]
-        fields |= {"tags": tags} if tags else {}
+    def wanted(self, run: ChangeRun) -> Row:
+        fields = with_tags(given(self.config, "name", "description"), self.config.tags, self.state.config.tags)
         fields |= {"parent_data_set_id": run.results[self.parent_key]}
         if self.config.transform is not None:
             return {**fields, "has_custom_transform": False, "transform": _wrapped(self.config.transform)}
-        number = self.config.transform_id or run.results[lookup_key("transforms", str(self.config.transform_name))]
-        return {**fields, "has_custom_transform": True, "transform_id": number}
+        looked_up = lookup_key("transforms", str(self.config.transform_name))
+        transform_id = self.config.transform_id or run.results[looked_up]
+        return {**fields, "has_custom_transform": True, "transform_id": transform_id}
 
-    def current(self, run: Run) -> Row | None:
+    def current(self, run: ChangeRun) -> Row | None:
         member = self.state.derived(run, run.results.get(self.parent_key), self.name)
         if member is None:
             return None
-        container = member.row.get("code_container_id")
+        container_id = member.row.get("code_container_id")
         flow = self.state.flow(run)
-        code = (flow.code(container) if flow else None) or {}
-        return {**member.row, "transform_id": container, "operations": code.get("code")}
+        code = (flow.code(container_id) if flow else None) or {}
+        return {**member.row, "transform_id": container_id, "operations": code.get("code")}
 
-    def find(self, run: Run) -> Found:
+    def find(self, run: ChangeRun) -> Found:
         current = self.current(run)
         if current is None:
             return Found("create")
@@ -59,7 +59,7 @@ class NexsetStep(ResourceStep):
             return Found(UNCHANGED, current["id"])
         return Found("update", current["id"], changes, before)
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.action == "create":
             return super().apply(run, found)
         assert found.id is not None
@@ -68,19 +68,19 @@ class NexsetStep(ResourceStep):
         if "transform" in body and self._shared(run):
             # an inline edit changes the attached container in place; null first gives this nexset its own
             body = {**body, "transform_id": None}
-        call(run.session, "PUT", item_path(self.api, found.id), body=body, say=run.say)
+        call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
         self.state.forget()
-        return found.id, run.made(self.key)
+        return Applied(found.id, created=run.created(self.key))
 
-    def _shared(self, run: Run) -> bool:
+    def _shared(self, run: ChangeRun) -> bool:
         flow, current = self.state.flow(run), self.current(run) or {}
         code = flow.code(current.get("transform_id")) if flow else None
         return bool(code and code.get("reusable"))
 
-    def candidates(self, run: Run) -> list[int]:
+    def candidates(self, run: ChangeRun) -> list[int]:
         self.state.forget_flow()
-        flow, parent = self.state.flow(run), run.results.get(self.parent_key)
-        above = flow.find("nexsets", parent) if flow and parent else None
+        flow, parent_id = self.state.flow(run), run.results.get(self.parent_key)
+        above = flow.find("nexsets", parent_id) if flow and parent_id else None
         return sorted(m.id for m in above.children if m.kind == "nexsets" and m.name == self.name) if above else []
 
 
@@ -93,20 +93,20 @@ def _wrapped(transform: list[Row] | Row) -> Row:
     return {"version": 1, "data_maps": [], "transforms": [transform]}
 
 
-class SinkStep(ResourceStep):
+class DestinationStep(ResourceStep):
     """A destination on one nexset of the flow. One of the same name elsewhere is never taken over."""
 
-    def __init__(self, config: flow_model.Destination, nexset_key: str, state: FlowState) -> None:
+    def __init__(self, config: model.Destination, nexset_key: str, state: FlowState) -> None:
         super().__init__(f"destination:{config.name}", KINDS["destinations"], config.name, state)
         self.config, self.nexset_key = config, nexset_key
+        self._no_foreign_one = False
 
-    def wanted(self, run: Run) -> Row:
+    def wanted(self, run: ChangeRun) -> Row:
         fields = given(self.config, "name", "sink_type", "description", "vendor_endpoint_id", "template_config")
         fields["sink_config"] = self.config.sink_config
-        tags = [*self.config.tags, *self.state.config.tags]
-        fields |= {"tags": tags} if tags else {}
-        number = self.config.data_set_id or run.results.get(self.nexset_key)
-        fields |= {"data_set_id": number} if number is not None else {}
+        fields = with_tags(fields, self.config.tags, self.state.config.tags)
+        nexset_id = self.config.data_set_id or run.results.get(self.nexset_key)
+        fields |= {"data_set_id": nexset_id} if nexset_id is not None else {}
         own = self.config.data_credentials_id or self.state.config.credential_id
         return with_credential(fields, run, self.name, inline=self.config.credential is not None, own=own)
 
@@ -114,35 +114,39 @@ class SinkStep(ResourceStep):
         skipped = ("name", "sink_type", "vendor_endpoint_id", "template_config")
         return {key: value for key, value in wanted.items() if key not in skipped}
 
-    def current(self, run: Run) -> Row | None:
-        members = self.state.sinks(run, self.name, self.config.sink_type)
-        row = one_of(self.api, self.name, [member.row for member in members])
+    def current(self, run: ChangeRun) -> Row | None:
+        members = self.state.destinations(run, self.name, self.config.sink_type)
+        row = require_unique(self.api, self.name, [member.row for member in members])
         if row is None:
             self.refuse_foreign(run)
         self.refuse_foreign_nexset(run)
         return row
 
-    def refuse_foreign_nexset(self, run: Run) -> None:
-        """A ``data_set_id`` must be a nexset of this flow."""
-        number, flow = self.config.data_set_id, self.state.flow(run)
-        if number is None or (flow is not None and flow.find("nexsets", number)):
+    def refuse_foreign_nexset(self, run: ChangeRun) -> None:
+        """A ``data_set_id`` must be a nexset of this flow. Raises: OperatorError, NOT_FOUND."""
+        nexset_id, flow = self.config.data_set_id, self.state.flow(run)
+        if nexset_id is None or (flow is not None and flow.find("nexsets", nexset_id)):
             return
         raise OperatorError(
             Exit.NOT_FOUND,
-            f"destination {self.name!r}: nexset {number} is not in this flow",
+            f"destination {self.name!r}: nexset {nexset_id} is not in this flow",
             hint='leave data_set_id out, or name an entry of nexsets with "nexset"',
-            resource={"type": "nexsets", "id": number},
+            resource={"type": "nexsets", "id": nexset_id},
         )
 
-    def refuse_foreign(self, run: Run) -> None:
-        """Once per run, while the flow has no such destination: one of another flow must not be taken for it."""
-        if run.facts.setdefault(f"looked:{self.key}", False):
+    def refuse_foreign(self, run: ChangeRun) -> None:
+        """Once per run, while the flow has no such destination: one of another flow must not be taken for it.
+
+        Raises:
+            OperatorError: ERROR.
+        """
+        if self._no_foreign_one:
             return
         rows = by_name(run.session, self.api, self.name)
         flow = self.state.flow(run)
         ours = flow.origin.node_id if flow else None
         foreign = [r for r in rows if r.get("sink_type") == self.config.sink_type and r.get("origin_node_id") != ours]
-        run.facts[f"looked:{self.key}"] = True
+        self._no_foreign_one = True
         if foreign:
             raise OperatorError(
                 Exit.ERROR,
@@ -151,6 +155,6 @@ class SinkStep(ResourceStep):
                 resource={"type": "destinations", "id": foreign[0]["id"]},
             )
 
-    def candidates(self, run: Run) -> list[int]:
+    def candidates(self, run: ChangeRun) -> list[int]:
         self.state.forget_flow()
-        return [member.id for member in self.state.sinks(run, self.name, self.config.sink_type)]
+        return [member.id for member in self.state.destinations(run, self.name, self.config.sink_type)]

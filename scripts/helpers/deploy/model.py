@@ -1,8 +1,8 @@
 """The model of deploy_flow.py's config file.
 
-``flow_model.schema.json`` beside this file is its JSON Schema; a test keeps the two equal. It is stored so that
-printing the schema, and refusing a file that is against it, need not load pydantic. What a schema cannot say, such as
-which names belong together, is in ``flow_config.contradictions``.
+``model.schema.json`` beside this file is its JSON Schema; a test keeps the two equal. It is stored so that printing the
+schema, and refusing a file that violates it, need not load pydantic. What a schema cannot say, such as which names
+belong together, is in ``config.contradictions``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from helpers.core import config_file
+from helpers.deploy.config import SEE_SCHEMA, LoadedConfig
 
 _QUARTZ = r"^[0-9*?/,-]+( +[0-9A-Za-z*?/,#-]+){5,6}$"  # seconds first; Nexla does not check it, and never fires
 
@@ -122,6 +125,24 @@ class FlowConfig(_Strict):
         return {**self.source.source_config, **({"start.cron": self.schedule} if self.schedule else {})}
 
 
+def parse(config: LoadedConfig) -> FlowConfig:
+    """The model of a loaded config.
+
+    Raises:
+        OperatorError: USAGE, for what the stored schema lets pass and the model does not.
+    """
+    try:
+        return FlowConfig.model_validate(config.values)
+    except ValidationError as error:
+        found = [_problem(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
+        raise config_file.refused(config.path, found, SEE_SCHEMA) from None
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(str(part) for part in location if part not in ("constrained-str", "constrained-int"))
+    return f"{where}: {message}" if where else message
+
+
 def schema_text() -> str:
-    """The JSON Schema of the config, as stored in flow_model.schema.json."""
+    """The JSON Schema of the config, as stored in model.schema.json."""
     return json.dumps(FlowConfig.model_json_schema(), indent=2) + "\n"

@@ -6,54 +6,53 @@ import json
 import time
 from typing import Any
 
-from helpers.api.resources import by_name, exists, one_of
+from helpers.api.resources import by_name, get_or_none, require_unique
 from helpers.api.transport import call
-from helpers.api.writes import create, delete, look_for
-from helpers.change.changes import UNCHANGED, Found, Run, Step
+from helpers.api.writes import create, delete, poll_for_row
 from helpers.change.journal import Entry
+from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.set_status import ACTIVE, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
 from helpers.core.redact import MARK
-from helpers.deploy import model as flow_model
-from helpers.deploy.state import SOURCE_STEP, FlowState, before_of, differences, update_body
+from helpers.deploy import model
+from helpers.deploy.differences import before_of, differences, update_body
+from helpers.deploy.state import SOURCE_STEP, FlowState
 
-SETTLED_AFTER = 90.0  # seconds after which an unanswered request cannot take effect any more
-
-
-def set_status(run: Run, kind: Kind, number: int, *, active: bool) -> Row:
-    """Activate or pause one resource and return its row as answered."""
-    word = "activate" if active else "pause"
-    row: Row = call(run.session, "PUT", item_path(kind, number, word), say=run.say).data
-    return row
+LATE_CREATE_SECONDS = 90.0  # after which an unanswered request cannot take effect any more
 
 
-def remove(run: Run, kind: Kind, number: int) -> None:
-    """Pause if need be, delete, confirm. Nothing to do when it is gone already."""
-    row = exists(run.session, kind, number)
+def remove_resource(run: ChangeRun, kind: Kind, resource_id: int) -> None:
+    """Pause if need be, delete, confirm. Nothing to do when it is gone already.
+
+    Raises:
+        ApiError: refused, such as 405 for a credential that is used elsewhere.
+    """
+    row = get_or_none(run.session, kind, resource_id)
     if row is None:
         return
-    if row.get("status") == "ACTIVE":
-        set_status(run, kind, number, active=False)
-    delete(run.session, kind, number, run.say)
+    if row.get("status") == ACTIVE:
+        set_status(run, kind, resource_id, PAUSED)
+    delete(run.session, kind, resource_id, run.report)
 
 
 class ResourceStep(Step):
     """Create or update one resource. Subclasses say where to look, what is wanted and where it belongs.
 
     Args:
-        state: the shared view of the server.
         name: exact name, the identity together with the type.
+        state: the shared view of the server.
     """
 
     def __init__(self, key: str, kind: Kind, name: str, state: FlowState) -> None:
         super().__init__(key, f"{kind.singular} {name}")
         self.kind, self.api, self.name, self.state = kind.name, kind, name, state
 
-    def wanted(self, run: Run) -> Row:
-        """The fields of the create body; raises KeyError while an earlier step has made nothing (dry run)."""
+    def wanted(self, run: ChangeRun) -> Row:
+        """The fields of the create body; raises KeyError while an earlier step has created nothing (dry run)."""
         raise NotImplementedError
 
-    def current(self, run: Run) -> Row | None:
+    def current(self, run: ChangeRun) -> Row | None:
         """What is there now, in the shape of ``wanted``, with ``id`` and ``status``."""
         raise NotImplementedError
 
@@ -61,11 +60,11 @@ class ResourceStep(Step):
         """The fields that an existing resource is compared on."""
         return {key: value for key, value in wanted.items() if key != "name"}
 
-    def candidates(self, run: Run) -> list[int]:
-        """Ids of everything with this identity, oldest first, read fresh; for settling a race."""
+    def candidates(self, run: ChangeRun) -> list[int]:
+        """Ids of everything with this identity, oldest first, read again; they show a race with another run."""
         raise NotImplementedError
 
-    def find(self, run: Run) -> Found:
+    def find(self, run: ChangeRun) -> Found:
         current = self.current(run)
         if current is None:
             return Found("create")
@@ -76,128 +75,128 @@ class ResourceStep(Step):
         before = before_of(update_body(changes, wanted, current), current) | {"status": current.get("status")}
         return Found("update", current["id"], changes, before)
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
         wanted = self.wanted(run)
         if found.action == "create":
-            row, _ = create(run.session, self.api.path, wanted, lambda: self._fresh(run), run.say)
+            row = create(run.session, self.api.path, wanted, lambda: self._read_again(run), run.report).row
             self.state.forget()
-            return int(row["id"]), True
+            return Applied(int(row["id"]), created=True)
         assert found.id is not None
         current = self.current(run) or {}
         self.update(run, found.id, update_body(found.changes, self.comparable(wanted), current), current)
         self.state.forget()
-        return found.id, run.made(self.key)
+        return Applied(found.id, created=run.created(self.key))
 
-    def update(self, run: Run, number: int, body: Row, current: Row) -> None:
-        call(run.session, "PUT", item_path(self.api, number), body=body, say=run.say)
+    def update(self, run: ChangeRun, resource_id: int, body: Row, current: Row) -> None:
+        call(run.session, "PUT", item_path(self.api, resource_id), body=body, report=run.report)
 
-    def _fresh(self, run: Run) -> Row | None:
+    def _read_again(self, run: ChangeRun) -> Row | None:
         self.state.forget()
         return self.current(run)
 
-    def verify(self, run: Run, number: int | None, *, made: bool) -> None:
-        """Read again. If another run made the same resource meanwhile, the older one stays and ours goes."""
+    def verify(self, run: ChangeRun, applied: Applied) -> Applied:
+        """Read again. If another run created the same resource meanwhile, the older one stays and ours goes."""
         ids = self.candidates(run)
-        if number not in ids:
-            raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{self.title} (id {number}) is not there after it was written")
-        if made and len(ids) > 1 and number != ids[0]:
-            run.warnings.append(f"{self.title}: another run made it too; using {ids[0]}, removing {number}")
-            remove(run, self.api, int(number))
+        if applied.id is None or applied.id not in ids:
+            raise OperatorError(
+                Exit.UNKNOWN_OUTCOME, f"{self.title} (id {applied.id}) is not there after it was written"
+            )
+        if applied.created and applied.id != ids[0]:
+            run.warnings.append(f"{self.title}: another run created it too; using {ids[0]}, removing {applied.id}")
+            remove_resource(run, self.api, applied.id)
             self.state.forget()
-            assert run.journal is not None
-            run.journal.done(self.key, ids[0], made=False)
-            run.results[self.key] = ids[0]
-            run.outcomes[-1].id, run.outcomes[-1].action = ids[0], UNCHANGED
-            return
-        self._compare(run, made=made)
+            return Applied(ids[0])
+        self._compare(run, created=applied.created)
+        return applied
 
-    def _compare(self, run: Run, *, made: bool) -> None:
+    def _compare(self, run: ChangeRun, *, created: bool) -> None:
         """What was written must now be there. A server that normalises a value of a new resource gets a warning."""
         still = self.find(run).changes
         if not still:
             return
-        text = f"{self.title} was written, but differs still in {', '.join(still)}"
-        if not made:
+        text = f"{self.title} was written, but still differs in {', '.join(still)}"
+        if not created:
             raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": run.results.get(self.key)})
         run.warnings.append(text)
 
-    def undo(self, run: Run, entry: Entry) -> None:
-        if entry.made:
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
+        if entry.created:
             entry.id = entry.id or self._lost_id(run, entry)
             if entry.id is not None:
-                remove(run, self.api, entry.id)
+                remove_resource(run, self.api, entry.id)
         elif entry.id is None:
             raise OperatorError(Exit.LEFT_BEHIND, "its id is not known")
         else:
             self._restore(run, entry.id, entry.before)
         self.state.forget()
 
-    def _lost_id(self, run: Run, entry: Entry) -> int | None:
-        """The id of something whose creation was never answered. None once it is certain that it was not made."""
-        row = look_for(run.session, lambda: self._fresh(run), strict=True)
+    def _lost_id(self, run: ChangeRun, entry: Entry) -> int | None:
+        """The id of a resource whose creation was never answered. None once it is certain that it was not created."""
+        row = poll_for_row(run.session, lambda: self._read_again(run), strict=True)
         if row is not None:
             return int(row["id"])
-        if time.time() - entry.at < SETTLED_AFTER:
+        if time.time() - entry.at < LATE_CREATE_SECONDS:
             raise OperatorError(Exit.LEFT_BEHIND, "its creation was never answered; it is not there, but may appear")
         return None
 
-    def _restore(self, run: Run, number: int, before: Row) -> None:
+    def _restore(self, run: ChangeRun, resource_id: int, before: Row) -> None:
         if MARK in json.dumps(before):
             raise OperatorError(Exit.LEFT_BEHIND, "the former config holds a secret, which the journal does not keep")
         body = {key: value for key, value in before.items() if key != "status"}
-        row = exists(run.session, self.api, number) or {}
-        self.update(run, number, body, row)
-        if before.get("status") == "ACTIVE":
-            set_status(run, self.api, number, active=True)
+        row = get_or_none(run.session, self.api, resource_id) or {}
+        self.update(run, resource_id, body, row)
+        if before.get("status") == ACTIVE:
+            set_status(run, self.api, resource_id, ACTIVE)
 
 
 def lookup_key(kind: str, name: str) -> str:
-    """The key under which a looked-up id stands in a run's results."""
+    """The key of the step that looks up a resource by name; its id is in the run's results under that key."""
     return f"lookup:{kind}:{name}"
 
 
-def with_credential(fields: Row, run: Run, key: str, *, inline: bool, own: int | None) -> Row:
-    """Add the credential id: of the inline credential's step (``(new)`` while it is not made), else its own."""
-    number: int | str | None = run.results.get(f"credential:{key}", "(new)") if inline else own
-    return {**fields, **({"data_credentials_id": number} if number is not None else {})}
+def with_credential(fields: Row, run: ChangeRun, key: str, *, inline: bool, own: int | None) -> Row:
+    """Add the credential id: of the inline credential's step (``(new)`` while there is none), else its own."""
+    credential_id: int | str | None = run.results.get(f"credential:{key}", "(new)") if inline else own
+    return {**fields, **({"data_credentials_id": credential_id} if credential_id is not None else {})}
 
 
-def _nexset_ids(source: Row | None) -> list[int]:
-    """Ids of the nexsets that a source row names."""
-    return [row["id"] for row in (source or {}).get("data_sets") or [] if isinstance(row, dict) and "id" in row]
+def with_tags(fields: Row, *tags: list[str]) -> Row:
+    """Add the tags of a resource and of its flow; no key when there are none."""
+    all_tags = [tag for group in tags for tag in group]
+    return {**fields, **({"tags": all_tags} if all_tags else {})}
 
 
-def given(model: Any, *names: str) -> Row:
-    """The named fields of a config model, without the empty ones."""
-    return {name: value for name in names if (value := getattr(model, name)) not in (None, [], {})}
+def given(entry: Any, *names: str) -> Row:
+    """The named fields of a config entry, without the empty ones."""
+    return {name: value for name in names if (value := getattr(entry, name)) not in (None, [], {})}
 
 
 class CredentialStep(ResourceStep):
     """An inline credential. Its secrets are write-only on the server, so an existing one is used as it is."""
 
-    def __init__(self, role: str, config: flow_model.Credential, state: FlowState) -> None:
+    def __init__(self, role: str, config: model.Credential, state: FlowState) -> None:
         super().__init__(f"credential:{role}", KINDS["credentials"], config.name, state)
         self.config = config
 
-    def wanted(self, run: Run) -> Row:
+    def wanted(self, run: ChangeRun) -> Row:
         return self.config.model_dump(exclude_none=True)
 
     def comparable(self, wanted: Row) -> Row:
         return {}
 
-    def _rows(self, run: Run) -> list[Row]:
+    def _rows(self, run: ChangeRun) -> list[Row]:
         rows = by_name(run.session, self.api, self.name)
         return [row for row in rows if row.get("credentials_type") == self.config.credentials_type]
 
-    def current(self, run: Run) -> Row | None:
-        row = one_of(self.api, self.name, self._rows(run))
-        if row is not None and not run.made(self.key):
+    def current(self, run: ChangeRun) -> Row | None:
+        row = require_unique(self.api, self.name, self._rows(run))
+        if row is not None and not run.created(self.key):
             run.warnings.append(
                 f"credential {self.name!r} (id {row['id']}) exists and is used as it is: secrets cannot be compared"
             )
         return row
 
-    def candidates(self, run: Run) -> list[int]:
+    def candidates(self, run: ChangeRun) -> list[int]:
         return sorted(row["id"] for row in self._rows(run))
 
 
@@ -208,14 +207,13 @@ class SourceStep(ResourceStep):
         super().__init__(SOURCE_STEP, KINDS["sources"], state.config.source.name, state)
         self.config = state.config
 
-    def wanted(self, run: Run) -> Row:
+    def wanted(self, run: ChangeRun) -> Row:
         source = self.config.source
         fields = given(source, "name", "source_type", "description", "ingest_method", "vendor_endpoint_id",
-                        "template_config")  # fmt: skip
+                       "template_config")  # fmt: skip
         settings = self.config.source_settings()
         fields |= {"source_config": settings} if settings else {}
-        tags = [*source.tags, *self.config.tags]
-        fields |= {"tags": tags} if tags else {}
+        fields = with_tags(fields, source.tags, self.config.tags)
         own = source.data_credentials_id or self.config.credential_id
         return with_credential(fields, run, "source", inline=source.credential is not None, own=own)
 
@@ -223,32 +221,38 @@ class SourceStep(ResourceStep):
         skipped = ("name", "source_type", "vendor_endpoint_id", "template_config")
         return {key: value for key, value in wanted.items() if key not in skipped}
 
-    def current(self, run: Run) -> Row | None:
+    def current(self, run: ChangeRun) -> Row | None:
         row = self.state.source(run)
         credential = (row or {}).get("data_credentials") or {}
         return {**row, "data_credentials_id": credential.get("id")} if row else None
 
-    def find(self, run: Run) -> Found:
+    def find(self, run: ChangeRun) -> Found:
         found = super().find(run)
         status = found.before.get("status")
-        if run.dry and status == "ACTIVE" and any(name.startswith("source_config") for name in found.changes):
+        if run.dry and status == ACTIVE and any(name.startswith("source_config") for name in found.changes):
             run.warnings.append(f"source {self.name!r} is active: it is paused while its config changes")
-        found.memo = {"detected": _nexset_ids(self.current(run))}
+        found.resume_data = {"detected": _nexset_ids(self.current(run))}
         return found
 
-    def undo(self, run: Run, entry: Entry) -> None:
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
         super().undo(run, entry)
-        if entry.made or entry.id is None:
+        if entry.created or entry.id is None:
             return
-        extra = set(_nexset_ids(exists(run.session, self.api, entry.id))) - set(entry.memo.get("detected") or [])
+        now = _nexset_ids(get_or_none(run.session, self.api, entry.id))
+        extra = set(now) - set(entry.resume_data.get("detected") or [])
         if extra:
             run.warnings.append(f"source {self.name!r}: nexsets {sorted(extra)} were detected meanwhile and stay")
 
-    def candidates(self, run: Run) -> list[int]:
+    def candidates(self, run: ChangeRun) -> list[int]:
         self.state.forget()
         return [row["id"] for row in self.state.source_rows(run)]
 
-    def update(self, run: Run, number: int, body: Row, current: Row) -> None:
-        if "source_config" in body and current.get("status") == "ACTIVE":
-            set_status(run, self.api, number, active=False)
-        super().update(run, number, body, current)
+    def update(self, run: ChangeRun, resource_id: int, body: Row, current: Row) -> None:
+        if "source_config" in body and current.get("status") == ACTIVE:
+            set_status(run, self.api, resource_id, PAUSED)
+        super().update(run, resource_id, body, current)
+
+
+def _nexset_ids(source: Row | None) -> list[int]:
+    """Ids of the nexsets that a source row names."""
+    return [row["id"] for row in (source or {}).get("data_sets") or [] if isinstance(row, dict) and "id" in row]

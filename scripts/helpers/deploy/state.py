@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from helpers.api.flows import Flow, Member, read_flow
-from helpers.api.resources import by_name, one_of
-from helpers.change.changes import Run
+from helpers.api.probes import ProbeResult
+from helpers.api.resources import by_name, require_unique
+from helpers.change.model import ChangeRun
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row
 from helpers.deploy.model import FlowConfig
@@ -14,53 +16,83 @@ from helpers.deploy.model import FlowConfig
 SOURCE_STEP = "source"
 
 
+class Delivery(NamedTuple):
+    """Records and errors of some runs at a destination."""
+
+    runs: list[Any]
+    records: int
+    errors: int
+
+
+@dataclass
+class DeployFacts:
+    """What the steps of a deployment find out for later ones and for the report.
+
+    Attributes:
+        flow_id: node id of the flow's origin.
+        probed: verdicts by credential id.
+        delivered: what arrived at each destination, by its name, once that is enough.
+        source_errors: records that the source could not read.
+    """
+
+    flow_id: int | None = None
+    probed: dict[int, ProbeResult] = field(default_factory=dict)
+    delivered: dict[str, Delivery] = field(default_factory=dict)
+    source_errors: int | None = None
+
+
 class FlowState:
-    """The source found by name and type, and its flow tree. ``forget()`` after a write; the next look is fresh."""
+    """The source found by name and type, and its flow tree; after a write ``forget()`` has them read again.
+
+    Attributes:
+        facts: see DeployFacts.
+    """
 
     def __init__(self, config: FlowConfig) -> None:
         self.config = config
+        self.facts = DeployFacts()
         self._source: Row | None = None
         self._flow: Flow | None = None
-        self._looked = False
+        self._searched = False
 
     def forget(self) -> None:
-        self._source, self._flow, self._looked = None, None, False
+        self._source, self._flow, self._searched = None, None, False
 
     def forget_flow(self) -> None:
         self._flow = None
 
-    def source(self, run: Run) -> Row | None:
+    def source(self, run: ChangeRun) -> Row | None:
         """The only source of the config's name and type, with its config; None when there is none.
 
         Raises:
             OperatorError: NOT_FOUND with the candidates, when there are several.
         """
-        if not self._looked:
+        if not self._searched:
             rows = self.source_rows(run)
-            self._source = one_of(KINDS["sources"], self.config.source.name, rows)
-            self._looked = True
+            self._source = require_unique(KINDS["sources"], self.config.source.name, rows)
+            self._searched = True
         return self._source
 
-    def source_rows(self, run: Run) -> list[Row]:
+    def source_rows(self, run: ChangeRun) -> list[Row]:
         """Every source of this name and type, oldest first."""
         wanted = self.config.source
         rows = by_name(run.session, KINDS["sources"], wanted.name, expand=1)
         return sorted((row for row in rows if row.get("source_type") == wanted.source_type), key=lambda row: row["id"])
 
-    def flow(self, run: Run) -> Flow | None:
+    def flow(self, run: ChangeRun) -> Flow | None:
         """The source's flow; None while there is no source."""
         if self._flow is None:
-            number = run.results.get(SOURCE_STEP)
-            if number is not None:
-                self._flow = read_flow(run.session, KINDS["sources"], number)
+            source_id = run.results.get(SOURCE_STEP)
+            if source_id is not None:
+                self._flow = read_flow(run.session, KINDS["sources"], source_id)
         return self._flow
 
-    def detected(self, run: Run) -> list[Member]:
+    def detected(self, run: ChangeRun) -> list[Member]:
         """The nexsets that Nexla detected in the source."""
         flow = self.flow(run)
         return [member for member in flow.origin.children if member.kind == "nexsets"] if flow else []
 
-    def chosen(self, run: Run, members: list[Member]) -> Member | None:
+    def chosen(self, run: ChangeRun, members: list[Member]) -> Member | None:
         """The detected nexset that the config means; None while it is not there.
 
         Raises:
@@ -82,16 +114,16 @@ class FlowState:
             )
         return fitting[0] if fitting else None
 
-    def derived(self, run: Run, parent: int | None, name: str) -> Member | None:
+    def derived(self, run: ChangeRun, parent: int | None, name: str) -> Member | None:
         """The nexset of this name right below a nexset of this flow (below any, while the parent is not known)."""
         flow = self.flow(run)
         members = flow.of_kind("nexsets") if flow else []
         above = [m for m in members if parent is None or m.id == parent]
         rows = [m for top in above for m in top.children if m.kind == "nexsets" and m.name == name]
-        one_of(KINDS["nexsets"], name, [{"id": m.id, "status": m.status} for m in rows])
+        require_unique(KINDS["nexsets"], name, [{"id": m.id, "status": m.status} for m in rows])
         return rows[0] if rows else None
 
-    def sinks(self, run: Run, name: str, sink_type: str) -> list[Member]:
+    def destinations(self, run: ChangeRun, name: str, sink_type: str) -> list[Member]:
         """The destinations of this name and type in this flow, oldest first."""
         flow = self.flow(run)
         rows = flow.of_kind("destinations") if flow else []
@@ -106,39 +138,3 @@ def _fields(member: Member) -> list[str]:
 
 def _fits(member: Member, name: str | None, fields: list[str] | None) -> bool:
     return member.name == name if name is not None else set(fields or []) <= set(_fields(member))
-
-
-def differences(wanted: dict[str, Any], current: dict[str, Any]) -> dict[str, list[Any]]:
-    """Field → [before, after] where the config wants something else than what is there.
-
-    Objects are compared key by key and lists of tags as sets; keys that only the server has stay as they are, since
-    Nexla adds keys of its own to configs.
-    """
-    changes: dict[str, list[Any]] = {}
-    for key, value in wanted.items():
-        have = current.get(key)
-        if key == "tags":
-            if not set(value) <= set(have or []):
-                changes[key] = [sorted(have or []), sorted({*value, *(have or [])})]
-        elif isinstance(value, dict) and isinstance(have, dict):
-            for name, item in value.items():
-                if have.get(name) != item:
-                    changes[f"{key}.{name}"] = [have.get(name), item]
-        elif value is not None and value != have:
-            changes[key] = [have, value]
-    return changes
-
-
-def update_body(changes: dict[str, list[Any]], wanted: dict[str, Any], current: dict[str, Any]) -> Row:
-    """The PUT body for some differences: whole objects, merged, because the API replaces them whole."""
-    body: Row = {}
-    for path, (_, after) in changes.items():
-        key = path.split(".", 1)[0]
-        merged = isinstance(wanted.get(key), dict) and isinstance(current.get(key), dict)
-        body[key] = {**current[key], **wanted[key]} if merged else after
-    return body
-
-
-def before_of(body: Row, current: Row) -> Row:
-    """What the keys of an update body were."""
-    return {key: current.get(key) for key in body}

@@ -6,24 +6,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
 
-from helpers.api.runs import Run
+from helpers.api.runs import ResourceRun
 from helpers.core.kinds import Row
-from helpers.core.times import Schedule, age_text, iso
-from helpers.monitor.health_config import Limits
+from helpers.core.schedule import Schedule
+from helpers.core.times import age_text, iso
+from helpers.monitor.health_config import HealthLimits
 
 OK, BAD, UNKNOWN, NONE = "ok", "bad", "unknown", "none"  # none: the check does not apply
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
-SETTLING = 900.0  # seconds: a younger run may still be growing, so that its volume says nothing
-FEWEST_BEFORE = 3  # runs that a median needs
-SILENCE = 3  # times the usual gap between runs with records
-CLOCKS_APART = 3600.0  # seconds
+RUN_MAY_GROW_SECONDS = 900.0  # seconds: a younger run may still be growing, so that its volume says nothing
+MIN_HISTORY_RUNS = 3  # runs that a median needs
+SILENCE_FACTOR = 3  # times the usual gap between runs with records
+MAX_CLOCK_SKEW = 3600.0  # seconds
 RUN_CHECKS = frozenset({"freshness", "errors", "volume", "stalled", "quarantine", "sla"})
-GROWTH, FEWEST_ERRORS = 3, 10  # quarantine: this many times the median, and at least this many
+QUARANTINE_GROWTH, MIN_QUARANTINED = 3, 10  # quarantine: this many times the median, and at least this many
 DAY = 86_400.0
 
 
 @dataclass
-class Facts:
+class HealthFacts:
     """What is known of one resource.
 
     Attributes:
@@ -45,7 +46,7 @@ class Facts:
     schedule: Schedule | None = None
     source_run: int = 0
     credential: str | None = None
-    runs: list[Run] | None = None
+    runs: list[ResourceRun] | None = None
     unreadable: int = 0
     cut: bool = False
     problem: str | None = None
@@ -69,7 +70,7 @@ class Check:
     text: str = ""
 
 
-def judge(facts: Facts, limits: Limits, now: float) -> list[Check]:
+def judge(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
     """Every check that is not skipped. ``now`` is in epoch seconds, by the server's clock."""
     if facts.missing:
         return [Check("status", BAD, "there is no such resource, or it has no flow")]
@@ -93,7 +94,7 @@ def verdict(checks: list[Check]) -> str:
     return HEALTHY if OK in found and UNKNOWN not in found else UNKNOWN
 
 
-def _status(facts: Facts, limits: Limits) -> Check:
+def _status(facts: HealthFacts, limits: HealthLimits) -> Check:
     if not isinstance(facts.status, str):
         return Check("status", UNKNOWN, "the answer carries no status")
     if facts.status == limits.expected_status:
@@ -101,11 +102,11 @@ def _status(facts: Facts, limits: Limits) -> Check:
     return Check("status", BAD, f"it is {facts.status}, not {limits.expected_status}")
 
 
-def _of_runs(facts: Facts, limits: Limits, now: float) -> list[Check]:
+def _of_runs(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
     if facts.runs is None or facts.unreadable:
-        odd = f"{facts.unreadable} rows make no sense"
-        return [Check("runs", UNKNOWN, f"its runs could not be read: {facts.runs_problem or odd}")]
-    if (facts.newest or 0) > now + CLOCKS_APART:
+        malformed = f"{facts.unreadable} rows make no sense"
+        return [Check("runs", UNKNOWN, f"its runs could not be read: {facts.runs_problem or malformed}")]
+    if (facts.newest or 0) > now + MAX_CLOCK_SKEW:
         return [Check("runs", UNKNOWN, f"its last run is of {iso(int((facts.newest or 0) * 1000))}, in the future")]
     runs = facts.runs[: limits.last]
     return [
@@ -118,7 +119,7 @@ def _of_runs(facts: Facts, limits: Limits, now: float) -> list[Check]:
     ]
 
 
-def _freshness(facts: Facts, limits: Limits, now: float) -> Check:
+def _freshness(facts: HealthFacts, limits: HealthLimits, now: float) -> Check:
     newest = facts.newest
     if newest is None:
         return Check("freshness", BAD, "it has never run")
@@ -141,7 +142,7 @@ def _freshness(facts: Facts, limits: Limits, now: float) -> Check:
     return Check("freshness", OK, age)
 
 
-def _errors(runs: list[Run], limits: Limits) -> Check:
+def _errors(runs: list[ResourceRun], limits: HealthLimits) -> Check:
     """The mean of the runs' own shares, so that a small run that failed is not lost in the records of big ones."""
     if not runs:
         return Check("errors", NONE)
@@ -154,32 +155,32 @@ def _errors(runs: list[Run], limits: Limits) -> Check:
     return Check("errors", OK, text)
 
 
-def _volume(facts: Facts, runs: list[Run], limits: Limits, now: float) -> Check:
+def _volume(facts: HealthFacts, runs: list[ResourceRun], limits: HealthLimits, now: float) -> Check:
     silent = _silent(facts, limits, now)
     if silent:
         return Check("volume", BAD, silent)
     before = [run.records for run in runs[1:]]
-    growing = bool(runs) and (facts.runtime_status == "PROCESSING" or now - runs[0].id / 1000 < SETTLING)
-    if len(before) < FEWEST_BEFORE or growing or not median(before):
+    growing = bool(runs) and (facts.runtime_status == "PROCESSING" or now - runs[0].id / 1000 < RUN_MAY_GROW_SECONDS)
+    if len(before) < MIN_HISTORY_RUNS or growing or not median(before):
         return Check("volume", NONE)
     usual = median(before)
     text = f"{runs[0].records} records in the last run, {usual:g} is usual"
     return Check("volume", BAD if runs[0].records < limits.min_volume * usual else OK, text)
 
 
-def _silent(facts: Facts, limits: Limits, now: float) -> str:
+def _silent(facts: HealthFacts, limits: HealthLimits, now: float) -> str:
     """The source runs on, but there are no records, for much longer than there used to be none. Empty if not so."""
     moments = [run.id / 1000 for run in facts.runs or [] if run.records]
     gaps = [later - earlier for later, earlier in pairwise(moments)]
-    if len(gaps) < FEWEST_BEFORE or facts.source_run / 1000 <= moments[0]:
+    if len(gaps) < MIN_HISTORY_RUNS or facts.source_run / 1000 <= moments[0]:
         return ""
     usual = median(gaps)
-    if now - moments[0] <= max(limits.max_age_hours * 3600, SILENCE * usual):
+    if now - moments[0] <= max(limits.max_age_hours * 3600, SILENCE_FACTOR * usual):
         return ""
     return f"no records for {age_text(now - moments[0])}, although the source runs; usual is every {age_text(usual)}"
 
 
-def _stalled(facts: Facts, limits: Limits, now: float) -> Check:
+def _stalled(facts: HealthFacts, limits: HealthLimits, now: float) -> Check:
     """A destination that is busy, and has delivered nothing of a run that began a good while ago."""
     if facts.kind != "destinations" or facts.runtime_status != "PROCESSING":
         return Check("stalled", NONE)
@@ -195,16 +196,18 @@ def _stalled(facts: Facts, limits: Limits, now: float) -> Check:
     return Check("stalled", OK)
 
 
-def _quarantine(runs: list[Run]) -> Check:
+def _quarantine(runs: list[ResourceRun]) -> Check:
     before = [run.errors for run in runs[1:]]
-    if len(before) < FEWEST_BEFORE:
+    if len(before) < MIN_HISTORY_RUNS:
         return Check("quarantine", NONE)
     usual = median(before)
     text = f"{runs[0].errors} records went to quarantine in the last run, {usual:g} is usual"
-    return Check("quarantine", BAD if runs[0].errors >= max(FEWEST_ERRORS, GROWTH * usual + 1) else OK, text)
+    return Check(
+        "quarantine", BAD if runs[0].errors >= max(MIN_QUARANTINED, QUARANTINE_GROWTH * usual + 1) else OK, text
+    )
 
 
-def _credential(facts: Facts) -> Check:
+def _credential(facts: HealthFacts) -> Check:
     if facts.probe_problem:
         return Check("credential", UNKNOWN, facts.probe_problem)
     if facts.credential is None:
@@ -214,7 +217,7 @@ def _credential(facts: Facts) -> Check:
     return Check("credential", BAD, f"the last probe of its credential said: {facts.credential}")
 
 
-def _sla(facts: Facts, limits: Limits, now: float) -> list[Check]:
+def _sla(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
     runs = facts.runs or []
     found = []
     for name, bound in limits.sla.items():
@@ -227,7 +230,9 @@ def _sla(facts: Facts, limits: Limits, now: float) -> list[Check]:
     return found
 
 
-def _sla_value(name: str, bound: float, facts: Facts, runs: list[Run], now: float) -> tuple[float, bool | None]:
+def _sla_value(
+    name: str, bound: float, facts: HealthFacts, runs: list[ResourceRun], now: float
+) -> tuple[float, bool | None]:
     """The measured value, and whether it is within its bound; None when there are too few rows to tell."""
     if name == "max_age_hours":
         value = (now - (facts.newest or 0)) / 3600
@@ -245,7 +250,7 @@ def _sla_value(name: str, bound: float, facts: Facts, runs: list[Run], now: floa
     return value, True if value >= bound else None if cut else False
 
 
-def as_row(facts: Facts, checks: list[Check]) -> Row:
+def as_row(facts: HealthFacts, checks: list[Check]) -> Row:
     """One line of the report."""
     runs, newest = facts.runs or [], facts.newest
     shown = runs[0] if runs and newest and runs[0].id / 1000 >= newest else None  # the newest run may have no row

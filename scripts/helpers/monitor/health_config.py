@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from helpers.core.errors import usage
 from helpers.core.kinds import checked_id, kind_of
 
 TYPES = ("sources", "nexsets", "destinations", "flows")
-CHECKS = ("status", "freshness", "errors", "volume", "stalled", "quarantine", "credential")
+CHECKS = ("status", "freshness", "errors", "volume", "stalled", "quarantine", "credential", "sla")
 MOST_RUNS = 100  # rows that one request for a run summary asks for
 HINT = "a monitoring config is like examples/monitoring.json; see REFERENCE.md, Monitoring"
 _SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
@@ -25,7 +24,7 @@ LIMITS_SCHEMA: dict[str, Any] = {
     "stall_minutes": _POSITIVE,
     "grace_minutes": {"type": "number", "minimum": 0},
     "expected_status": {"type": "string", "enum": ["ACTIVE", "PAUSED", "INIT"]},
-    "skip": {"type": "array", "items": {"type": "string", "enum": [*CHECKS, "sla"]}},
+    "skip": {"type": "array", "items": {"type": "string", "enum": list(CHECKS)}},
     "sla": {
         "type": "object",
         "additionalProperties": False,
@@ -57,7 +56,7 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Limits(NamedTuple):
+class HealthLimits(NamedTuple):
     """What is still healthy. ``sla`` holds max_age_hours, min_success_rate, max_error_rate, min_records_per_day."""
 
     max_age_hours: float = 24.0
@@ -76,24 +75,22 @@ class Watched(NamedTuple):
 
     kind: str
     id: int
-    limits: Limits
+    limits: HealthLimits
 
 
-def base_limits(args: argparse.Namespace) -> Limits:
-    """What the flags say.
+def watched_kind(name: str) -> str:
+    """The kind of a resource type whose health can be checked.
 
     Raises:
         OperatorError: USAGE.
     """
-    skip = frozenset(name.strip() for name in (args.skip or "").split(",") if name.strip())
-    if unknown := skip - {*CHECKS, "sla"}:
-        raise usage(f"--skip knows no {', '.join(sorted(unknown))}", f"checks: {', '.join(CHECKS)}, sla")
-    if not 0 <= args.threshold <= 1:
-        raise usage("--threshold is a share from 0 to 1")
-    return Limits(max_age_hours=args.max_age_hours, threshold=args.threshold, last=args.last, skip=skip)
+    kind = kind_of(name)
+    if kind.name not in TYPES:
+        raise usage(f"the health of {kind.name} cannot be checked", f"types: {', '.join(TYPES)}")
+    return kind.name
 
 
-def load(path: str, base: Limits) -> list[Watched]:
+def load(path: str, base: HealthLimits) -> list[Watched]:
     """The resources of a monitoring config, each with its own limits over the defaults over ``base``.
 
     Raises:
@@ -111,11 +108,9 @@ def load(path: str, base: Limits) -> list[Watched]:
     return watched
 
 
-def _watched(row: dict[str, Any], base: Limits, defaults: dict[str, Any]) -> Watched:
-    kind = kind_of(row["type"])
-    if kind.name not in TYPES:
-        raise usage(f"the health of {kind.name} cannot be checked", f"types: {', '.join(TYPES)}")
+def _watched(row: dict[str, Any], base: HealthLimits, defaults: dict[str, Any]) -> Watched:
+    kind = watched_kind(row["type"])
     own = {key: value for key, value in row.items() if key not in ("type", "id", "name")}
     changed = {**base._asdict(), **defaults, **own}
     changed["skip"] = frozenset({*base.skip, *defaults.get("skip", ()), *own.get("skip", ())})
-    return Watched(kind.name, checked_id(row["id"]), Limits(**changed))
+    return Watched(kind, checked_id(row["id"]), HealthLimits(**changed))

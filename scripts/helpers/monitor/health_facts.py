@@ -6,28 +6,28 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from helpers.api.flows import Flow, Member, flow_from, read_flow
+from helpers.api.flows import Flow, Member, MemberKey, flows_in, read_flow
 from helpers.api.runs import PAGE, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import call
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
-from helpers.core.times import schedule_of
-from helpers.monitor.health import Facts
+from helpers.core.schedule import schedule_of
+from helpers.monitor.health import HealthFacts
 
-Key = tuple[str, int]
 PER_PAGE = 100
 NONSENSE = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what an odd answer can lead to
 CUT_SHARE = 4  # rows of one run; with several nexsets a page of rows holds fewer runs
-NOT_ENOUGH = (Exit.INTERRUPTED,)  # what ends the whole command; any other failure is one resource's
 
 
-def flows_of(session: Session, wanted: Iterable[Key], workers: int) -> dict[Key, Flow | OperatorError | None]:
+def flows_of(
+    session: Session, wanted: Iterable[MemberKey], workers: int
+) -> dict[MemberKey, Flow | OperatorError | None]:
     """The flow of each resource; None where there is none, the error where it could not be read.
 
     A flow's answer covers all of its members, so that further resources of the same flow cost nothing.
     """
-    found: dict[Key, Flow | OperatorError | None] = {}
+    found: dict[MemberKey, Flow | OperatorError | None] = {}
     waiting = list(dict.fromkeys(wanted))
     with ThreadPoolExecutor(workers) as pool:
         while waiting:
@@ -35,18 +35,18 @@ def flows_of(session: Session, wanted: Iterable[Key], workers: int) -> dict[Key,
             for key, flow in zip(batch, pool.map(lambda key: _flow(session, key), batch), strict=True):
                 found[key] = flow
                 if isinstance(flow, Flow):
-                    known = {(member.kind, member.id): flow for member in flow.origin.walk()}
+                    known = {member.key: flow for member in flow.origin.walk()}
                     known[("flows", flow.origin.node_id)] = flow
                     found |= {other: f for other, f in known.items() if not isinstance(found.get(other), Flow)}
             waiting = [key for key in waiting if key not in found]
     return found
 
 
-def _flow(session: Session, key: Key) -> Flow | OperatorError | None:
+def _flow(session: Session, key: MemberKey) -> Flow | OperatorError | None:
     try:
         flow = read_flow(session, KINDS[key[0]], key[1])
     except OperatorError as error:
-        if error.code in NOT_ENOUGH or error.http_status == 401:
+        if _ends_all(error):
             raise
         return error
     except NONSENSE as error:
@@ -56,7 +56,7 @@ def _flow(session: Session, key: Key) -> Flow | OperatorError | None:
     return flow
 
 
-def all_flows(session: Session, params: dict[str, Any], say: Callable[[str], None]) -> Iterator[Flow]:
+def all_flows(session: Session, params: dict[str, Any], report: Callable[[str], None]) -> Iterator[Flow]:
     """Every flow that the caller sees, with its members' rows, in pages.
 
     Raises:
@@ -64,9 +64,8 @@ def all_flows(session: Session, params: dict[str, Any], say: Callable[[str], Non
     """
     page, seen = 1, set[int]()
     while True:
-        answer = call(session, "GET", "/flows", params={**params, "page": page, "per_page": PER_PAGE}, say=say)
-        nodes = answer.data.get("flows") or []
-        flows = [flow for index in range(len(nodes)) if (flow := flow_from(answer.data, index))]
+        answer = call(session, "GET", "/flows", params={**params, "page": page, "per_page": PER_PAGE}, report=report)
+        nodes, flows = answer.data.get("flows") or [], flows_in(answer.data)
         fresh = [flow for flow in flows if flow.origin.node_id not in seen]
         seen |= {flow.origin.node_id for flow in fresh}
         yield from fresh
@@ -82,13 +81,12 @@ def all_flows(session: Session, params: dict[str, Any], say: Callable[[str], Non
 
 def project_flows(session: Session, project: int) -> list[Flow]:
     """The flows of a project, by the project's own list (a filter on other lists is ignored by the server)."""
-    body = call(session, "GET", item_path(KINDS["projects"], project, "flows")).data
-    return [flow for index in range(len(body.get("flows") or [])) if (flow := flow_from(body, index))]
+    return flows_in(call(session, "GET", item_path(KINDS["projects"], project, "flows")).data)
 
 
-def facts_of(session: Session, flow: Flow, member: Member) -> Facts:
+def facts_of(session: Session, flow: Flow, member: Member) -> HealthFacts:
     """What is known of one member. A run summary that cannot be read leaves ``runs`` None, and says why."""
-    facts = Facts(
+    facts = HealthFacts(
         member.kind,
         member.id,
         member.name,
@@ -105,25 +103,23 @@ def facts_of(session: Session, flow: Flow, member: Member) -> Facts:
     except NONSENSE as error:
         facts.runs_problem = f"the answer makes no sense ({type(error).__name__})"
     except OperatorError as error:
-        if error.code in NOT_ENOUGH or error.http_status == 401:
+        if _ends_all(error):
             raise
         facts.runs_problem = error.message
     return facts
+
+
+def _ends_all(error: OperatorError) -> bool:
+    """Whether no verdict can follow. At the deadline one can: what could not be read is unknown."""
+    return error.code is Exit.INTERRUPTED or error.http_status == 401
 
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def credential_id(member: Member) -> int | None:
-    """Of a source or destination; None for others, and where the answer does not say."""
-    inner = member.row.get("data_credentials")
-    number = inner.get("id") if isinstance(inner, dict) else member.row.get("data_credentials_id")
-    return number if isinstance(number, int) else None
-
-
 def _verified_status(flow: Flow, member: Member) -> str | None:
-    number = credential_id(member)
+    number = member.credential_id
     listed = flow.body.get("data_credentials")
     rows: list[Row] = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
     status = next((row.get("verified_status") for row in rows if row.get("id") == number), None)

@@ -5,30 +5,31 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from helpers.api.flow_lookup import Target
-from helpers.api.flows import Flow, Member
-from helpers.api.runs import Run, member_runs, read_runs
+from helpers.api.flow_lookup import FlowTarget
+from helpers.api.flows import Flow, Member, MemberKey
+from helpers.api.runs import ResourceRun, member_runs, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import call
 from helpers.command.output import Result
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
-from helpers.core.times import iso, schedule_of
+from helpers.core.schedule import schedule_of
+from helpers.core.times import iso
 
-CUT = 25  # a page of 100 rows holds at least this many runs, unless it holds them all
-NUMBERS = ("records", "errors", "size")
+FULL_PAGE_RUNS = 25  # a page of 100 rows holds at least this many runs, unless it holds them all
+COUNTS = ("records", "errors", "size")
 BARS = "▁▂▃▄▅▆▇█"
 DAY_COLUMNS = ("day", "records", "errors", "size")
 RUN_COLUMNS = ("run_id", "started", "records", "errors", "size")
 
 
 def status(
-    session: Session, target: Target, *, workers: int
-) -> tuple[dict[tuple[str, int], list[Run]], Row, list[str]]:
+    session: Session, target: FlowTarget, *, workers: int
+) -> tuple[dict[MemberKey, list[ResourceRun]], Row, list[str]]:
     """The flow's members with their own status, last run and (for the source) next run.
 
     Returns:
-        The runs by (kind, id); the report: ``flow``, ``schedule``, ``next_run``, ``members`` parents first; and what
+        The runs of each member; the report: ``flow``, ``schedule``, ``next_run``, ``members`` parents first; and what
         could not be read.
     """
     flow = target.flow
@@ -42,7 +43,7 @@ def status(
         "schedule": schedule.expression if schedule else None,
         "next_run": iso(int(upcoming * 1000)) if upcoming and flow.origin.status == "ACTIVE" else None,
         "next_run_reason": _why_none(flow, schedule is not None, upcoming),
-        "members": [_row(flow, member, runs[member.kind, member.id]) for member in flow.origin.walk()],
+        "members": [_row(flow, member, runs[member.key]) for member in flow.origin.walk()],
     }
     return runs, report, unread
 
@@ -55,13 +56,13 @@ def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None
     return None if upcoming else "the schedule never fires"
 
 
-def _row(flow: Flow, member: Member, runs: list[Run]) -> Row:
+def _row(flow: Flow, member: Member, runs: list[ResourceRun]) -> Row:
     depth = len(flow.path_to(member)) - 1
     latest = runs[0] if runs else None
-    started = member.row.get("last_run_id") if member is flow.origin else None
-    marks = [run.id for run in runs[:1]] + ([started] if isinstance(started, int) else [])
-    latest_at = max(marks, default=0) or None
-    if latest and latest.id != latest_at:
+    named = member.row.get("last_run_id") if member is flow.origin else None
+    known = [run.id for run in runs[:1]] + ([named] if isinstance(named, int) else [])
+    latest_id = max(known, default=0) or None
+    if latest and latest.id != latest_id:
         latest = None  # the newest run left no row: it has read nothing, or has only begun
     return {
         "member": "  " * depth + str(member.name),
@@ -71,14 +72,14 @@ def _row(flow: Flow, member: Member, runs: list[Run]) -> Row:
         "node_id": member.node_id,
         "status": member.status,
         "runtime_status": member.runtime_status,
-        "last_run": iso(latest_at),
-        "run_id": latest_at,
+        "last_run": iso(latest_id),
+        "run_id": latest_id,
         "records": latest.records if latest else None,
         "errors": latest.errors if latest else None,
     }
 
 
-def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
+def metrics(session: Session, target: FlowTarget, *, days: int, by: str) -> Result:
     """Daily and per-run numbers of a resource; of a flow, those of its source.
 
     Returns:
@@ -92,9 +93,9 @@ def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
     rows = call(session, "GET", path, params=params).data.get("metrics")
     if not isinstance(rows, list):
         raise OperatorError(Exit.UPSTREAM, f"the daily metrics of {target.member.label} came in an unknown shape")
-    told: dict[str, Row] = {str(row.get("time"))[:10]: row for row in rows if isinstance(row, dict)}
+    by_day: dict[str, Row] = {str(row.get("time"))[:10]: row for row in rows if isinstance(row, dict)}
     wanted = [str(first + timedelta(days=n)) for n in range(days)]
-    daily: list[Row] = [{"day": day, **{key: _number(told.get(day, {}).get(key)) for key in NUMBERS}} for day in wanted]
+    daily: list[Row] = [{"day": day, **{key: _count(by_day.get(day, {}).get(key)) for key in COUNTS}} for day in wanted]
     runs, unreadable = read_runs(session, KINDS[target.member.kind], target.member.id)
     recent = [run for run in runs if str(iso(run.id))[:10] >= str(first)]
     report = {
@@ -106,7 +107,7 @@ def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
         "daily": daily,
         "runs": [run.as_row() for run in recent],
     }
-    cut = len(runs) >= CUT and recent == runs
+    cut = len(runs) >= FULL_PAGE_RUNS and recent == runs
     warnings = [f"the oldest of {len(runs)} runs that were read is younger than {first}: there are more"] if cut else []
     warnings += [f"{unreadable} run rows could not be read and are left out"] if unreadable else []
     shown = {key: report[key] for key in ("totals", "records_by_day", "errors_by_day")}
@@ -115,12 +116,12 @@ def metrics(session: Session, target: Target, *, days: int, by: str) -> Result:
     return Result(report, meta, warnings, columns=columns, table=table)
 
 
-def _number(value: Any) -> int:
+def _count(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _totals(daily: list[Row], runs: list[Run]) -> Row:
-    sums = {key: sum(row[key] for row in daily) for key in NUMBERS}
+def _totals(daily: list[Row], runs: list[ResourceRun]) -> Row:
+    sums = {key: sum(row[key] for row in daily) for key in COUNTS}
     seen = sums["records"] + sums["errors"]
     return {
         **sums,

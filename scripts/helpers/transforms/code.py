@@ -12,32 +12,30 @@ import base64
 import binascii
 import difflib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helpers.core.errors import OperatorError, usage
+from helpers.core.errors import usage
 from helpers.core.kinds import KINDS, Kind, Row
 
 SCRIPT = "nexla.custom"
 FUNCTIONS = {"record": "transform", "attribute": "transformAttribute"}
 
 
-@dataclass(frozen=True, eq=False)
 class Code:
     """Code of a transform. Two are equal when they run the same: scripts by their source, operations as JSON in their
-    order, in which Jolt works them off.
+    order, in which Jolt applies them.
 
-    Attributes:
+    Args:
         kind: ``record`` or ``attribute``.
         operations: of a record transform; empty for an attribute transform.
         script: source of an attribute transform, in ``language``.
     """
 
-    kind: str
-    operations: tuple[Any, ...] = ()
-    script: str = ""
-    language: str = "python"
+    def __init__(  # not a dataclass: they take longer to import than argparse, and a wrong file is refused at once
+        self, kind: str, operations: tuple[Any, ...] = (), script: str = "", language: str = "python"
+    ) -> None:
+        self.kind, self.operations, self.script, self.language = kind, operations, script, language
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Code) and self._identity() == other._identity()
@@ -131,7 +129,7 @@ def _decoded(text: str) -> str:
 
 
 def from_file(path: str, kind: str) -> Code:
-    """Read ``spec.json`` (Jolt: a list of operations, or one) or ``transform.py``, and check it without running it.
+    """Read ``spec.json`` (Jolt: a list of operations, or one) or ``transform.py``, and check its form.
 
     Raises:
         OperatorError: USAGE, naming the file and the line.
@@ -160,9 +158,7 @@ def from_file(path: str, kind: str) -> Code:
     for number, op in enumerate(operations, 1):
         if not isinstance(op, dict) or not isinstance(op.get("operation"), str):
             raise usage(f"{path}: entry {number} is not an object with an operation")
-    code = Code(kind, tuple(operations))
-    _check_jolt(path, code)
-    return code
+    return Code(kind, tuple(operations))
 
 
 def _check_script(path: str, text: str, function: str) -> None:
@@ -178,17 +174,6 @@ def _check_script(path: str, text: str, function: str) -> None:
         raise usage(f"{path} defines no function {function}(input, metadata, args)", hint)
     if len(found[-1].args.args) != 3:
         raise usage(f"{path}, line {found[-1].lineno}: {function} must take input, metadata, args")
-
-
-def _check_jolt(path: str, code: Code) -> None:
-    from helpers.transforms.local_run import compiled
-
-    try:
-        for name, stage in code.stages():
-            if name == "jolt":
-                compiled(stage)
-    except OperatorError as error:
-        raise usage(f"{path}: {error.message}", error.hint) from error
 
 
 def of_row(row: Row) -> Code | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyjolt import Chainr, PyJoltError
+
 from helpers.core.errors import Exit, OperatorError, usage
 from helpers.transforms.code import FUNCTIONS, Code
 
@@ -18,8 +20,8 @@ SCRIPT_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one record: its output (None when it is dropped), or its error and the script's line."""
+class RecordResult:
+    """What a transform made of one record: its output (None when it is dropped), or its error and the script's line."""
 
     output: Any = None
     error: str | None = None
@@ -32,8 +34,6 @@ def compiled(operations: list[Any]) -> Any:
     Raises:
         OperatorError: USAGE, when it is no Jolt spec.
     """
-    from pyjolt import Chainr, PyJoltError
-
     try:
         with warnings.catch_warnings():  # an unknown function would only be warned of, and leave values as they are
             warnings.simplefilter("error", UserWarning)
@@ -44,44 +44,59 @@ def compiled(operations: list[Any]) -> Any:
         raise usage(f"it is not a Jolt spec: {error}") from error
 
 
-def run(code: Code, records: list[Any], args: dict[str, Any] | None = None) -> list[Outcome]:
-    """One outcome for each record, in order. What a record transform gives must be a record, or None.
+def check_jolt(path: str, code: Code) -> None:
+    """Compile the Jolt parts of a file's code.
+
+    Raises:
+        OperatorError: USAGE, naming the file.
+    """
+    try:
+        for name, stage in code.stages():
+            if name == "jolt":
+                compiled(stage)
+    except OperatorError as error:
+        raise usage(f"{path}: {error.message}", error.hint) from error
+
+
+def run_locally(code: Code, records: list[Any], args: dict[str, Any] | None = None) -> list[RecordResult]:
+    """Run a transform on records here; nothing is sent. What a record transform gives must be a record, or None.
 
     Args:
         args: what an attribute function gets as its third argument.
 
+    Returns:
+        One result for each record, in order.
+
     Raises:
         OperatorError: USAGE when the code cannot be run at all; TIMEOUT when it takes too long.
     """
-    outcomes = [Outcome(record) for record in records]
+    results = [RecordResult(record) for record in records]
     for name, stage in code.stages():
-        live = [i for i, outcome in enumerate(outcomes) if outcome.error is None and outcome.output is not None]
-        inputs = [outcomes[i].output for i in live]
-        results = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs, code.kind, args or {})
-        for i, result in zip(live, results, strict=True):
-            outcomes[i] = result
-    return [_as_record(outcome) for outcome in outcomes] if code.kind == "record" else outcomes
+        live = [i for i, result in enumerate(results) if result.error is None and result.output is not None]
+        inputs = [results[i].output for i in live]
+        outputs = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs, code.kind, args or {})
+        for i, result in zip(live, outputs, strict=True):
+            results[i] = result
+    return [_as_record(result) for result in results] if code.kind == "record" else results
 
 
-def _as_record(outcome: Outcome) -> Outcome:
-    if outcome.error is not None or outcome.output is None or isinstance(outcome.output, dict):
-        return outcome
-    return Outcome(error=f"the output is a {type(outcome.output).__name__}, not a record (an object)")
+def _as_record(result: RecordResult) -> RecordResult:
+    if result.error is not None or result.output is None or isinstance(result.output, dict):
+        return result
+    return RecordResult(error=f"the output is a {type(result.output).__name__}, not a record (an object)")
 
 
-def _jolt(chain: Any, records: list[Any]) -> list[Outcome]:
-    from pyjolt import PyJoltError
-
+def _jolt(chain: Any, records: list[Any]) -> list[RecordResult]:
     found = []
     for record in records:
         try:
-            found.append(Outcome(chain.apply(json.loads(json.dumps(record)))))  # a chain may change its input
+            found.append(RecordResult(chain.apply(json.loads(json.dumps(record)))))  # a chain may change its input
         except (PyJoltError, ValueError, TypeError, KeyError, AttributeError) as error:
-            found.append(Outcome(error=f"{type(error).__name__}: {error}"))
+            found.append(RecordResult(error=f"{type(error).__name__}: {error}"))
     return found
 
 
-def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) -> list[Outcome]:
+def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) -> list[RecordResult]:
     job = json.dumps({"source": source, "records": records, "args": args, "functions": [FUNCTIONS[kind]]})
     try:
         done = subprocess.run(
@@ -96,4 +111,4 @@ def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) ->
     if done.returncode != 0 or not done.stdout.startswith("["):
         reason = (done.stderr.strip().splitlines() or ["it ended the process by itself"])[-1]
         raise usage(f"the script cannot be run: {reason}")
-    return [Outcome(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]
+    return [RecordResult(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]

@@ -1,186 +1,198 @@
-"""From the flags of manage_transforms.py to the steps of its change."""
+"""From what is asked for to the steps of a change of transforms."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass, field
 from typing import Any
 
-from helpers.api.flows import Member
-from helpers.api.resources import exists
+from helpers.api.resources import get_or_none
 from helpers.api.session import Session
-from helpers.api.writes import delete
-from helpers.change.changes import UNCHANGED, Found, Run, Step
-from helpers.change.journal import Entry
-from helpers.change.set_status import ACTIVE, PAUSED, SwitchStep
+from helpers.change.model import Step
+from helpers.change.set_status import ACTIVE, PAUSED
+from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError, usage
-from helpers.core.kinds import KINDS, Kind, Row
-from helpers.transforms.attach import AttachStep, ChildStep
+from helpers.core.kinds import Row
+from helpers.transforms.attach import AttachStep, DerivedNexsetStep
 from helpers.transforms.code import Code, difference, of_row
-from helpers.transforms.flags import names_in
-from helpers.transforms.proof import Demands
-from helpers.transforms.proof_steps import HoldStep, ProofStep, RehearsalStep, ReleaseStep
-from helpers.transforms.steps import TransformStep, by_exact_name, users_of
-
-MIN_SAMPLES = 5
-PROOF_SECONDS = 60.0
-
-
-class DeleteStep(Step):
-    """Delete a transform that nothing uses. It cannot be undone."""
-
-    def __init__(self, kind: Kind, row: Row) -> None:
-        super().__init__(f"delete:{row['id']}", f"delete {kind.singular} {row['id']} {row.get('name')!r}")
-        self.api, self.row, self.kind, self.name = kind, row, kind.name, str(row.get("name"))
-
-    def find(self, run: Run) -> Found:
-        if self.row.get("gone"):
-            return Found(UNCHANGED, self.row["id"])
-        users = users_of(run.session, self.row)
-        if users:
-            names = ", ".join(f"{user['id']} {user['name']!r}" for user in users)
-            raise OperatorError(
-                Exit.ERROR, f"{self.api.singular} {self.row['id']} is in use by nexsets {names}",
-                hint="detach it from them first: --operation detach --nexset ID",
-                resource={"type": self.kind, "id": self.row["id"]}, data={"used_by": users},
-            )  # fmt: skip
-        return Found("delete", self.row["id"])
-
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        delete(run.session, self.api, self.row["id"], run.say)
-        return self.row["id"], False
-
-    def undo(self, run: Run, entry: Entry) -> None:
-        raise OperatorError(Exit.LEFT_BEHIND, "a deleted transform cannot be brought back")
+from helpers.transforms.proof_steps import ActivateProven, LocalTrialStep, PauseUntilProven, ProofStep, Reactivate
+from helpers.transforms.request import TransformRequest
+from helpers.transforms.steps import (
+    NEXSETS,
+    DeleteStep,
+    TransformFacts,
+    TransformStep,
+    by_exact_name,
+    names_of,
+    users_of,
+)
 
 
-def change_steps(
-    args: argparse.Namespace, session: Session, code: Code | None, row: Row | None
-) -> tuple[list[Step], dict[str, Any]]:
-    """Create, update, copy, delete."""
-    kind = KINDS["transforms" if args.kind == "record" else "attribute_transforms"]
-    if args.operation == "delete":
+@dataclass
+class TransformPlan:
+    """The steps of a change.
+
+    Attributes:
+        users: what the report says of other nexsets: ``used_by``, ``shared_with``, ``former_shared_with``.
+        warnings: what the change does not take care of.
+        facts: what the steps find out.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    users: dict[str, list[Row]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    facts: TransformFacts = field(default_factory=TransformFacts)
+
+
+def plan_change(request: TransformRequest, session: Session, code: Code | None, row: Row | None) -> TransformPlan:
+    """Create, update, copy or delete.
+
+    Args:
+        code: the new code; ``row`` is the transform that is changed, copied or deleted.
+    """
+    if request.operation == "delete":
         assert row is not None
-        return [DeleteStep(kind, row)], {}
+        return TransformPlan([DeleteStep(request.api, row)])
     assert code is not None
-    fields: Row = {"description": args.description} if args.description is not None else {}
-    if args.operation in ("create", "copy"):
-        reusable = {"reusable": args.operation == "copy" or args.reusable is not False}
-        return [TransformStep(code, args.name, {**fields, **reusable})], {}
-    assert row is not None
-    users = users_of(session, row)
-    if users and of_row(row) != code and not (args.yes or args.dry_run):
-        names = ", ".join(f"{user['id']} {user['name']!r}" for user in users)
-        old = of_row(row)
+    if request.operation == "update":
+        assert row is not None
+        return _plan_update(request, session, code, row)
+    plan = TransformPlan()
+    fields = _description(request) | {"reusable": request.operation == "copy" or request.reusable is not False}
+    plan.steps.append(TransformStep(code, str(request.name), fields, plan.facts))
+    return plan
+
+
+def _description(request: TransformRequest) -> Row:
+    return {"description": request.description} if request.description is not None else {}
+
+
+def _plan_update(request: TransformRequest, session: Session, code: Code, row: Row) -> TransformPlan:
+    """New code for a transform; proven for each nexset that uses it, when anything is demanded."""
+    users, old = users_of(session, row), of_row(row)
+    if users and old != code and not (request.confirmed or request.change.dry_run):
         raise OperatorError(
-            Exit.USAGE, f"transform {row['id']} is used by nexsets {names}: all of them would get the new code",
+            Exit.USAGE,
+            f"transform {row['id']} is used by nexsets {names_of(users)}: all of them would get the new code",
             hint="look with --dry-run, then add --yes; or create another one and attach that",
             data={"diff": difference(old, code) if old else None, "used_by": users},
-        )  # fmt: skip
-    if args.id is not None and args.name not in (None, row.get("name")):
-        raise usage(f"transform {row['id']} is named {row.get('name')!r}, not {args.name!r}", "update does not rename")
-    step = TransformStep(code, str(row.get("name")), fields, row["id"])
-    if args.kind == "attribute":
-        return [step], {"used_by": users}
-    demands = demands_of(args)
-    if not (demands.gone or demands.masked or demands.kept):
-        return [step], {"used_by": users, "unproven": [u["id"] for u in users] if of_row(row) != code else []}
-    if not users:
-        return [step], {"used_by": users, "unused": row["id"]}
-    return _proven_for_users(step, code, users, demands, args), {"used_by": users}
+        )
+    if request.transform_id is not None and request.name not in (None, row.get("name")):
+        text = f"transform {row['id']} is named {row.get('name')!r}, not {request.name!r}"
+        raise usage(text, "update does not rename")
+    plan = TransformPlan(users={"used_by": users})
+    step = TransformStep(code, str(row.get("name")), _description(request), plan.facts, row["id"])
+    plan.steps.append(step)
+    if request.kind == "attribute":
+        return plan
+    if not request.demands.name_a_field:
+        if old != code and users:
+            ids = ", ".join(str(user["id"]) for user in users)
+            plan.warnings.append(f"nexsets {ids} get the new code unproven: see --must-mask and the like")
+    elif users:
+        plan.steps = _proven_for_users(request, step, code, users, plan.facts)
+    else:
+        plan.warnings.append(f"no nexset uses transform {row['id']}: nothing is proven before it is attached")
+    return plan
 
 
 def _proven_for_users(
-    step: TransformStep, code: Code, users: list[Row], demands: Demands, args: argparse.Namespace
+    request: TransformRequest, step: TransformStep, code: Code, users: list[Row], facts: TransformFacts
 ) -> list[Step]:
-    """Tried here for each nexset that uses it; those that are ACTIVE are held until the new code is proven."""
-    seconds = args.proof_timeout or PROOF_SECONDS
-    tries: list[Step] = [RehearsalStep(user["id"], code, demands, parent=False, attached=user["id"]) for user in users]
-    holds = [HoldStep(user["id"], str(user["name"]), step) for user in users]
-    proofs = [ProofStep(user["id"], str(user["name"]), code, demands, seconds) for user in users]
-    return [*tries, *holds, step, *proofs, *(ReleaseStep(hold) for hold in holds)]
+    """Tried here for each nexset that uses it; those that are ACTIVE are paused until the new code is proven."""
+    demands = request.demands
+    trials = [LocalTrialStep(user["id"], code, demands, parent=False, attached=user["id"]) for user in users]
+    pauses = [PauseUntilProven(user["id"], str(user["name"]), step) for user in users]
+    proofs = [ProofStep(user["id"], str(user["name"]), code, demands, facts, request.proof_seconds) for user in users]
+    return [*trials, *pauses, step, *proofs, *map(Reactivate, pauses)]
 
 
-def attach_steps(
-    args: argparse.Namespace, session: Session, code: Code | None, row: Row | None
-) -> tuple[list[Step], dict[str, Any]]:
-    """Attach with its proof, or detach. What is ACTIVE is held meanwhile, and released when it is proven."""
-    if args.operation == "detach":
-        return _detach_steps(args, session)
-    assert code is not None
+def plan_attach(request: TransformRequest, session: Session, code: Code, row: Row | None) -> TransformPlan:
+    """Attach with its proof. What is ACTIVE is paused meanwhile, and activated when it is proven.
+
+    Args:
+        row: the transform to attach; None when one is created from a file.
+    """
     if row is not None and not row.get("reusable"):
         raise usage(f"transform {row['id']} is not reusable", "only reusable transforms can be attached by id")
-    key, number, demands = f"transform:{args.name}", row["id"] if row else None, demands_of(args)
-    base = _nexset(session, args.parent or args.nexset, "--parent" if args.parent else "--nexset")
-    known = [row] if row else by_exact_name(session, code.api, args.name)
-    everyone = [user for one in known for user in users_of(session, one)]
-    own = [user["id"] for user in everyone
-           if user["id"] == int(args.nexset or 0) or (args.parent and user["name"] == args.nexset_name)]  # fmt: skip
-    parent, has = args.parent is not None, own[0] if own else None
-    steps: list[Step] = [RehearsalStep(base["id"], code, demands, parent=parent, attached=has)]
-    if row is None:
-        steps.append(TransformStep(code, args.name, {"reusable": True}))
-    after: list[Step] = []
-    if args.parent is not None:
-        steps.append(ChildStep(base["id"], args.nexset_name, key, number))
-        target, name = f"nexset:{args.nexset_name}", args.nexset_name
+    known = [row] if row else by_exact_name(session, code.api, str(request.name))
+    users = [user for one in known for user in users_of(session, one)]
+    if request.parent_id is not None:
+        plan, own = _to_derived_nexset(request, session, code, row, users)
     else:
-        target, name = f"attach:{base['id']}", str(base.get("name"))
-        attach = AttachStep(base["id"], name, key, number)
-        hold = HoldStep(base["id"], name, attach)
-        steps += [hold, attach]
-        after = [ReleaseStep(hold)]
-    steps += [ProofStep(target, name, code, demands, args.proof_timeout or PROOF_SECONDS), *after]
-    if args.activate:
-        steps.append(_ActivateStep(target, name))
-    facts: dict[str, Any] = {"shared_with": [user for user in everyone if user["id"] not in own]}
-    former = base.get("transform_id") if args.nexset else None
+        plan, own = _to_existing_nexset(request, session, code, row, users, known)
+    if not request.demands.name_a_field:
+        plan.warnings.insert(
+            0, "nothing is demanded of the output but that it differs: see --must-not-contain, --must-mask"
+        )
+    plan.users = {"shared_with": [user for user in users if user["id"] not in own], **plan.users}
+    return plan
+
+
+def _to_derived_nexset(
+    request: TransformRequest, session: Session, code: Code, row: Row | None, users: list[Row]
+) -> tuple[TransformPlan, list[int]]:
+    """The plan, and which of the users are the nexset itself."""
+    base, name = _nexset(session, request.parent_id, "--parent"), str(request.nexset_name)
+    own = [user["id"] for user in users if user["name"] == name]
+    plan = TransformPlan()
+    plan.steps.append(LocalTrialStep(base["id"], code, request.demands, parent=True, attached=own[0] if own else None))
+    transform_key = _add_transform(plan, request, code, row)
+    child = DerivedNexsetStep(base["id"], name, transform_key, row["id"] if row else None)
+    proof = ProofStep(child.key, name, code, request.demands, plan.facts, request.proof_seconds)
+    plan.steps += [child, proof]
+    plan.steps += [ActivateProven(child.key, name)] if request.activate else []
+    return plan, own
+
+
+def _to_existing_nexset(
+    request: TransformRequest, session: Session, code: Code, row: Row | None, users: list[Row], known: list[Row]
+) -> tuple[TransformPlan, list[int]]:
+    """The plan, and which of the users are the nexset itself."""
+    base = _nexset(session, request.nexset_id, "--nexset")
+    own, name = [user["id"] for user in users if user["id"] == base["id"]], str(base.get("name"))
+    plan = TransformPlan()
+    plan.steps.append(LocalTrialStep(base["id"], code, request.demands, parent=False, attached=own[0] if own else None))
+    transform_key = _add_transform(plan, request, code, row)
+    attach = AttachStep(base["id"], name, transform_key, row["id"] if row else None)
+    pause = PauseUntilProven(base["id"], name, attach)
+    proof = ProofStep(attach.key, name, code, request.demands, plan.facts, request.proof_seconds)
+    plan.steps += [pause, attach, proof, Reactivate(pause)]
+    plan.steps += [ActivateProven(attach.key, name)] if request.activate else []
+    former = base.get("transform_id")
     if isinstance(former, int) and former not in [one["id"] for one in known]:
-        facts["former_shared_with"] = [u for u in users_of(session, {"id": former}) if u["id"] != base["id"]]
-    if args.nexset and base.get("status") == PAUSED and not args.activate:
-        facts["rests"] = base["id"]
-    bare = not (demands.gone or demands.masked or demands.kept)
-    return steps, facts | ({"nothing_demanded": True} if bare else {})
+        others = [user for user in users_of(session, {"id": former}) if user["id"] != base["id"]]
+        plan.users["former_shared_with"] = others
+    if base.get("status") == PAUSED and not request.activate:
+        text = f"nexset {base['id']} is PAUSED and stays so; to activate it once it is proven: --activate"
+        plan.warnings.append(text)
+    return plan, own
 
 
-def _detach_steps(args: argparse.Namespace, session: Session) -> tuple[list[Step], dict[str, Any]]:
-    row = _nexset(session, args.nexset, "--nexset")
-    if row.get("status") == ACTIVE and not (args.yes or args.dry_run):
+def _add_transform(plan: TransformPlan, request: TransformRequest, code: Code, row: Row | None) -> str:
+    """Add the step that creates the transform, when it comes from a file; returns the key under which its id is."""
+    if row is not None:
+        return ""
+    step = TransformStep(code, str(request.name), {"reusable": True}, plan.facts)
+    plan.steps.append(step)
+    return step.key
+
+
+def plan_detach(request: TransformRequest, session: Session) -> TransformPlan:
+    """Leave a nexset without a transform."""
+    row = _nexset(session, request.nexset_id, "--nexset")
+    if row.get("status") == ACTIVE and not (request.confirmed or request.change.dry_run):
         raise usage(
             f"nexset {row['id']} {row.get('name')!r} is ACTIVE: without a transform, all that comes in passes as it is",
             "pause it first, or add --yes",
         )
-    return [AttachStep(row["id"], str(row.get("name")), "", None, detach=True)], {"passes_as_it_is": [row["id"]]}
+    step = AttachStep(row["id"], str(row.get("name")), "", None, detach=True)
+    warning = f"without a transform, all that comes into nexset {row['id']} passes as it is"
+    return TransformPlan([step], warnings=[warning])
 
 
-def _nexset(session: Session, number: str, flag: str) -> Row:
-    row = exists(session, KINDS["nexsets"], int(number), expand=1)
+def _nexset(session: Session, nexset_id: Any, flag: str) -> Row:
+    row = get_or_none(session, NEXSETS, int(nexset_id), expand=1)
     if row is None:
-        hint = "see python scripts/list_resources.py --type nexsets --all"
-        raise OperatorError(Exit.NOT_FOUND, f"there is no nexset {number} ({flag})", hint=hint)
+        hint = f"see {command_line('list_resources', '--type', 'nexsets', '--all')}"
+        raise OperatorError(Exit.NOT_FOUND, f"there is no nexset {nexset_id} ({flag})", hint=hint)
     return row
-
-
-def demands_of(args: argparse.Namespace) -> Demands:
-    """What the flags want of every sample."""
-    fields = (names_in(args.must_not_contain), names_in(args.must_mask), names_in(args.must_keep))
-    return Demands(*fields, args.min_samples or MIN_SAMPLES, args.may_change_nothing)
-
-
-class _ActivateStep(SwitchStep):
-    """Activate the nexset that an earlier step made or changed."""
-
-    def __init__(self, target: str, name: str) -> None:
-        super().__init__(Member("nexsets", 0, 0, {"name": name}), ACTIVE)
-        self.key, self.title, self.target = f"activate:{name}", f"activate nexset {name}", target
-
-    def find(self, run: Run) -> Found:
-        number = run.results.get(self.target)
-        if number is None:
-            return Found("activate")
-        self.member.id = number
-        return super().find(run)
-
-    def undo(self, run: Run, entry: Entry) -> None:
-        if entry.id is not None:
-            self.member.id = entry.id
-            super().undo(run, entry)

@@ -6,75 +6,64 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from helpers.api.samples import Sample
 from helpers.transforms.quality import MISSING, values_at
+from helpers.transforms.request import Demands
 
 SHORTEST_TRACE = 3  # shorter values occur by chance
 NUMBER_LENGTH = 6  # digits
 MASKS = "*#•·…×█■●_-."  # characters of masks; besides these, all punctuation
 
 
-@dataclass(frozen=True)
-class Demands:
-    """Field names; dotted ones are paths, plain ones are looked for at any depth."""
-
-    gone: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    least: int = 5
-    no_change_is_fine: bool = False
-
-
 def failures(samples: list[Sample], demands: Demands) -> list[str]:
     """Why the samples do not prove what is demanded; empty when they do."""
     pairs = [sample for sample in samples if sample.has_input and sample.output is not None]
-    if len(pairs) < demands.least:
-        return [f"{len(pairs)} samples with input and output are too few; {demands.least} are wanted"]
+    if len(pairs) < demands.min_samples:
+        return [f"{len(pairs)} samples with input and output are too few; {demands.min_samples} are wanted"]
     found = []
-    if not demands.no_change_is_fine and all(sample.input == sample.output for sample in pairs):
+    if not demands.may_change_nothing and all(sample.input == sample.output for sample in pairs):
         found.append(f"the output equals the input in all {len(pairs)} samples: the transform does nothing "
                      "(--may-change-nothing, if that can be right)")  # fmt: skip
-    for name in demands.gone:
-        found += _gone(name, pairs, demands.least)
-    for name in demands.masked:
-        found += _masked(name, pairs, demands.least)
-    for name in demands.kept:
-        found += _kept(name, pairs)
+    for name in demands.must_not_contain:
+        found += _must_not_contain(name, pairs, demands.min_samples)
+    for name in demands.must_mask:
+        found += _must_mask(name, pairs, demands.min_samples)
+    for name in demands.must_keep:
+        found += _must_keep(name, pairs)
     return found
 
 
-def _shown(name: str, pairs: list[Sample], least: int) -> tuple[list[list[Any]], str]:
+def _input_values(name: str, pairs: list[Sample], min_samples: int) -> tuple[list[list[Any]], str]:
     """The plain values of a field in each sample's input, however deep below it; and why they prove too little."""
-    seen = [[leaf for value in _values(sample.input, name) for leaf in _values_below(value)] for sample in pairs]
-    having = sum(any(not _is_mask(value) for value in values) for values in seen)
+    inputs = [[leaf for value in _values(sample.input, name) for leaf in _values_below(value)] for sample in pairs]
+    having = sum(any(not _is_mask(value) for value in values) for values in inputs)
     if having == 0:
-        return seen, f"{name!r}: no sample has a value, so nothing is proven"
-    if having < least:
-        return seen, f"{name!r}: only {having} samples have a value; {least} are wanted (--min-samples)"
-    return seen, ""
+        return inputs, f"{name!r}: no sample has a value, so nothing is proven"
+    if having < min_samples:
+        return inputs, f"{name!r}: only {having} samples have a value; {min_samples} are wanted (--min-samples)"
+    return inputs, ""
 
 
-def _gone(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
-    seen, too_little = _shown(name, pairs, least)
+def _must_not_contain(name: str, pairs: list[Sample], min_samples: int) -> Iterator[str]:
+    inputs, too_little = _input_values(name, pairs, min_samples)
     if too_little:
         yield too_little
         return
     keys = [n for n, sample in enumerate(pairs, 1) if any(True for _ in _values(sample.output, name))]
     if keys:
         yield f"{name!r} is still in the output of samples {_listed(keys)}"
-    yield from _traces(name, pairs, seen)
+    yield from _traces(name, pairs, inputs)
 
 
-def _masked(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
-    seen, too_little = _shown(name, pairs, least)
+def _must_mask(name: str, pairs: list[Sample], min_samples: int) -> Iterator[str]:
+    inputs, too_little = _input_values(name, pairs, min_samples)
     if too_little:
         yield too_little
         return
     lost, same = [], []
-    for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
+    for number, (sample, values) in enumerate(zip(pairs, inputs, strict=True), 1):
         now = list(_values(sample.output, name))
         left = [leaf for value in now for leaf in _values_below(value)]
         if values and not now:
@@ -85,26 +74,32 @@ def _masked(name: str, pairs: list[Sample], least: int) -> Iterator[str]:
         yield f"{name!r} has the value of the input in the output of samples {_listed(same)}"
     if lost:
         yield f"{name!r} is not in the output of samples {_listed(lost)}: it is gone, not masked"
-    yield from _traces(name, pairs, seen)
+    yield from _traces(name, pairs, inputs)
 
 
-def _traces(name: str, pairs: list[Sample], seen: list[list[Any]]) -> Iterator[str]:
+def _traces(name: str, pairs: list[Sample], inputs: list[list[Any]]) -> Iterator[str]:
     """Samples whose output holds, anywhere, the value that the input had."""
-    found, swapped = [], []
-    everybody = {_plain(v) for values in seen for v in values if len(_plain(v)) >= NUMBER_LENGTH and not _is_mask(v)}
-    for number, (sample, values) in enumerate(zip(pairs, seen, strict=True), 1):
-        plain = [_text(value) for value in values if not isinstance(value, bool) and not _is_mask(value)]
-        traces = {trace for text in plain for trace in _forms(text) if len(trace) >= SHORTEST_TRACE}
-        leaves = [_plain(leaf) for leaf in _leaves(sample.output)]
-        numbers, digits = {_digits(text) for text in plain} - {""}, [_digits(leaf) for leaf in _leaves(sample.output)]
-        if any(trace in leaf for trace in traces for leaf in leaves) or any(n in d for n in numbers for d in digits):
-            found.append(number)
-        elif everybody.intersection(leaves):
+    readable, swapped = [], []
+    everybody = {_plain(v) for values in inputs for v in values if len(_plain(v)) >= NUMBER_LENGTH and not _is_mask(v)}
+    for number, (sample, values) in enumerate(zip(pairs, inputs, strict=True), 1):
+        leaves = list(_leaves(sample.output))
+        if _is_readable(values, leaves):
+            readable.append(number)
+        elif everybody.intersection(map(_plain, leaves)):
             swapped.append(number)
     if swapped:
         yield f"the value that {name!r} has in another sample is in the output of samples {_listed(swapped)}"
-    if found:
-        yield f"the value of {name!r} is still readable in the output of samples {_listed(found)}"
+    if readable:
+        yield f"the value of {name!r} is still readable in the output of samples {_listed(readable)}"
+
+
+def _is_readable(values: list[Any], leaves: list[Any]) -> bool:
+    """Whether any of the values, in any of its forms, is part of any leaf of an output."""
+    texts = [_text(value) for value in values if not isinstance(value, bool) and not _is_mask(value)]
+    traces = {trace for text in texts for trace in _forms(text) if len(trace) >= SHORTEST_TRACE}
+    numbers = {_digits(text) for text in texts} - {""}
+    plain, digits = [_plain(leaf) for leaf in leaves], [_digits(leaf) for leaf in leaves]
+    return any(trace in leaf for trace in traces for leaf in plain) or any(n in d for n in numbers for d in digits)
 
 
 def _forms(text: str) -> set[str]:
@@ -152,7 +147,7 @@ def _digits(value: Any) -> str:
     return digits if len(digits) >= NUMBER_LENGTH else ""
 
 
-def _kept(name: str, pairs: list[Sample]) -> Iterator[str]:
+def _must_keep(name: str, pairs: list[Sample]) -> Iterator[str]:
     if not any(True for sample in pairs for _ in (*_values(sample.input, name), *_values(sample.output, name))):
         yield f"{name!r}: no sample has it, before or after"
         return

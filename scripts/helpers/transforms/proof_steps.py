@@ -4,113 +4,161 @@ from __future__ import annotations
 
 from collections import Counter
 
-from helpers.api.flows import Member
 from helpers.api.samples import Sample, read_samples
-from helpers.change.changes import SKIPPED, UNCHANGED, Found, Run, Step
 from helpers.change.journal import Entry
-from helpers.change.set_status import ACTIVE, PAUSED, SwitchStep
+from helpers.change.model import SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.set_status import ACTIVE, PAUSED, SetStatusStep
+from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import ResourceRef
 from helpers.core.redact import without_quotes
 from helpers.transforms.attach import AttachStep
 from helpers.transforms.code import Code
-from helpers.transforms.local_run import Outcome
-from helpers.transforms.local_run import run as run_code
-from helpers.transforms.proof import Demands, failures
+from helpers.transforms.local_run import RecordResult, run_locally
+from helpers.transforms.proof import failures
+from helpers.transforms.request import Demands
 from helpers.transforms.schemas import drift, infer
-from helpers.transforms.steps import TransformStep
+from helpers.transforms.steps import TransformFacts, TransformStep
 
 PROOF_SAMPLES = 30
 
 
-class RehearsalStep(Step):
-    """Run the code here on what would go into it, and hold the outcome against the demands. Nothing is written yet.
+class LocalTrialStep(Step):
+    """Run the code here on what would go into it, and check the outcome against the demands. Nothing is written yet.
 
     Args:
-        nexset: the nexset whose samples are read: the parent's output, or the input of the nexset itself.
+        nexset_id: the nexset whose samples are read.
+        parent: whether its output goes into the code, as of a parent; else its own input does.
         attached: the nexset that has the transform already, if one has.
     """
 
     writes = False
     kind = "nexsets"
 
-    def __init__(self, nexset: int, code: Code, demands: Demands, *, parent: bool, attached: int | None = None) -> None:
-        super().__init__(f"rehearsal:{nexset}", f"rehearsal on samples of nexset {nexset}")
-        self.attached = attached
-        self.nexset, self.code, self.demands, self.parent, self.name = nexset, code, demands, parent, str(nexset)
+    def __init__(
+        self, nexset_id: int, code: Code, demands: Demands, *, parent: bool, attached: int | None = None
+    ) -> None:
+        super().__init__(f"rehearsal:{nexset_id}", f"local trial on samples of nexset {nexset_id}")
+        self.nexset_id, self.code, self.demands, self.parent = nexset_id, code, demands, parent
+        self.attached, self.name = attached, str(nexset_id)
 
-    def find(self, run: Run) -> Found:
-        samples = read_samples(run.session, self.nexset, max(PROOF_SAMPLES, self.demands.least), live=True)
-        inputs = [sample.output if self.parent else sample.input for sample in samples]
-        if not self.parent:
-            inputs = [sample.input for sample in samples if sample.has_input]
-        if len(inputs) < self.demands.least:
-            return Found(SKIPPED, self.nexset)  # the proof will have to wait for more
+    def find(self, run: ChangeRun) -> Found:
+        inputs = self._inputs(run)
+        if len(inputs) < self.demands.min_samples:
+            return Found(SKIPPED, self.nexset_id)  # the proof will have to wait for more
         with run.session.deadline.alarm():
-            outcomes = run_code(self.code, inputs)
-        pairs = [Sample(before, outcome.output) for before, outcome in zip(inputs, outcomes, strict=True)]
-        why = [*errors_of(outcomes), *failures(pairs, self.demands)]
-        dropped = sum(outcome.output is None and outcome.error is None for outcome in outcomes)
+            results = run_locally(self.code, inputs)
+        pairs = [Sample(before, result.output) for before, result in zip(inputs, results, strict=True)]
+        why = [*errors_in(results), *failures(pairs, self.demands)]
+        dropped = sum(result.output is None and result.error is None for result in results)
         if dropped:
             run.warnings.append(f"{dropped} of {len(inputs)} samples are dropped by the transform")
         if not why:
-            return Found("check", self.nexset)
-        text = f"run here on {len(inputs)} samples of nexset {self.nexset}, it fails: {'; '.join(why[:5])}"
+            return Found("check", self.nexset_id)
+        text = f"run here on {len(inputs)} samples of nexset {self.nexset_id}, it fails: {'; '.join(why[:5])}"
         if run.dry:
             run.warnings.append(text)
-            return Found("would fail", self.nexset)
+            return Found("would fail", self.nexset_id)
         raise OperatorError(
-            Exit.ROLLED_BACK, f"{text}; {stays(self.attached) or 'it was not attached'}",
+            Exit.ROLLED_BACK, f"{text}; {still_attached(self.attached) or 'it was not attached'}",
             hint="see it: --operation test --file FILE --nexset ID",
-            resource={"type": "nexsets", "id": self.nexset}, data={"failures": why},
+            resource={"type": "nexsets", "id": self.nexset_id}, data={"failures": why},
         )  # fmt: skip
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
-        return self.nexset, False
+    def _inputs(self, run: ChangeRun) -> list[object]:
+        samples = read_samples(run.session, self.nexset_id, max(PROOF_SAMPLES, self.demands.min_samples), live=True)
+        if self.parent:
+            return [sample.output for sample in samples]
+        return [sample.input for sample in samples if sample.has_input]
+
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        return Applied(self.nexset_id)
 
 
-def stays(nexset: int | None) -> str:
-    """What to say of a transform that was attached before and is found wanting."""
-    stop = f"python scripts/operate_flow.py --operation pause --resource-type nexsets --resource-id {nexset}"
-    return f"nexset {nexset} HAS IT ALREADY and keeps it; to stop it: {stop}" if nexset else ""
+def still_attached(nexset_id: int | None) -> str:
+    """What to say of a transform that was attached before and now fails; nothing when there is no such nexset."""
+    if not nexset_id:
+        return ""
+    stop = command_line(
+        "operate_flow", "--operation", "pause", "--resource-type", "nexsets", "--resource-id", nexset_id
+    )
+    return f"nexset {nexset_id} HAS IT ALREADY and keeps it; to stop it: {stop}"
 
 
-def errors_of(outcomes: list[Outcome]) -> list[str]:
+def errors_in(results: list[RecordResult]) -> list[str]:
     """What the code raised, the most frequent first."""
-    found = Counter((o.error, o.line) for o in outcomes if o.error is not None)
+    found = Counter((result.error, result.line) for result in results if result.error is not None)
     return [
-        f"{without_quotes(error)}{f' in line {line}' if line else ''} ({count} of {len(outcomes)} samples)"
+        f"{without_quotes(error)}{f' in line {line}' if line else ''} ({count} of {len(results)} samples)"
         for (error, line), count in found.most_common(3)
     ]
 
 
-class HoldStep(SwitchStep):
-    """Pause an ACTIVE nexset while its transform is changed and not proven yet: nothing unproven is passed on."""
+class PauseUntilProven(SetStatusStep):
+    """Pause an ACTIVE nexset while its transform is changed and not proven yet: nothing unproven is passed on.
 
-    def __init__(self, nexset: int, name: str, change: AttachStep | TransformStep) -> None:
-        super().__init__(Member("nexsets", nexset, 0, {"name": name}), PAUSED, phase="hold", once=True)
+    Args:
+        change: the step that changes the transform.
+    """
+
+    def __init__(self, nexset_id: int, name: str, change: AttachStep | TransformStep) -> None:
+        super().__init__(ResourceRef("nexsets", nexset_id, name), PAUSED, phase="hold", once=True)
         self.change = change
 
-    def find(self, run: Run) -> Found:
+    def find(self, run: ChangeRun) -> Found:
         if not run.entry(self.key) and self.change.find(run).action == UNCHANGED:
-            return Found(SKIPPED, self.member.id)
+            return Found(SKIPPED, self.resource.id)
         return super().find(run)
 
-    def undo(self, run: Run, entry: Entry) -> None:
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
         if run.entry(self.change.key):
             raise OperatorError(Exit.LEFT_BEHIND, "it is left paused, as its former transform could not be put back")
         super().undo(run, entry)
 
 
-class ReleaseStep(SwitchStep):
-    """Activate again what was held."""
+class Reactivate(SetStatusStep):
+    """Activate again what was paused until it was proven."""
 
-    def __init__(self, hold: HoldStep) -> None:
-        super().__init__(hold.member, ACTIVE, phase="release")
-        self.hold = hold
+    def __init__(self, pause: PauseUntilProven) -> None:
+        super().__init__(pause.resource, ACTIVE, phase="release")
+        self.pause = pause
 
-    def find(self, run: Run) -> Found:
-        held = run.entry(self.hold.key) or any(o.key == self.hold.key and o.changed for o in run.outcomes)
-        return super().find(run) if held and not run.dry else Found("activate" if held else SKIPPED, self.member.id)
+    def find(self, run: ChangeRun) -> Found:
+        paused = run.entry(self.pause.key) or run.has_changed(self.pause.key)
+        if paused and not run.dry:
+            return super().find(run)
+        return Found("activate" if paused else SKIPPED, self.resource.id)
+
+
+class ActivateProven(Step):
+    """Activate the nexset that an earlier step created or changed, once it is proven.
+
+    Args:
+        target: key of that step.
+    """
+
+    kind = "nexsets"
+
+    def __init__(self, target: str, name: str) -> None:
+        super().__init__(f"activate:{name}", f"activate nexset {name}")
+        self.target, self.name = target, name
+
+    def _step(self, nexset_id: int | None) -> SetStatusStep:
+        return SetStatusStep(ResourceRef("nexsets", int(nexset_id or 0), self.name), ACTIVE)
+
+    def find(self, run: ChangeRun) -> Found:
+        nexset_id = run.results.get(self.target)
+        return Found("activate") if nexset_id is None else self._step(nexset_id).find(run)
+
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        return self._step(found.id).apply(run, found)
+
+    def verify(self, run: ChangeRun, applied: Applied) -> Applied:
+        return self._step(applied.id).verify(run, applied)
+
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
+        if entry.id is not None:
+            self._step(entry.id).undo(run, entry)
 
 
 class ProofStep(Step):
@@ -118,47 +166,56 @@ class ProofStep(Step):
 
     Fresh means: what comes out of the nexset is what the code makes, run here, of what goes in. Samples from before
     the change do not pass for that.
+
+    Args:
+        target: id of the nexset, or the key of the step that creates or changes it.
+        timeout: seconds to wait for fresh samples.
     """
 
     writes = False
     kind = "nexsets"
 
-    def __init__(self, target: str | int, name: str, code: Code, demands: Demands, timeout: float) -> None:
-        key = f"proof:{target}" if isinstance(target, int) else "proof"
-        super().__init__(key, f"samples of nexset {name}")
-        self.target, self.name, self.code, self.demands, self.timeout = target, name, code, demands, timeout
+    def __init__(
+        self, target: str | int, name: str, code: Code, demands: Demands, facts: TransformFacts, timeout: float
+    ) -> None:
+        super().__init__(f"proof:{target}" if isinstance(target, int) else "proof", f"samples of nexset {name}")
+        self.target, self.name, self.code, self.demands = target, name, code, demands
+        self.facts, self.timeout = facts, timeout
 
-    def find(self, run: Run) -> Found:
+    def find(self, run: ChangeRun) -> Found:
         return Found("check", self.target if isinstance(self.target, int) else run.results.get(self.target))
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.id is None:
             raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
-        for _ in run.session.deadline.looks(self.timeout):
-            why, settled = self._look(run, found.id)
+        for _ in run.session.deadline.poll(self.timeout):
+            why, final = self._judge(run, found.id)
             if not why:
-                return found.id, False
-            if settled:
+                return Applied(found.id)
+            if final:
                 break
-        before = any(o.key == self.target and not o.changed for o in run.outcomes) and not run.made(str(self.target))
         text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
-        text += f"; {stays(found.id)}" if before else ""
+        text += f"; {still_attached(found.id)}" if self._was_attached_before(run) else ""
         hint = "try it first: --operation test --file FILE --nexset PARENT"
         resource = {"type": "nexsets", "id": found.id}
         raise OperatorError(Exit.ERROR, text, hint=hint, resource=resource, data={"failures": why})
 
-    def _look(self, run: Run, number: int) -> tuple[list[str], bool]:
+    def _was_attached_before(self, run: ChangeRun) -> bool:
+        unchanged = any(outcome.key == self.target and not outcome.changed for outcome in run.outcomes)
+        return unchanged and not run.created(str(self.target))
+
+    def _judge(self, run: ChangeRun, nexset_id: int) -> tuple[list[str], bool]:
         """Why it is not proven; and whether that is final, because the samples are enough and fresh."""
-        samples = read_samples(run.session, number, max(PROOF_SAMPLES, self.demands.least), live=True)
+        samples = read_samples(run.session, nexset_id, max(PROOF_SAMPLES, self.demands.min_samples), live=True)
         pairs = [sample for sample in samples if sample.has_input]
         with run.session.deadline.alarm():
-            here = run_code(self.code, [sample.input for sample in pairs])
-        stale = [n for n, (s, o) in enumerate(zip(pairs, here, strict=True), 1) if s.output != o.output]
-        run.facts["proof"] = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
+            here = run_locally(self.code, [sample.input for sample in pairs])
+        stale = [n for n, (s, r) in enumerate(zip(pairs, here, strict=True), 1) if s.output != r.output]
+        self.facts.proof = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
         outputs = [sample.output for sample in pairs if sample.output is not None]
-        run.facts["schema_changes"] = drift(infer([sample.input for sample in pairs]), infer(outputs))
-        why = [*errors_of(here), *failures(pairs, self.demands)]
+        self.facts.schema_changes = drift(infer([sample.input for sample in pairs]), infer(outputs))
+        why = [*errors_in(here), *failures(pairs, self.demands)]
         if stale:
             why.append(f"samples {', '.join(map(str, stale[:5]))} are not what the code makes of their input here: "
                        "they are from before the change, or the server runs it differently")  # fmt: skip
-        return why, not stale and len(pairs) >= self.demands.least
+        return why, not stale and len(pairs) >= self.demands.min_samples

@@ -1,18 +1,17 @@
-"""Rules that samples must keep. Each rule counts what it looked at, and remembers the first records that break it."""
+"""Rules that samples must keep. Each rule counts what it checked, and remembers the first records that break it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from helpers.core.errors import usage
 from helpers.core.kinds import Row
 from helpers.core.redact import without_values
+from helpers.transforms.rule_specs import FieldRule, pattern, type_name
 
 MISSING = object()
 EXAMPLES = 5
@@ -28,38 +27,10 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "list": lambda v: isinstance(v, list),
     "date": lambda v: _moment(v) is not None,
 }
-ALIASES = {"integer": "int", "string": "str", "text": "str", "boolean": "bool", "array": "list", "dict": "object",
-           "datetime": "date", "timestamp": "date"}  # fmt: skip
-_NUMBER: dict[str, Any] = {"type": "number"}
-_YES_NO: dict[str, Any] = {"type": "boolean"}
-FIELD_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "required": _YES_NO,
-        "nullable": _YES_NO,
-        "unique": _YES_NO,
-        "type": {"type": "string"},
-        "min": _NUMBER,
-        "max": _NUMBER,
-        "regex": {"type": "string"},
-        "enum": {"type": "array"},
-        "max_age_hours": {"type": "number", "exclusiveMinimum": 0},
-    },
-}
-RULES_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "min_samples": {"type": "integer", "minimum": 1},
-        "fields": {"type": "object", "additionalProperties": FIELD_SCHEMA},
-    },
-}
-RULES_HINT = 'rules are like examples/rules.json: {"fields": {"customer_id": {"required": true, "type": "int"}}}'
 
 
 @dataclass
-class Rule:
+class QualityRule:
     """One rule on one field.
 
     Attributes:
@@ -75,7 +46,8 @@ class Rule:
     failed: int = 0
     examples: list[Row] = dataclasses.field(default_factory=list)
 
-    def look(self, number: int, value: Any) -> None:
+    def check(self, number: int, value: Any) -> None:
+        """Count one value of the record of this number."""
         if not self.absent and (value is MISSING or value is None):
             return
         self.checked += 1
@@ -121,74 +93,78 @@ def values_at(record: Any, path: str) -> Iterator[Any]:
     yield MISSING
 
 
-def run(rules: list[Rule], records: list[Any]) -> None:
-    """Look at every record; records are numbered from 1."""
+def check_records(rules: list[QualityRule], records: list[Any]) -> None:
+    """Apply the rules to every record; records are numbered from 1."""
     for number, record in enumerate(records, 1):
         for rule in rules:
             for value in values_at(record, rule.field):
-                rule.look(number, value)
+                rule.check(number, value)
 
 
-def required(path: str) -> Rule:
-    return Rule("required", path, lambda value: value is not MISSING and value is not None, absent=True)
+def rules_for_field(rule: FieldRule, now: float) -> list[QualityRule]:
+    """The single rules that a field's spec states.
 
-
-def typed(path: str, name: str) -> Rule:
-    """Raises: OperatorError, USAGE, for an unknown type."""
-    known = ALIASES.get(name.lower(), name.lower())
-    if known not in TYPES:
-        raise usage(f"unknown type {name!r} of field {path!r}", f"types: {', '.join(TYPES)}")
-    return Rule(f"type {known}", path, TYPES[known])
-
-
-def from_spec(path: str, spec: dict[str, Any], now: float) -> list[Rule]:
-    """The rules of one field of a rules file. ``now`` is in epoch seconds.
+    Args:
+        now: epoch seconds, for ages.
 
     Raises:
         OperatorError: USAGE, for an unknown type or a broken regular expression.
     """
-    rules = []
-    if spec.get("required") and spec.get("nullable"):
-        rules.append(Rule("present", path, lambda value: value is not MISSING, absent=True))
-    elif spec.get("required"):
-        rules.append(required(path))
-    elif spec.get("nullable") is False:
-        rules.append(Rule("not null", path, lambda value: value is not None, absent=True))
+    path, spec = rule
+    presence = _presence(path, spec)
+    rules = [presence] if presence else []
     if "type" in spec:
-        rules.append(typed(path, spec["type"]))
+        name = type_name(path, spec["type"])
+        rules.append(QualityRule(f"type {name}", path, TYPES[name]))
     if spec.get("unique"):
-        seen: set[str] = set()
-        rules.append(Rule("unique", path, lambda value: _first_time(seen, value)))
+        known: set[str] = set()
+        rules.append(QualityRule("unique", path, lambda value: _first_time(known, value)))
     if "min" in spec or "max" in spec:
-        low, high = spec.get("min", float("-inf")), spec.get("max", float("inf"))
-        rules.append(Rule(f"range {low:g} to {high:g}", path, lambda v: TYPES["number"](v) and low <= v <= high))
+        rules.append(_in_range(path, spec.get("min", float("-inf")), spec.get("max", float("inf"))))
     if "regex" in spec:
-        try:
-            pattern = re.compile(spec["regex"])
-        except re.error as error:
-            raise usage(f"the regex of field {path!r} is wrong: {error}", RULES_HINT) from error
-        rules.append(Rule("regex", path, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value))))
+        expression = pattern(path, spec["regex"])
+        rules.append(QualityRule("regex", path, lambda v: isinstance(v, str) and bool(expression.fullmatch(v))))
     if "enum" in spec:
         allowed = spec["enum"]
-        rules.append(Rule("enum", path, lambda value: any(type(value) is type(a) and value == a for a in allowed)))
+        rules.append(QualityRule("enum", path, lambda value: any(_is_same(value, other) for other in allowed)))
     if "max_age_hours" in spec:
         rules.append(_fresh(path, spec["max_age_hours"], now))
     return rules
 
 
-def _first_time(seen: set[str], value: Any) -> bool:
+def _presence(path: str, spec: dict[str, Any]) -> QualityRule | None:
+    """The rule about missing and null values, if there is one."""
+    if spec.get("required") and spec.get("nullable"):
+        return QualityRule("present", path, lambda value: value is not MISSING, absent=True)
+    if spec.get("required"):
+        return QualityRule("required", path, lambda value: value is not MISSING and value is not None, absent=True)
+    if spec.get("nullable") is False:
+        return QualityRule("not null", path, lambda value: value is not None, absent=True)
+    return None
+
+
+def _in_range(path: str, low: float, high: float) -> QualityRule:
+    return QualityRule(f"range {low:g} to {high:g}", path, lambda v: TYPES["number"](v) and low <= v <= high)
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Equal and of one type, so that true is not 1."""
+    return type(value) is type(other) and bool(value == other)
+
+
+def _first_time(known: set[str], value: Any) -> bool:
     key = json.dumps(value, sort_keys=True)  # objects in any order of their keys, 1 and 1.0 apart
-    known = key in seen
-    seen.add(key)
-    return not known
+    is_new = key not in known
+    known.add(key)
+    return is_new
 
 
-def _fresh(path: str, hours: float, now: float) -> Rule:
+def _fresh(path: str, hours: float, now: float) -> QualityRule:
     def young(value: Any) -> bool:
         moment = _moment(value)
         return moment is not None and -AHEAD <= now - moment <= hours * 3600
 
-    return Rule(f"at most {hours:g} h old", path, young)
+    return QualityRule(f"at most {hours:g} h old", path, young)
 
 
 def _moment(value: Any) -> float | None:
@@ -205,55 +181,3 @@ def _moment(value: Any) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _problems(validator: Any, record: Any) -> Iterator[Any]:
-    from referencing.exceptions import Unresolvable
-
-    try:
-        yield from validator.iter_errors(record)
-    except (Unresolvable, RecursionError) as error:
-        raise usage(f"the schema names something that is not in it: {error}", "use local $ref only") from error
-
-
-def _missing(problem: Any) -> str:
-    """The name of the property that a ``required`` error is about; jsonschema gives one error for each."""
-    names = [name for name in problem.validator_value if problem.message.startswith(repr(name))]
-    return str(names[0]) if names else "(record)"
-
-
-def by_schema(schema: dict[str, Any], records: list[Any]) -> list[Rule]:
-    """One rule for each keyword and field of a JSON Schema that any record breaks, and one for the whole.
-
-    Raises:
-        OperatorError: USAGE, when it is no JSON Schema.
-    """
-    import jsonschema
-    import referencing
-
-    try:
-        kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)
-        kind.check_schema(schema)
-        validator = kind(schema, registry=referencing.Registry())  # nothing is ever fetched
-    except jsonschema.SchemaError as error:
-        raise usage(f"it is not a JSON Schema: {error.message}") from error
-    except RecursionError as error:
-        raise usage("the schema is nested too deeply") from error
-    whole = Rule("schema", "(record)", lambda _: True, absent=True)
-    found: dict[tuple[str, str], Rule] = {}
-    for number, record in enumerate(records, 1):
-        broken = set()
-        for problem in _problems(validator, record):
-            parts = ["[]" if isinstance(part, int) else str(part) for part in problem.absolute_path]
-            if problem.validator == "required":  # each missing property is a row of its own
-                parts.append(_missing(problem))
-            key = (f"schema: {problem.validator}", ".".join(parts) or "(record)")
-            rule = found.setdefault(key, Rule(*key, lambda _: False, checked=len(records)))
-            if key not in broken:
-                rule.failed += 1
-            if len(rule.examples) < EXAMPLES:
-                rule.examples.append({"record": number, "value": problem.instance})
-            broken.add(key)
-        whole.checked += 1
-        whole.failed += bool(broken)
-    return [whole, *found.values()]

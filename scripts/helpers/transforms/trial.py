@@ -2,74 +2,71 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from helpers.api.samples import load_records, read_samples
+from helpers.command.context import Context
 from helpers.command.output import Result
 from helpers.core.errors import Exit, usage
-from helpers.core.kinds import Row, checked_id
+from helpers.core.kinds import Row
 from helpers.transforms.code import Code
-from helpers.transforms.local_run import Outcome, run
-
-if TYPE_CHECKING:
-    from helpers.command.cli import Context
+from helpers.transforms.local_run import RecordResult, run_locally
+from helpers.transforms.request import TransformRequest
 
 SHOWN = 20
+LIVE_SAMPLES = 100
 COLUMNS = ("record", "input", "output", "changes", "error", "line")
 
 
-def test(args: argparse.Namespace, context: Context, code: Code) -> Result:
-    """One row for each record; ``meta`` counts all of them. Exit 10 for errors, for outputs that are not the expected
-    ones, and when there was no record at all."""
-    if args.samples:
-        records = load_records(args.samples, "samples")
-        if strange := [n for n, record in enumerate(records, 1) if not isinstance(record, dict)]:
-            raise usage(f"{args.samples}: entry {strange[0]} is not a record (an object)")
-    else:
-        found = read_samples(context.session, checked_id(args.nexset), 100, live=True)
-        records = [sample.output for sample in found]
-    outcomes = run(code, records, _args(args.args))
-    wanted = load_records(args.expect, "expected outputs") if args.expect else None
-    rows = [_row(n, a, b) for n, (a, b) in enumerate(zip(records, outcomes, strict=True), 1)]
-    wrong = _unexpected(rows, outcomes, wanted) if wanted is not None else []
-    errors = sum(outcome.error is not None for outcome in outcomes)
+def try_out(request: TransformRequest, context: Context, code: Code) -> Result:
+    """One row for each record; ``meta`` counts all of them.
+
+    Exit 10 for errors, for outputs that are not the expected ones, and when there was no record at all.
+    """
+    records = _records(request, context)
+    results = run_locally(code, records, request.args)
+    wanted = load_records(request.expect, "expected outputs") if request.expect else None
+    rows = [_row(n, record, result) for n, (record, result) in enumerate(zip(records, results, strict=True), 1)]
+    wrong = _unexpected(rows, results, wanted) if wanted is not None else []
+    errors = sum(result.error is not None for result in results)
     same = sum(not row["changes"] and row["error"] is None for row in rows)
-    dropped = sum(outcome.output is None and outcome.error is None for outcome in outcomes)
-    nothing = "dropped" if code.kind == "record" else "null"
-    meta: dict[str, Any] = {"records": len(rows), "errors": errors, "unchanged": same, nothing: dropped}
+    empty = sum(result.output is None and result.error is None for result in results)
+    of_records = code.kind == "record"
+    meta: dict[str, Any] = {"records": len(rows), "errors": errors, "unchanged": same}
+    meta |= {"dropped" if of_records else "null": empty}
     meta |= {"unexpected": len(wrong)} if wanted is not None else {}
     warnings = list(wrong[:5])
-    if rows and dropped == len(rows):
-        warnings.append(f"every record comes out as {'nothing: all are dropped' if nothing == 'dropped' else 'null'}")
+    if rows and empty == len(rows):
+        warnings.append(f"every record comes out as {'nothing: all are dropped' if of_records else 'null'}")
     if not rows:
         warnings.append("there was no record to test with: nothing is shown")
-    elif same == len(rows) and code.kind == "record":
+    elif same == len(rows) and of_records:
         warnings.append("the transform changes no record")
-    code_ = Exit.FINDINGS if errors or wrong or not rows else Exit.OK
-    shown = sorted(rows, key=lambda row: row["error"] is None)[: args.limit or SHOWN]
-    return Result(sorted(shown, key=lambda row: row["record"]), meta, warnings, code_, COLUMNS)
+    shown = sorted(rows, key=lambda row: row["error"] is None)[: request.limit or SHOWN]
+    code_of_exit = Exit.FINDINGS if errors or wrong or not rows else Exit.OK
+    return Result(sorted(shown, key=lambda row: row["record"]), meta, warnings, code_of_exit, COLUMNS)
 
 
-def _args(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError as error:
-        raise usage(f"--args is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise usage("--args must be a JSON object", 'for example --args \'{"field": "mail"}\'')
-    return value
+def _records(request: TransformRequest, context: Context) -> list[Any]:
+    """The input: of the file, or what comes out of the nexset."""
+    if request.samples is None:
+        samples = read_samples(context.session, int(request.nexset_id or 0), LIVE_SAMPLES, live=True)
+        return [sample.output for sample in samples]
+    records = load_records(request.samples, "samples")
+    if wrong := [n for n, record in enumerate(records, 1) if not isinstance(record, dict)]:
+        raise usage(f"{request.samples}: entry {wrong[0]} is not a record (an object)")
+    return records
 
 
-def _row(number: int, before: Any, outcome: Outcome) -> Row:
+def _row(number: int, before: Any, result: RecordResult) -> Row:
     return {
         "record": number,
         "input": before,
-        "output": outcome.output,
-        "changes": [] if outcome.error else _changes(before, outcome.output),
-        "error": outcome.error,
-        "line": outcome.line,
+        "output": result.output,
+        "changes": [] if result.error else _changes(before, result.output),
+        "error": result.error,
+        "line": result.line,
     }
 
 
@@ -96,12 +93,12 @@ def _flat(record: dict[str, Any], path: tuple[str, ...] = ()) -> Any:
             yield (*path, str(key)), value
 
 
-def _unexpected(rows: list[Row], outcomes: list[Outcome], wanted: list[Any]) -> list[str]:
+def _unexpected(rows: list[Row], results: list[RecordResult], wanted: list[Any]) -> list[str]:
     found = []
     if len(wanted) != len(rows):
         found.append(f"{len(rows)} records, but {len(wanted)} expected outputs")
-    for row, outcome, value in zip(rows, outcomes, wanted, strict=False):
-        if outcome.error is not None or not _equal(outcome.output, value):
+    for row, result, value in zip(rows, results, wanted, strict=False):
+        if result.error is not None or not _equal(result.output, value):
             row["expected"] = value
             found.append(f"record {row['record']}: expected {json.dumps(value, ensure_ascii=False)[:200]}")
     return found

@@ -1,0 +1,104 @@
+"""One operation on access rules: list them, or change them so that nobody gets or loses more than was said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helpers.access.confirmation import Caller, confirmation_reasons
+from helpers.access.plan import now_of, plan_access, warn_of_unmatched
+from helpers.access.request import AccessRequest
+from helpers.access.rules import difference, read_rules
+from helpers.access.steps import AccessStep, read_all
+from helpers.access.targets import find_targets
+from helpers.change.changes import apply, plan
+from helpers.change.journal import Journal, open_journal
+from helpers.change.model import ChangeRun, RecoveryCommands
+from helpers.command.context import Context
+from helpers.command.output import Result
+from helpers.core.errors import usage
+
+COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "role", "expires_at")
+PLAN_COLUMNS = ("action", "type", "id", "name", "changes")
+
+
+def run(request: AccessRequest, context: Context) -> Result:
+    """List, or change; the data names every resource with what it had and has."""
+    if request.operation == "list":
+        return _list(request, context)
+    change = ChangeRun(context.session, context.report, dry=request.change.dry_run)
+    if change.dry:
+        return _plan(request, context, change)
+    change.journal = _open_journal(request, context)  # before anything is read that another run may be changing
+    try:
+        return _apply(request, context, change)
+    finally:
+        change.journal.close()
+
+
+def _list(request: AccessRequest, context: Context) -> Result:
+    rows = []
+    targets = find_targets(context.session, request.selection)
+    for target in targets:
+        for rule in read_rules(context.session, target.kind, target.id).values():
+            row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": rule.type}
+            row |= {"accessor_id": rule.id, "accessor": rule.label, "role": rule.role, "expires_at": rule.expires_at}
+            rows.append(row)
+    warnings = [] if rows else ["nobody but the owner has access, as far as access rules say"]
+    return Result(rows, {"resources": len(targets), "total": len(rows)}, warnings, columns=COLUMNS)
+
+
+def _steps(request: AccessRequest, context: Context, change: ChangeRun) -> tuple[list[AccessStep], list[str]]:
+    """The steps with the rules of each resource read, and the reasons for which --yes is needed.
+
+    Raises:
+        OperatorError: USAGE, when there are such reasons and --yes was not given.
+    """
+    session = context.session
+    caller = Caller(session)
+    steps = plan_access(request, session, caller, context.report)
+    read_all(session, steps, context.workers)
+    change.warnings += warn_of_unmatched(request, session, steps)
+    reasons = confirmation_reasons(change, steps, caller, now_of(session), exact=request.exact)
+    changes = {step.target.title: difference(now := step.read(session), step.wanted(change, now)) for step in steps}
+    if request.operation == "replace" and any(changes.values()):
+        reasons.insert(0, "replaces everything that is there")
+    if reasons and not (request.confirmed or change.dry):
+        error = usage("; ".join(reasons), "look at data.changes or with --dry-run, then add --yes; nothing was changed")
+        error.data = {"changes": {title: changed for title, changed in changes.items() if changed}}
+        raise error
+    if not request.confirmed:
+        for step in steps:
+            step.objections = lambda step: confirmation_reasons(
+                change, [step], caller, now_of(session), exact=request.exact
+            )
+    return steps, reasons
+
+
+def _plan(request: AccessRequest, context: Context, change: ChangeRun) -> Result:
+    steps, reasons = _steps(request, context, change)
+    plan(change, steps)
+    change.warnings += [f"needs --yes: {reason}" for reason in reasons]
+    return _result(context, change, steps, "planned")
+
+
+def _apply(request: AccessRequest, context: Context, change: ChangeRun) -> Result:
+    assert change.journal is not None
+    steps, _ = _steps(request, context, change)
+    context.report(f"journal: {change.journal.path}")
+    recovery = RecoveryCommands(context.invocation.resumed())
+    apply(change, steps, rollback=request.rollback, recovery=recovery, independent=True)
+    return _result(context, change, steps, "changed" if change.changed else "unchanged")
+
+
+def _result(context: Context, change: ChangeRun, steps: list[AccessStep], outcome: str) -> Result:
+    rows = [each.as_row() for each in change.outcomes]
+    data = {"outcome": outcome, "changed": change.changed, "resources": rows}
+    meta: dict[str, Any] = {"api": context.host, "resources": len(steps)}
+    return Result(data, meta, change.warnings, columns=PLAN_COLUMNS, table="resources")
+
+
+def _open_journal(request: AccessRequest, context: Context) -> Journal:
+    return open_journal(
+        "manage_access", context.host, request.identity, path=request.change.journal, resume=request.change.resume,
+        config=request.digest, pinned=True,
+    )  # fmt: skip

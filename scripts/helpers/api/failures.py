@@ -1,0 +1,164 @@
+"""What went wrong with a request, judged by HTTP status and by what happened on the wire.
+
+The SDK's exception classes are never consulted: its ``ServerError`` stands for every status without a class of its own
+and for every network fault.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from helpers.api.session import Exchange
+from helpers.core.commands import command_line
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.redact import excerpt
+from helpers.core.settings import DEFAULT_URL, Settings
+from retry_helpers import RETRYABLE_STATUSES, is_network_error, parse_retry_after
+
+HANDSHAKE_FAULTS = ("CERTIFICATE", "WRONG_VERSION", "UNSUPPORTED_PROTOCOL", "HANDSHAKE", "UNKNOWN_CA", "HOSTNAME")
+
+
+class ApiError(OperatorError):
+    """A request that failed.
+
+    Attributes:
+        method, path: the request.
+        sent: whether the server may have seen it. False only when that is certain.
+        known_not_applied: whether it is certain that nothing was changed.
+        headers: of the answer.
+    """
+
+    def __init__(
+        self, code: Exit, message: str, *, exchange: Exchange, sent: bool, known_not_applied: bool, **more: Any
+    ) -> None:
+        request_id = exchange.headers.get("X-Request-Id") or exchange.headers.get("X-Request-ID")
+        super().__init__(code, message, http_status=exchange.status, request_id=request_id, **more)
+        self.method, self.path = exchange.method, exchange.path
+        self.headers = exchange.headers
+        self.sent, self.known_not_applied = sent, known_not_applied
+
+
+def names_of(kinds: tuple[type, ...]) -> str:
+    """JSON types in words, for messages."""
+    words = {dict: "an object", list: "a list", type(None): "nothing"}
+    return " or ".join(words.get(kind, kind.__name__) for kind in kinds)
+
+
+def unreadable(exchange: Exchange, what: str) -> ApiError:
+    """The error for an answer that is ``what`` instead of what was expected."""
+    shown = excerpt(exchange.text)
+    return ApiError(
+        Exit.UPSTREAM,
+        f"{exchange.method} {exchange.path} answered {exchange.status} with {what}" + (f": {shown}" if shown else ""),
+        exchange=exchange,
+        sent=True,
+        known_not_applied=exchange.method == "GET",
+        hint=f"check NEXLA_API_URL and any proxy with: {command_line('nexla_quickstart')}",
+    )
+
+
+def token_failure(settings: Settings, exchange: Exchange) -> ApiError:
+    """Login failed, so the request itself was never sent."""
+    host = settings.host
+    if exchange.error is not None or exchange.status is None:
+        error = network_failure(settings, exchange)
+        error.sent, error.known_not_applied = False, True
+        return error
+    code, retryable, hint = Exit.UPSTREAM, exchange.status in RETRYABLE_STATUSES | {500}, ""
+    if exchange.status == 401:
+        code, text = Exit.AUTH, f"{host} refused the service key"
+        hint = "make a new key in the Nexla UI and set NEXLA_SERVICE_KEY"
+    elif exchange.status == 429:
+        code, text = Exit.THROTTLED, f"{host} answered 429 to the login"
+    elif exchange.status in (404, 405, 301, 302, 307, 308):
+        code, text = Exit.CONFIG, f"no Nexla API at {settings.api_url}: /token answered {exchange.status}"
+        hint = f"check NEXLA_API_URL; the default is {DEFAULT_URL}"
+    elif exchange.status >= 400:
+        text = f"login at {host} answered {exchange.status}: {_message(exchange)}"
+        code = Exit.UPSTREAM if exchange.status >= 500 else Exit.AUTH
+    else:
+        text = f"login at {host} answered {exchange.status} without a token: {excerpt(exchange.text)}"
+        hint = "a proxy or sign-in page may stand in between; check NEXLA_API_URL"
+    return ApiError(code, text, exchange=exchange, sent=False, known_not_applied=True, retryable=retryable, hint=hint)
+
+
+def network_failure(settings: Settings, exchange: Exchange) -> ApiError:
+    """The error for a request without an answer."""
+    error = exchange.error or RuntimeError("nothing was sent")
+    names = " ".join(type(item).__name__ + " " + str(item) for item in _causes(error))
+    host, where = settings.host, f"{exchange.method} {exchange.path}"
+    hint, sent = "check the network and NEXLA_API_URL", True
+    if "SSLError" in names or "CERTIFICATE" in names:
+        sent = not any(word in names.upper() for word in HANDSHAKE_FAULTS)
+        text, hint = f"TLS to {host} failed: {excerpt(str(error))}", "check the certificate and the URL"
+    elif "NameResolutionError" in names or "gaierror" in names:
+        text, sent, hint = f"the host {host} cannot be found (DNS)", False, "check NEXLA_API_URL"
+    elif "ConnectionRefusedError" in names or "NewConnectionError" in names:
+        text, sent = f"nothing listens at {host} (connection refused)", False
+    elif "ProxyError" in names:
+        text, sent = f"the proxy did not let {where} through", False
+    elif "ConnectTimeout" in names:
+        text, sent = f"{host} did not accept a connection in time", False
+    elif "Timeout" in names or "timed out" in names:
+        text = f"{where} got no answer in time"
+    else:
+        text = f"{where}: the connection broke ({type(error).__name__})"
+    return ApiError(
+        Exit.UPSTREAM,
+        text,
+        exchange=exchange,
+        sent=sent,
+        known_not_applied=not sent,
+        retryable=is_network_error(error),
+        hint=hint,
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    item: BaseException | None = error
+    while item is not None and item not in found:
+        found.append(item)
+        reason = getattr(item, "reason", None) or next(iter(item.args[:1]), None)
+        item = reason if isinstance(reason, BaseException) else item.__cause__ or item.__context__
+    return found
+
+
+def _message(exchange: Exchange) -> str:
+    try:
+        body = json.loads(exchange.text)
+    except ValueError:
+        return excerpt(exchange.text) or "no message"
+    if isinstance(body, dict):
+        return excerpt(str(body.get("message") or body.get("error") or exchange.text))
+    return excerpt(exchange.text)
+
+
+def refusal(settings: Settings, exchange: Exchange) -> ApiError:
+    """The error for an answer that is no success."""
+    status = exchange.status or 0
+    where = f"{exchange.method} {exchange.path}"
+    text = f"{where} answered {status}: {_message(exchange)}"
+    code, hint = Exit.ERROR, ""
+    if status < 400:
+        code, text = Exit.CONFIG, f"{where} was redirected ({status}); redirects are not followed"
+        hint = f"set NEXLA_API_URL to the final address; now {settings.api_url}"
+    elif status == 401:
+        code, text = Exit.AUTH, f"{where} answered 401: the session token is wrong or has expired"
+        hint = "get a new NEXLA_ACCESS_TOKEN, or use NEXLA_SERVICE_KEY, which renews tokens by itself"
+    elif status == 403:
+        code, hint = Exit.AUTH, "your role on this resource is too weak, or its credential was refused"
+    elif status == 404:
+        code, hint = Exit.NOT_FOUND, f"check the id and that you may see it: {command_line('list_resources', '--help')}"
+    elif status == 429:
+        wait = parse_retry_after(exchange.headers.get("Retry-After"))
+        told = f"; the server asks to wait {wait:g} s" if wait is not None else ""
+        code, text, hint = Exit.THROTTLED, f"{where} answered 429{told}", "wait, or use a lower --rps"
+    elif status >= 500:
+        code = Exit.UPSTREAM
+    retryable = status in RETRYABLE_STATUSES or status == 500
+    unchanged = exchange.method == "GET" or status < 500
+    return ApiError(
+        code, text, exchange=exchange, sent=True, known_not_applied=unchanged, retryable=retryable, hint=hint
+    )

@@ -1,0 +1,145 @@
+"""The flags that all commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from helpers.command.invocation import Invocation
+from helpers.command.output import FORMATS
+from helpers.core.errors import MEANINGS, usage
+from helpers.core.version import VERSION
+
+EXIT_TABLE = "exit codes:\n" + "\n".join(f"  {int(code):>3} {code.name:<16} {text}" for code, text in MEANINGS.items())
+FILE = "FILE"  # the metavar of flags that name a file
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors follow the contract: exit 2, one error object, nothing sent."""
+
+    def error(self, message: str) -> NoReturn:
+        raise usage(message, f"see {self.prog} --help")
+
+    def invocation(self, args: argparse.Namespace) -> Invocation:
+        """The command line as it was understood: every flag that is not at its default, files by absolute path."""
+        given = []
+        for action in self._actions:  # argparse has no public list of them
+            value = getattr(args, action.dest, None)
+            if action.option_strings and value is not None and value != action.default:
+                given.append((action.dest, _words(action, value)))
+        return Invocation(self.prog, tuple(given))
+
+
+def _words(action: argparse.Action, value: Any) -> tuple[str, ...]:
+    flag = action.option_strings[0]
+    if value is True:
+        return (flag,)
+    if value is False:
+        return (action.option_strings[-1],)  # --no-…
+    if isinstance(value, float):
+        return flag, f"{value:g}"
+    if action.metavar == FILE and value != "-":
+        return flag, str(Path(value).absolute())
+    return flag, str(value)
+
+
+class CommonOptions(NamedTuple):
+    """How a command runs, whatever it does: seconds, requests a second, parallel reads."""
+
+    env_file: str | None
+    timeout: float | None
+    rps: float | None
+    workers: int
+    quiet: bool
+    verbose: bool
+
+
+class ChangeOptions(NamedTuple):
+    """How a command that writes carries its change out."""
+
+    dry_run: bool
+    journal: str | None
+    resume: bool
+
+
+def command_parser(
+    command: str, description: str, example: str, *, writes: bool = False, formats: tuple[str, ...] = ()
+) -> Parser:
+    """A parser with the common flags.
+
+    Args:
+        command: the script's name without ``.py``.
+        example: one runnable command line.
+        formats: the command's own, besides those of every command.
+    """
+    parser = Parser(
+        prog=f"{command}.py",
+        description=description,
+        epilog=f"example:\n  {example}\n\n{EXIT_TABLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    common = parser.add_argument_group("common")
+    common.add_argument("--format", choices=(*FORMATS, *formats), help="default: table on a terminal, json otherwise")
+    common.add_argument("--output", metavar=FILE, help="write the result to FILE (0600, atomically)")
+    common.add_argument("--fields", metavar="A,B", help="only these fields, dotted for nested ones")
+    common.add_argument("--env-file", metavar=FILE, help="read the NEXLA_* settings from FILE, not the environment")
+    common.add_argument("--timeout", type=seconds, metavar="SECONDS", help="deadline of the whole command")
+    common.add_argument("--rps", type=_rate, metavar="N", help="at most N requests a second")
+    common.add_argument("--workers", type=_workers, default=4, metavar="N", help="parallel reads (default 4)")
+    common.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    common.add_argument("--verbose", action="store_true", help="tell more, and show a traceback on failure")
+    common.add_argument("--version", action="version", version=f"%(prog)s {VERSION}", help="show the version and exit")
+    if writes:
+        change = parser.add_argument_group("change")
+        change.add_argument("--dry-run", action="store_true", help="show what would be done; write nothing")
+        change.add_argument("--journal", metavar=FILE, help="journal of the change (default: in the state directory)")
+        change.add_argument("--resume", action="store_true", help="continue an unfinished change")
+    return parser
+
+
+def common_options(args: argparse.Namespace) -> CommonOptions:
+    return CommonOptions(*(getattr(args, name) for name in CommonOptions._fields))
+
+
+def change_options(args: argparse.Namespace) -> ChangeOptions:
+    return ChangeOptions(*(getattr(args, name) for name in ChangeOptions._fields))
+
+
+def split_list(text: str | None) -> tuple[str, ...]:
+    """The parts of a list with commas, without the empty ones."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def flag(dest: str) -> str:
+    """The flag of an attribute of the parsed arguments: ``dry_run`` → ``--dry-run``."""
+    return f"--{dest.replace('_', '-')}"
+
+
+def _positive(text: str, kind: type[float] | type[int], top: float) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < value <= top:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {top:g}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """An argument in seconds: above 0, at most a week."""
+    return float(_positive(text, float, 7 * 86_400))
+
+
+def hours(text: str) -> float:
+    """An argument in hours: above 0, at most ten years."""
+    return float(_positive(text, float, 87_600))
+
+
+def _rate(text: str) -> float:
+    return float(_positive(text, float, 1000))
+
+
+def _workers(text: str) -> int:
+    return int(_positive(text, int, 16))

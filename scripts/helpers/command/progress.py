@@ -1,0 +1,50 @@
+"""Progress on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from helpers.core.redact import redact_text
+
+CLEAR_LINE = "\r\x1b[K"
+
+
+class Reporter:
+    """Progress as lines, or as one live line on a terminal; nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb"
+
+    def report(self, text: str) -> None:
+        """Show one line."""
+        if self._quiet:
+            return
+        line = redact_text(text)
+        sys.stderr.write(f"{CLEAR_LINE}{line[:200]}\n" if self._live else line + "\n")
+        sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """A bar on a terminal; call what it yields with the number done so far."""
+        if not self._live or not total:
+            yield _show_nothing
+            return
+
+        def show(done: int) -> None:
+            filled = min(20, 20 * done // total)
+            sys.stderr.write(f"{CLEAR_LINE}{title} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}")
+            sys.stderr.flush()
+
+        try:
+            yield show
+        finally:
+            sys.stderr.write(CLEAR_LINE)
+            sys.stderr.flush()
+
+
+def _show_nothing(done: int) -> None:
+    """For a list of unknown length, and where no bar can be drawn."""

@@ -1,0 +1,53 @@
+"""Quartz schedules, as ``source_config["start.cron"]`` holds them. Everything is UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from croniter import CroniterError, croniter
+
+_QUARTZ_ONLY = re.compile(r"\bL(W|-\d+)?\b|\dL\b|\dW\b|(?<!\w)L(?!\w)|#\d")
+_WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
+
+
+class Schedule:
+    """A Quartz expression (seconds first, year optional), as ``source_config["start.cron"]`` holds it.
+
+    The API does not check it: one that lies in the past, or is no Quartz expression, simply never fires.
+    """
+
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
+        fields = expression.split()
+        if len(fields) > 5:  # Quartz counts weekdays from 1 (Sunday), croniter from 0
+            fields[5] = _WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])
+        self._plain = len(fields) in (6, 7)
+        self._fields = " ".join(fields).replace("?", "*")
+
+    def never_fires(self, moment: float) -> bool:
+        """Whether that is certain: it lies in the past, or is no Quartz expression. Some that Quartz knows (``LW``,
+        ``6L``) cannot be read here; of those nothing is certain."""
+        return self.next_after(moment) is None and not (_QUARTZ_ONLY.search(self.expression) and self._plain)
+
+    def next_after(self, moment: float) -> float | None:
+        """When it fires next, in epoch seconds; None when it never does."""
+        return self._fire(moment, later=True)
+
+    def last_before(self, moment: float) -> float | None:
+        """When it fired last, in epoch seconds; None when it never did."""
+        return self._fire(moment, later=False)
+
+    def _fire(self, moment: float, *, later: bool) -> float | None:
+        try:
+            fires = croniter(self._fields, datetime.fromtimestamp(moment, UTC), second_at_beginning=True)
+            return float(fires.get_next(float) if later else fires.get_prev(float))
+        except (CroniterError, ValueError):
+            return None
+
+
+def schedule_of(config: Any) -> Schedule | None:
+    """The schedule in a source's config, if it has one."""
+    expression = config.get("start.cron") if isinstance(config, dict) else None
+    return Schedule(expression) if isinstance(expression, str) and expression.strip() else None

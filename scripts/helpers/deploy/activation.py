@@ -1,0 +1,123 @@
+"""The steps of a deployment that activate what was deployed, and confirm at the end that it is still ACTIVE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helpers.api.failures import ApiError
+from helpers.api.flows import Flow, Member, run_rows
+from helpers.change.journal import Entry
+from helpers.change.model import PASSED, UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.set_status import ACTIVE, INIT, PAUSED, set_status
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS
+from helpers.deploy.checks import CheckStep
+from helpers.deploy.model import FlowConfig
+from helpers.deploy.state import FlowState
+
+
+class ActivateStep(Step):
+    """Activate one resource of the flow, and only that one: never a branch that someone paused on purpose.
+
+    Args:
+        target: key of the step that deploys the resource.
+    """
+
+    def __init__(self, target: str, kind: str, name: str, state: FlowState) -> None:
+        super().__init__(f"activate:{target}", f"activate {KINDS[kind].singular} {name}")
+        self.target, self.kind, self.name, self.state = target, kind, name, state
+
+    def _member(self, run: ChangeRun) -> Member | None:
+        flow, resource_id = self.state.flow(run), run.results.get(self.target)
+        return flow.find(self.kind, resource_id) if flow and resource_id else None
+
+    def find(self, run: ChangeRun) -> Found:
+        member = self._member(run)
+        if member is None:
+            return Found("activate")
+        if member.status == ACTIVE:
+            return Found(UNCHANGED, member.id)
+        changes, before = {"status": [member.status, ACTIVE]}, {"status": member.status}
+        return Found("activate", member.id, changes, before, self._baseline(run, member))
+
+    def _baseline(self, run: ChangeRun, member: Member) -> dict[str, Any]:
+        """The run rows that a destination had before; what is added to them is this activation's doing."""
+        if self.kind != "destinations" or run.dry or run.created(self.target):
+            return {}
+        rows = run_rows(run.session, KINDS[self.kind], member.id)
+        return {"runs": {str(row.get("runId")): [row.get("records"), row.get("errors")] for row in rows}}
+
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        if found.id is None:
+            raise OperatorError(Exit.ERROR, f"{self.title}: it is not in the flow, although it was there before")
+        row = set_status(run, KINDS[self.kind], found.id, ACTIVE)
+        self.state.forget_flow()
+        if row.get("status") != ACTIVE:
+            raise OperatorError(
+                Exit.ERROR,
+                f"{self.title} (id {found.id}) answered 200 but its status is {row.get('status')}",
+                resource={"type": self.kind, "id": found.id},
+            )
+        return Applied(found.id)
+
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
+        resource_id = entry.id or run.results.get(self.target)
+        if run.created(self.target):
+            return  # the resource itself is deleted, and paused on the way
+        if resource_id is not None and entry.before.get("status") != ACTIVE:
+            try:
+                set_status(run, KINDS[self.kind], resource_id, PAUSED)
+            except ApiError as error:
+                if error.http_status != 404:
+                    raise
+            if entry.before.get("status") == INIT:
+                run.warnings.append(f"{self.title}: it was INIT before and is PAUSED now; there is no way back")
+        self.state.forget_flow()
+
+
+class ConfirmStep(CheckStep):
+    """Read the flow once more and see that every member that was activated still is."""
+
+    def __init__(self, state: FlowState, activations: list[ActivateStep]) -> None:
+        super().__init__("confirm", "status of every member")
+        self.state, self.activations, self.kind = state, activations, "flows"
+
+    def find(self, run: ChangeRun) -> Found:
+        flow = self.state.flow(run)
+        if flow is None and run.dry:
+            return Found("check")
+        if flow is None:
+            raise OperatorError(Exit.ERROR, "the flow is gone, although it was there before")
+        self.state.facts.flow_id = flow.origin.node_id
+        for step in self.activations:
+            member = flow.find(step.kind, run.results.get(step.target, 0))
+            if member is not None and member.status != ACTIVE and not run.dry:
+                raise OperatorError(
+                    Exit.ERROR, f"{member.label} is {member.status}, not {ACTIVE}",
+                    resource={"type": step.kind, "id": member.id},
+                )  # fmt: skip
+        detected = self.state.detected(run)
+        if self.state.config.nexset is None and len(detected) > 1:
+            names = "; ".join(f"{member.id} {member.name!r}" for member in detected)
+            run.warnings.append(f"the source has {len(detected)} nexsets by now: {names}")
+        others = unnamed_members(flow, self.state.config)
+        if others:
+            run.warnings.append("the flow also has what the config does not name: " + listed(others))
+        return Found(PASSED, flow.origin.node_id)
+
+
+def unnamed_members(flow: Flow, config: FlowConfig) -> list[Member]:
+    """Derived nexsets and destinations of a flow that its config does not name."""
+    nexsets = {nexset.name for nexset in config.nexsets}
+    destinations = {(destination.name, destination.sink_type) for destination in config.all_destinations}
+    return [
+        member
+        for member in flow.origin.walk()
+        if (member.kind == "nexsets" and not member.row.get("data_source_id") and member.name not in nexsets)
+        or (member.kind == "destinations" and (member.name, member.row.get("sink_type")) not in destinations)
+    ]
+
+
+def listed(members: list[Member]) -> str:
+    """Members with their status, for messages."""
+    return ", ".join(f"{member.label} ({member.status})" for member in members)

@@ -1,0 +1,123 @@
+"""Deploying the flow of a config, or tearing it down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helpers.change.changes import apply, plan
+from helpers.change.journal import Journal, open_journal
+from helpers.change.model import ChangeRun, RecoveryCommands, Step
+from helpers.command.context import Context
+from helpers.command.output import Result
+from helpers.core.commands import command_line
+from helpers.deploy.model import FlowConfig, parse
+from helpers.deploy.plan import deploy_steps
+from helpers.deploy.request import DeployRequest
+from helpers.deploy.state import FlowState
+from helpers.deploy.teardown import teardown_steps
+
+COLUMNS = ("step", "action", "type", "name", "id")
+PLAN_COLUMNS = (*COLUMNS, "changes")
+
+
+def run(request: DeployRequest, context: Context) -> Result:
+    """Deploy (or tear down) the configured flow; the data names every id, what was done, and what arrived."""
+    config = parse(request.config)
+    change = ChangeRun(context.session, context.report, dry=request.change.dry_run)
+    state = FlowState(config)
+    steps: list[Step]
+    if request.teardown:
+        steps = teardown_steps(config)
+    else:
+        steps = deploy_steps(state, verify=request.verify, timeout=request.verify_seconds)
+    if change.dry:
+        return _planned(change, steps, context)
+    change.journal = _open_journal(request, context, config)
+    context.report(f"journal: {change.journal.path}")
+    try:
+        apply(change, steps, rollback=request.rollback, recovery=_recovery(request, context))
+    finally:
+        change.journal.close()
+    if request.teardown:
+        return _torn_down(change, context)
+    return _deployed(context, state, change)
+
+
+def _planned(change: ChangeRun, steps: list[Step], context: Context) -> Result:
+    rows = [outcome.as_row() for outcome in plan(change, steps)]
+    data = {"outcome": "planned", "to_do": change.changed, "steps": rows}
+    meta = {"api": context.host, "outcome": "planned", "to_do": change.changed}
+    return Result(data, meta, change.warnings, columns=PLAN_COLUMNS, table="steps")
+
+
+def _open_journal(request: DeployRequest, context: Context, config: FlowConfig) -> Journal:
+    command = "deploy_flow-teardown" if request.teardown else "deploy_flow"
+    subject = f"{config.source.source_type} {config.source.name}"
+    options = request.change
+    return open_journal(
+        command, context.host, subject, path=options.journal, resume=options.resume, config=request.config.digest
+    )
+
+
+def _recovery(request: DeployRequest, context: Context) -> RecoveryCommands:
+    """The commands that continue after a failure, or remove what it left."""
+    resume = context.invocation.resumed()
+    if request.teardown:
+        return RecoveryCommands(resume)
+    return RecoveryCommands(resume, context.invocation.with_only(("config", "env_file"), "--teardown", "--yes"))
+
+
+def _torn_down(change: ChangeRun, context: Context) -> Result:
+    deleted = sum(outcome.action == "delete" for outcome in change.outcomes)
+    outcome = "torn down" if deleted else "nothing to do"
+    data = {"outcome": outcome, "deleted": deleted, "steps": [outcome.as_row() for outcome in change.outcomes]}
+    meta = {"api": context.host, "outcome": outcome}
+    return Result(data, meta, change.warnings, columns=COLUMNS, table="steps")
+
+
+def _deployed(context: Context, state: FlowState, change: ChangeRun) -> Result:
+    facts, outcome = state.facts, "deployed" if change.changed else "unchanged"
+    destinations = _destinations(state, change)
+    connection = context.invocation.flags("env_file")
+    watch = command_line("list_resources", "--type", "flows", "--id", facts.flow_id, "--full", *connection)
+    data = {
+        "outcome": outcome,
+        "flow": facts.flow_id,
+        "source": change.results.get("source"),
+        "nexsets": {
+            key.removeprefix("nexset:") or "detected": resource_id
+            for key, resource_id in change.results.items()
+            if key.startswith("nexset:")
+        },
+        "destinations": destinations,
+        "source_errors": facts.source_errors,
+        "steps": [outcome.as_row() for outcome in change.outcomes],
+        "watch": watch,
+        "remove": context.invocation.with_only(("config", "env_file"), "--teardown", "--dry-run"),
+    }
+    meta = {"api": context.host, "outcome": outcome, "flow": facts.flow_id, "delivered": _summary(destinations)}
+    return Result(data, meta, change.warnings, columns=COLUMNS, table="steps")
+
+
+def _destinations(state: FlowState, change: ChangeRun) -> list[dict[str, Any]]:
+    rows = []
+    for entry in state.config.all_destinations:
+        delivery = state.facts.delivered.get(entry.name)
+        row = {
+            "name": entry.name,
+            "id": change.results.get(f"destination:{entry.name}"),
+            "verified": delivery is not None,
+            "records": delivery.records if delivery else None,
+            "errors": delivery.errors if delivery else None,
+            "runs": delivery.runs if delivery else [],
+        }
+        rows.append(row)
+    return rows
+
+
+def _summary(destinations: list[dict[str, Any]]) -> dict[str, str]:
+    """One line for each destination, for the foot of a table."""
+    return {
+        row["name"]: f"{row['records']} records, {row['errors']} errors" if row["verified"] else "not verified"
+        for row in destinations
+    }

@@ -1,0 +1,107 @@
+"""Tearing a flow down: refuse what the config does not name, then delete from the destinations up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helpers.api.failures import ApiError
+from helpers.api.resources import by_name, require_unique
+from helpers.change.model import PASSED, SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS, Kind
+from helpers.deploy.activation import listed, unnamed_members
+from helpers.deploy.checks import CheckStep
+from helpers.deploy.model import DerivedNexset, Destination, FlowConfig
+from helpers.deploy.resource_steps import remove_resource
+from helpers.deploy.state import SOURCE_STEP, FlowState
+
+
+class NothingElseStep(CheckStep):
+    """Before a teardown deletes anything: nothing that the config does not name may depend on the flow."""
+
+    def __init__(self, state: FlowState) -> None:
+        super().__init__("nothing-else", "nothing else hangs on the flow")
+        self.state, self.kind = state, "flows"
+
+    def find(self, run: ChangeRun) -> Found:
+        source = self.state.source(run)
+        if source is None:
+            run.warnings.append("there is no source of this name and type among those that you own")
+            return Found(SKIPPED)
+        run.results[SOURCE_STEP] = source["id"]
+        flow = self.state.flow(run)
+        others = unnamed_members(flow, self.state.config) if flow else []
+        if others:
+            raise OperatorError(
+                Exit.ERROR,
+                f"the flow has what the config does not name: {listed(others)}",
+                hint="nothing was deleted; add it to the config, or remove it first",
+                resource={"type": "flows", "id": flow.origin.node_id if flow else None},
+            )
+        return Found(PASSED, flow.origin.node_id if flow else None)
+
+
+class RemoveStep(Step):
+    """Delete one resource of the config, if it is there.
+
+    Args:
+        key: of the step that deploys it; ``config`` is its entry in the config.
+    """
+
+    def __init__(self, key: str, kind: Kind, state: FlowState, config: Any) -> None:
+        super().__init__(f"remove:{key}", f"delete {kind.singular} {config.name}")
+        self.api, self.kind, self.name, self.state, self.config = kind, kind.name, config.name, state, config
+
+    def _id(self, run: ChangeRun) -> int | None:
+        if self.kind == "credentials":
+            rows = by_name(run.session, self.api, self.name)
+            rows = [row for row in rows if row.get("credentials_type") == self.config.credentials_type]
+            row = require_unique(self.api, self.name, rows)
+            return row["id"] if row else None
+        source = self.state.source(run)
+        if source is None:
+            return None
+        run.results[SOURCE_STEP] = source["id"]
+        return int(source["id"]) if self.kind == "sources" else self._member_id(run)
+
+    def _member_id(self, run: ChangeRun) -> int | None:
+        flow = self.state.flow(run)
+        members = [member for member in flow.of_kind(self.kind) if member.name == self.name] if flow else []
+        if isinstance(self.config, Destination):
+            members = [member for member in members if member.row.get("sink_type") == self.config.sink_type]
+        if isinstance(self.config, DerivedNexset):
+            members = [member for member in members if not member.row.get("data_source_id")]
+        row = require_unique(self.api, self.name, [{"id": m.id, "status": m.status} for m in members])
+        return row["id"] if row else None
+
+    def find(self, run: ChangeRun) -> Found:
+        resource_id = self._id(run)
+        return Found("delete", resource_id) if resource_id is not None else Found(UNCHANGED)
+
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        assert found.id is not None
+        try:
+            remove_resource(run, self.api, found.id)
+        except ApiError as error:
+            if self.kind != "credentials" or error.http_status != 405:
+                raise
+            run.warnings.append(f"credential {self.name!r} (id {found.id}) is used elsewhere and was kept")
+            found.action = "kept"
+        self.state.forget()
+        return Applied(found.id)
+
+
+def teardown_steps(config: FlowConfig) -> list[Step]:
+    """Delete destinations, derived nexsets, the source with its detected nexsets, then inline credentials."""
+    state = FlowState(config)
+    steps: list[Step] = [NothingElseStep(state)]
+    for destination in config.all_destinations:
+        steps.append(RemoveStep(f"destination:{destination.name}", KINDS["destinations"], state, destination))
+    for nexset in reversed(config.nexsets):
+        steps.append(RemoveStep(f"nexset:{nexset.name}", KINDS["nexsets"], state, nexset))
+    steps.append(RemoveStep("source", KINDS["sources"], state, config.source))
+    credentials = [config.source.credential, *(destination.credential for destination in config.all_destinations)]
+    inline = {credential.name: credential for credential in credentials if credential}
+    for name, credential in inline.items():
+        steps.append(RemoveStep(f"credential:{name}", KINDS["credentials"], state, credential))
+    return steps

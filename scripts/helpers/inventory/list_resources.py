@@ -1,0 +1,188 @@
+"""Listing resources: every filter is applied over all pages, and the answer says what it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from helpers.api.flows import FLOW_KINDS, Member, flows_in, members, summary
+from helpers.api.resources import Pages, require_by_name
+from helpers.api.transport import call
+from helpers.command.context import Context
+from helpers.command.output import Result
+from helpers.command.render import pick
+from helpers.core.errors import Exit, OperatorError, usage
+from helpers.core.kinds import KINDS, Row, checked_id, item_path
+from helpers.core.times import to_ms
+from helpers.inventory.request import ListRequest
+
+COLUMNS = ("id", "name", "status", "type", "updated_at")
+FLOW_COLUMNS = ("id", "name", "status", "nodes", "sources", "nexsets", "destinations")
+ROW_FIELDS = {"tag": "tags", "owner": "owner", "updated_since": "updated_at", "status": "status"}
+TYPE_KEYS = ("source_type", "sink_type", "credentials_type", "code_type", "task_type")
+Test = Callable[[Row], bool]
+
+
+def run(request: ListRequest, context: Context) -> Result:
+    """Rows that pass every filter, cut to the limit; ``meta`` says how many there are and whether rows are missing."""
+    tests = _tests(request)
+    if request.project:
+        ids = _ids_in_project(request, context)
+        tests.append(lambda row: row.get("id") in ids)
+    few = not (tests or request.limit is None or request.sort)
+    size = min(request.limit or 100, 100) if few else 100
+    workers = 1 if request.kind.name == "flows" or few else context.workers
+    pages = Pages(context.session, request.kind, _query(request), per_page=size, workers=workers)
+    meta: dict[str, Any] = {"type": request.kind.name, "access_role": request.access_role or "owner"}
+    columns = FLOW_COLUMNS if request.kind.name == "flows" else COLUMNS
+    result = Result(None, meta, columns=() if request.full else columns)
+    rows = _rows(request, context, pages, tests, result)
+    result.data = rows if request.streams else list(rows)
+    return result
+
+
+def _rows(request: ListRequest, context: Context, pages: Pages, tests: list[Test], result: Result) -> Iterator[Row]:
+    """The rows; when the last one is drawn, ``meta`` and the warnings of the result are complete."""
+    matched = returned = 0
+    fields: set[str] = set()
+    is_flows = request.kind.name == "flows"
+    source = (_flow_row(row, pages.body, full=request.full) for row in pages) if is_flows else pages
+    with context.progress(request.kind.name, pages.total) as show:
+        for row in _sorted(request, source, result.warnings):
+            show(pages.seen)
+            fields.update(row)
+            if not all(test(row) for test in tests):
+                continue
+            matched += 1
+            if request.limit is None or returned < request.limit:
+                returned += 1
+                yield _shaped(request, row)
+            if returned == request.limit and not tests and pages.total is not None:
+                break
+    exact = pages.complete or not tests
+    total = matched if tests else max(pages.total or 0, matched)
+    result.meta.update(total=total if exact else None, returned=returned, truncated=returned < total)
+    _warn(request, pages, fields, matched, result)
+
+
+def _warn(request: ListRequest, pages: Pages, fields: set[str], matched: int, result: Result) -> None:
+    """What the reader must know about the rows beside their number.
+
+    Raises:
+        OperatorError: NOT_FOUND when ids were requested and none of them is there.
+    """
+    if pages.complete and pages.total is not None and pages.seen < pages.total:
+        result.warnings.append(f"the list changed while it was read: {pages.seen} of {pages.total} rows seen")
+    for name, key in ROW_FIELDS.items():
+        if getattr(request, name) and fields and key not in fields:
+            flag = f"--{name.replace('_', '-')}"
+            result.warnings.append(f"rows of this kind carry no {key}: {flag} can match nothing")
+    wanted = len(request.ids)
+    if wanted and matched == 0:
+        ids = ",".join(map(str, sorted(request.ids)))
+        raise OperatorError(
+            Exit.NOT_FOUND,
+            f"no {request.kind.name} with id {ids} among those that you own and the other filters let pass",
+            hint="others' resources are listed with --access-role collaborator",
+        )
+    if wanted > matched:
+        result.warnings.append(f"{wanted - matched} of the {wanted} ids were not found")
+
+
+def _shaped(request: ListRequest, row: Row) -> Row:
+    """A row as it goes out: complete, or cut to what a person needs."""
+    if request.kind.name == "flows":
+        hidden = () if request.full or request.all_fields else ("tags", "owner", "updated_at")
+        return {key: value for key, value in row.items() if key not in hidden}
+    if request.full:
+        return row
+    return {**row, **_brief(row)} if request.all_fields else _brief(row)
+
+
+def _tests(request: ListRequest) -> list[Test]:
+    """The filters that the API does not apply (or not exactly), as tests on a row."""
+    tests: list[Test] = []
+    if (name := request.name) is not None:
+        tests.append(lambda row: name.fits(str(row.get("name") or "")))
+    if (status := request.status) is not None:
+        tests.append(lambda row: str(row.get("status", "")).lower() == status.lower())
+    if (tag := request.tag) is not None:
+        tests.append(lambda row: tag in [_tag_name(tag) for tag in row.get("tags") or []])
+    if (owner := request.owner) is not None:
+        tests.append(lambda row: owner in (str(pick(row, "owner.id")), pick(row, "owner.email")))
+    if (since := request.updated_since) is not None:
+        tests.append(lambda row: bool(row.get("updated_at")) and to_ms(row["updated_at"], 0) >= since)
+    if request.ids:
+        tests.append(lambda row: row.get("id") in request.ids)
+    return tests
+
+
+def _tag_name(tag: Any) -> Any:
+    return tag.get("name") if isinstance(tag, dict) else tag
+
+
+def _query(request: ListRequest) -> dict[str, Any]:
+    """What the API can narrow down by itself; every filter is tested again on the rows."""
+    wanted = {"status": request.status, "tags": request.tag, "access_role": request.access_role}
+    wanted["name"] = request.name.substring if request.name else None
+    query: dict[str, Any] = {
+        key: value for key, value in wanted.items() if value is not None and key in request.kind.filters
+    }
+    brief = not (request.full or request.tag or request.owner or request.updated_since)
+    if request.kind.name == "flows" and brief:
+        query["flows_only"] = 1
+    elif request.full and request.kind.name in FLOW_KINDS:
+        query["expand"] = 1
+    return query
+
+
+def _ids_in_project(request: ListRequest, context: Context) -> set[int]:
+    """Ids of a kind in a project's flows; the lists' own project filter is ignored by the server."""
+    projects, project, kind = KINDS["projects"], str(request.project), request.kind.name
+    if not project.isdigit():
+        project = str(require_by_name(context.session, projects, project)["id"])
+    flows = flows_in(call(context.session, "GET", item_path(projects, checked_id(project), "flows")).data)
+    if kind == "flows":
+        return {flow.origin.node_id for flow in flows}
+    if kind not in FLOW_KINDS:
+        raise usage(f"--project does not apply to {kind}", "it works for flows, sources, nexsets and destinations")
+    return {member.id for flow in flows for member in flow.of_kind(kind)}
+
+
+def _brief(row: Row) -> Row:
+    kind = next((row[key] for key in TYPE_KEYS if row.get(key)), None)
+    name = row.get("name") or row.get("full_name")
+    brief = {"id": row.get("id"), "name": name, "status": row.get("status"), "type": kind}
+    return brief | {"owner": pick(row, "owner.email"), "tags": row.get("tags"), "updated_at": row.get("updated_at")}
+
+
+def _flow_row(node: Row, body: Row, *, full: bool) -> Row:
+    """A flow with its counts; with the resources in the answer also its origin's tags, owner and time."""
+    row = summary(node)
+    origin = members(node, body)
+    if origin is not None and "owner_id" in origin.row:
+        emails = {user.get("id"): user.get("email") for user in body.get("users") or []}
+        owner_id = origin.row.get("owner_id")
+        row |= {"tags": origin.row.get("tags"), "owner": {"id": owner_id, "email": emails.get(owner_id)}}
+        row["updated_at"] = origin.row.get("updated_at")
+    return {**row, "tree": _tree(origin) if origin else None} if full else row
+
+
+def _tree(member: Member) -> Row:
+    row = {"type": member.kind, "id": member.id, "name": member.name, "status": member.status}
+    return {**row, "node_id": member.node_id, "children": [_tree(child) for child in member.children]}
+
+
+def _sorted(request: ListRequest, rows: Iterable[Row], warnings: list[str]) -> Iterable[Row]:
+    if request.sort is None:
+        return rows
+    name, descending = request.sort
+    found = list(rows)
+    if found and not any(pick(row, name) is not None for row in found):
+        warnings.append(f"no row has the field {name}: the rows are not sorted")
+
+    def key(row: Row) -> tuple[bool, Any, str]:
+        value = pick(row, name)
+        return (value is None, value if isinstance(value, int | float) else 0, str(value).lower())
+
+    return sorted(found, key=key, reverse=descending)

@@ -1,0 +1,153 @@
+"""The log of a run or of a time, filtered, summed up, followed, or beside the log of a good run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from helpers.api.flow_lookup import FlowTarget, find_flow_target
+from helpers.api.logs import EARLY, LogLine, read_lines, summaries
+from helpers.api.runs import known_run_ids, member_runs
+from helpers.command.context import Context
+from helpers.command.output import Result
+from helpers.core.commands import command_line
+from helpers.core.errors import Exit, OperatorError, usage
+from helpers.core.kinds import Row
+from helpers.core.times import to_ms
+from helpers.monitor.compare_runs import compare
+from helpers.monitor.follow import follow
+from helpers.monitor.request import SEVERITIES, LogsRequest
+
+COLUMNS = ("time", "severity", "resource", "text")
+
+
+class Window(NamedTuple):
+    """A time window in epoch milliseconds; without ``until`` it lasts up to now."""
+
+    since: int
+    until: int | None
+
+
+class Wanted(NamedTuple):
+    """Which runs, newest first.
+
+    Attributes:
+        known: whether the flow knows of them; an id that the user gave may be of a run that it does not.
+    """
+
+    run_ids: list[int]
+    known: bool = True
+
+
+def run(request: LogsRequest, context: Context) -> Result:
+    """Log lines, oldest first; ``meta.runs`` names the runs. Exit 5 without a run, 10 for a run without lines."""
+    session, selector = context.session, request.resource
+    window = _window(request, session.server_time())
+    target = find_flow_target(session, selector.kind, selector.id, selector.name)
+    if request.compare:
+        return compare(session, target, request.run_id, context.workers)
+    wanted = Wanted([]) if window else _wanted_runs(request, context, target)
+    result = Result([], {"type": target.kind.name, "id": target.id, "runs": wanted.run_ids}, columns=COLUMNS)
+    if request.follow:
+        lines = follow(session, target, wanted.run_ids[0], result, context.report)
+    else:
+        lines = _read(context, target, wanted, window, result)
+    lines = _noticed_if_none(lines, wanted, result)
+    if not wanted.known:
+        first = next(lines, None)
+        if first is None:
+            raise _no_run(target, f"has no run {request.run_id}, as far as is known")
+        lines = chain([first], lines)
+    kept = _filtered(request, target, lines)
+    if request.summary:
+        result.data = summaries(kept)
+        result.columns = ()
+        if not result.data:
+            result.warnings.append("no resource has written a summary: see the lines themselves, without --summary")
+        return result
+    result.data, result.live = _counted(kept, result), request.follow
+    return result
+
+
+def _window(request: LogsRequest, now: float) -> Window | None:
+    """The time window that was asked for, by the server's clock. Raises: OperatorError, USAGE."""
+    if request.since is None:
+        return None
+    since = to_ms(request.since, now)
+    until = to_ms(request.until, now) if request.until is not None else None
+    if since >= (until if until is not None else now * 1000):
+        raise usage("--since is not before --until (now, if it is not given)")
+    return Window(since, until)
+
+
+def _wanted_runs(request: LogsRequest, context: Context, target: FlowTarget) -> Wanted:
+    """Raises: OperatorError, NOT_FOUND, when there is no such run."""
+    unread: list[str] = []
+    runs = member_runs(context.session, target.flow, workers=context.workers, unread=unread)
+    for text in unread:
+        context.report(f"could not be read: {text}")
+    known = known_run_ids(target.flow, runs)
+    if request.run_id is not None:
+        return Wanted([request.run_id], request.run_id in known)
+    if request.failed:
+        failed = {found.id for rows in runs.values() for found in rows if found.errors}
+        if not failed:
+            raise _no_run(target, "has had no run with errors, as far as its run summaries go back")
+        return Wanted([max(failed)])
+    if not known:
+        raise _no_run(target, "has never run")
+    return Wanted(known[: request.last or 1])
+
+
+def _no_run(target: FlowTarget, text: str) -> OperatorError:
+    return OperatorError(
+        Exit.NOT_FOUND,
+        f"{target.kind.singular} {target.id} {text}",
+        hint=command_line("operate_flow", "--operation", "status", *target.words()),
+        resource={"type": target.kind.name, "id": target.id},
+    )
+
+
+def _read(
+    context: Context, target: FlowTarget, wanted: Wanted, window: Window | None, result: Result
+) -> Iterator[LogLine]:
+    session, kind, resource_id, warn = context.session, target.api, target.member.id, result.warnings.append
+    if window is not None:
+        yield from read_lines(session, kind, resource_id, since=window.since, until=window.until, warn=warn)
+    for run_id in sorted(wanted.run_ids):
+        yield from read_lines(session, kind, resource_id, run_id=run_id, since=run_id - EARLY, warn=warn)
+
+
+def _noticed_if_none(lines: Iterator[LogLine], wanted: Wanted, result: Result) -> Iterator[LogLine]:
+    """The lines again; when there is not one, that is said and ends with FINDINGS."""
+    first = next(lines, None)
+    if first is None:
+        what = f"run {', '.join(map(str, wanted.run_ids))}" if wanted.run_ids else "this time"
+        result.warnings.append(f"there is no log line for {what}: it may be too old, or have only begun")
+        result.code = Exit.FINDINGS
+        return
+    yield first
+    yield from lines
+
+
+def _filtered(request: LogsRequest, target: FlowTarget, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+    least = SEVERITIES.index(request.severity) if request.severity else 0
+    for line in lines:
+        if line.severity in SEVERITIES and SEVERITIES.index(line.severity) < least:
+            continue
+        if request.grep and not request.grep.search(str(line.text)):
+            continue
+        if request.own and not line.is_about(target.member):
+            continue
+        yield line
+
+
+def _counted(lines: Iterator[LogLine], result: Result) -> Iterator[Row]:
+    returned = 0
+    for line in lines:
+        yield line.as_row()
+        returned += 1
+    result.meta["returned"] = returned
+    if not returned and result.code is Exit.OK:
+        result.warnings.append("there are log lines, but none passes the filters")

@@ -1,0 +1,178 @@
+"""The steps of operating a flow: activate, pause, restart and run now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from helpers.api.failures import ApiError
+from helpers.api.flows import Flow, Member
+from helpers.api.resources import get
+from helpers.api.transport import call
+from helpers.api.writes import poll_for_row
+from helpers.change.journal import Entry
+from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.set_status import ACTIVE, PAUSED, SetStatusStep, SnapshotActiveStep
+from helpers.core.commands import command_line
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS, Row, item_path
+
+
+def detected_in(source: Member) -> list[Member]:
+    """The nexsets that Nexla detected in a source; none for any other member."""
+    return [child for child in source.children if child.kind == "nexsets"] if source.kind == "sources" else []
+
+
+class MemberStatusStep(SetStatusStep):
+    """Set the status of a member of a flow."""
+
+    def __init__(self, member: Member, status: str, *, phase: str = "", once: bool = False) -> None:
+        resting = [child.id for child in detected_in(member) if child.status != ACTIVE]
+        super().__init__(member.ref, status, phase=phase, once=once, resting=resting)
+        self.member = member
+
+    @property
+    def pending(self) -> bool:
+        """Whether the step has something to do, as far as the flow's last reading tells."""
+        return not self._is_reached(self.member.status)
+
+
+class StopStep(MemberStatusStep):
+    """The first half of a restart. Once any member has been started again, nothing more is stopped."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__(member, PAUSED, phase="stop", once=True)
+
+    def find(self, run: ChangeRun) -> Found:
+        if run.journal is not None and any(key.startswith("start:") for key in run.journal.entries):
+            return Found(UNCHANGED, self.resource.id)
+        return super().find(run)
+
+
+class StartStep(MemberStatusStep):
+    """Activate what rests; a plan shows it also for what an earlier step of the restart will have stopped."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__(member, ACTIVE, phase="start")
+
+    def find(self, run: ChangeRun) -> Found:
+        if run.dry and any(outcome.key == f"stop:{self.kind}:{self.resource.id}" for outcome in run.outcomes):
+            return Found(self.verb, self.resource.id, {"status": [PAUSED, self.status]})
+        return super().find(run)
+
+
+def snapshot_of(members: Sequence[Member], run: ChangeRun) -> SnapshotActiveStep:
+    """The step that notes which of these members are ACTIVE."""
+    return SnapshotActiveStep([member.key for member in members if member.status == ACTIVE], run)
+
+
+def activate_steps(members: Sequence[Member]) -> list[Step]:
+    """Activate members, the source last."""
+    return [MemberStatusStep(member, ACTIVE) for member in reversed(members)]
+
+
+def pause_steps(members: Sequence[Member], snapshot: SnapshotActiveStep) -> list[Step]:
+    """Note what is ACTIVE, then pause members, the source first."""
+    return [snapshot, *(MemberStatusStep(member, PAUSED) for member in members)]
+
+
+def restart_steps(flow: Flow, members: Sequence[Member], run: ChangeRun) -> list[Step]:
+    """Pause what is ACTIVE among the members, and activate exactly that again.
+
+    Activating a source activates its detected nexsets as well; those that rested before are paused again.
+    """
+    snapshot = snapshot_of(members, run)
+    active = [member for member in members if member.key in snapshot.active]
+    return [snapshot, *map(StopStep, active), *start_steps(flow, active)]
+
+
+def start_steps(flow: Flow, members: Sequence[Member]) -> list[Step]:
+    """Activate these members, the source last, and nothing else: what it wakes besides is paused again."""
+    resting = [nexset for nexset in detected_in(flow.origin) if nexset not in members] if flow.origin in members else []
+    return [*map(StartStep, reversed(members)), *map(_keep_paused, resting)]
+
+
+def _keep_paused(member: Member) -> Step:
+    return MemberStatusStep(member, PAUSED, phase="keep paused")
+
+
+def run_now_steps(flow: Flow, run: ChangeRun) -> list[Step]:
+    """Start a run of the flow's source, and pause again those detected nexsets that rested before.
+
+    Raises:
+        OperatorError: ERROR, when the source is not ACTIVE.
+    """
+    if flow.origin.status != ACTIVE and not run.entry(f"run:{flow.origin.id}"):
+        raise _not_active(flow.origin, flow.origin.status)
+    detected = detected_in(flow.origin)
+    snapshot = snapshot_of(detected, run)
+    resting = [member for member in detected if member.key not in snapshot.active]
+    return [snapshot, RunNowStep(flow.origin), *map(_keep_paused, resting)]
+
+
+class RunNowStep(Step):
+    """Start a run of an ACTIVE source at once, and see that it has begun.
+
+    ``activate`` with ``force`` is the only documented way; it pauses the source and activates it again. It is not
+    idempotent, so after an unclear answer a newer run is looked for, and the request is never sent again.
+    """
+
+    def __init__(self, source: Member) -> None:
+        super().__init__(f"run:{source.id}", f"run {source.label}")
+        self.source, self.kind, self.name = source, source.kind, str(source.name)
+
+    def find(self, run: ChangeRun) -> Found:
+        row = get(run.session, KINDS["sources"], self.source.id)
+        entry = run.entry(self.key)
+        newest = _newest_run(row)
+        if entry and newest > entry.resume_data.get("last_run_id", newest):
+            return Found(UNCHANGED, self.source.id)
+        if row.get("status") != ACTIVE:
+            raise _not_active(self.source, row.get("status"))
+        return Found("run", self.source.id, resume_data={"last_run_id": newest})
+
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        path = item_path(KINDS["sources"], self.source.id, "activate")
+        try:
+            call(run.session, "PUT", path, params={"force": 1}, effect="once", report=run.report)
+        except ApiError as error:
+            if error.known_not_applied:
+                raise
+            run.report(f"PUT {path}: outcome unknown, looking for a newer run")
+        newer = poll_for_row(run.session, lambda: self._newer(run, found.resume_data["last_run_id"]))
+        if newer is None:
+            status = command_line(
+                "operate_flow", "--operation", "status", "--resource-type", "sources", "--resource-id", self.source.id
+            )
+            raise OperatorError(
+                Exit.UNKNOWN_OUTCOME,
+                f"no run of {self.source.label} has begun since it was requested",
+                hint=f"look with: {status}",
+                resource={"type": "sources", "id": self.source.id},
+            )
+        return Applied(self.source.id)
+
+    def _newer(self, run: ChangeRun, last_run_id: int) -> Row | None:
+        row = get(run.session, KINDS["sources"], self.source.id)
+        return row if _newest_run(row) > last_run_id and row.get("status") == ACTIVE else None
+
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
+        raise OperatorError(Exit.LEFT_BEHIND, "a run that has begun cannot be taken back")
+
+
+def _not_active(source: Member, status: str | None) -> OperatorError:
+    activate = command_line(
+        "operate_flow", "--operation", "activate", "--resource-type", "sources", "--resource-id", source.id
+    )
+    return OperatorError(
+        Exit.ERROR,
+        f"{source.label} is {status}; only an ACTIVE source can be run",
+        hint=f"activating it starts a run by itself: {activate}",
+        resource={"type": "sources", "id": source.id},
+    )
+
+
+def _newest_run(source: Row) -> int:
+    """The newest run that a source row names, in epoch milliseconds; 0 before the first."""
+    run_ids = [entry.get("id") for entry in source.get("run_ids") or [] if isinstance(entry, dict)]
+    run_ids.append(source.get("last_run_id"))
+    return max((run_id for run_id in run_ids if isinstance(run_id, int)), default=0)

@@ -1,0 +1,164 @@
+"""One operation on a transform: list, show, try out, or a change that is proven before it counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from helpers.api.resources import Pages, get, require_unique
+from helpers.change.changes import apply, plan
+from helpers.change.journal import open_journal
+from helpers.change.model import ChangeRun, RecoveryCommands
+from helpers.command.context import Context
+from helpers.command.output import Result
+from helpers.core.commands import command_line
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import Kind, Row
+from helpers.transforms.code import Code, of_row
+from helpers.transforms.local_run import check_jolt
+from helpers.transforms.plan import TransformPlan, plan_attach, plan_change, plan_detach
+from helpers.transforms.request import TransformRequest
+from helpers.transforms.steps import by_exact_name, users_of
+from helpers.transforms.trial import try_out
+
+COLUMNS = ("id", "name", "kind", "code_type", "reusable", "public", "used_by")
+PLAN_COLUMNS = ("step", "action", "type", "name", "id", "changes")
+
+
+def run(request: TransformRequest, context: Context) -> Result:
+    """Do one operation."""
+    if request.file and request.code:
+        check_jolt(request.file, request.code)
+    if request.operation == "test":
+        return try_out(request, context, request.code or _code_of(_find(request, context)))
+    if request.operation == "list":
+        return _list(request, context)
+    if request.operation in ("get", "usage"):
+        return _show(request, context)
+    return _change(request, context)
+
+
+def _find(request: TransformRequest, context: Context) -> Row:
+    """The one transform that --id or --name means, with its code."""
+    transform_id = request.transform_id
+    if transform_id is None:
+        name = str(request.name)
+        named = _public(request, context) if request.public else by_exact_name(context.session, request.api, name)
+        row = require_unique(request.api, name, named)
+        if row is None:
+            listing = command_line("manage_transforms", "--operation", "list", "--kind", request.kind)
+            text = f"no {request.api.singular} is named {name!r}"
+            raise OperatorError(Exit.NOT_FOUND, text, hint=f"see {listing}")
+        transform_id = row["id"]
+    return get(context.session, request.api, transform_id)
+
+
+def _public_kind(kind: Kind) -> Kind:
+    return Kind(kind.name, f"{kind.path}/public", kind.api_type, kind.singular, ())
+
+
+def _public(request: TransformRequest, context: Context) -> list[Row]:
+    """The public transforms of the name, which may be somebody else's."""
+    pages = Pages(context.session, _public_kind(request.api))
+    return [row for row in pages if row.get("name") == request.name]
+
+
+def _code_of(row: Row) -> Code:
+    code = of_row(row)
+    if code is None:
+        raise OperatorError(Exit.ERROR, f"the code of transform {row.get('id')} is in a form that is not known")
+    return code
+
+
+def _list(request: TransformRequest, context: Context) -> Result:
+    kind = _public_kind(request.api) if request.public else request.api
+    pages = Pages(context.session, kind, {} if request.public else {"reusable": "all"})
+    wanted = (request.name or "").lower()
+    rows = [_brief(request.kind, row) for row in pages if wanted in str(row.get("name")).lower()]
+    return Result(rows, {"total": len(rows)}, columns=COLUMNS)
+
+
+def _brief(kind: str, row: Row) -> Row:
+    used = row.get("data_sets")
+    brief = {"id": row.get("id"), "name": row.get("name"), "kind": kind, "code_type": row.get("code_type")}
+    brief |= {"reusable": row.get("reusable"), "public": row.get("public")}
+    return brief | {"used_by": len(used) if isinstance(used, list) else None}
+
+
+def _show(request: TransformRequest, context: Context) -> Result:
+    row = _find(request, context)
+    users = users_of(context.session, row)
+    if request.operation == "usage":
+        return Result(users, {"transform": row["id"], "total": len(users)}, columns=("id", "name", "status"))
+    code = _code_of(row)
+    data = {**_brief(request.kind, row), "description": row.get("description"), "used_by": users}
+    return Result({**data, "code": code.readable() or None, "text": code.as_text()})
+
+
+def _change(request: TransformRequest, context: Context) -> Result:
+    steps = _plan(request, context)
+    change = ChangeRun(context.session, context.report, dry=request.change.dry_run, warnings=list(steps.warnings))
+    meta: dict[str, Any] = {"api": context.host}
+    if change.dry:
+        rows = [outcome.as_row() for outcome in plan(change, steps.steps)]
+        data = {"outcome": "planned", "to_do": change.changed, **steps.users, **_diff(steps, context)}
+        return Result({**data, "steps": rows}, meta, change.warnings, Exit.OK, PLAN_COLUMNS, "steps")
+    names = (request.operation, request.kind, request.transform_id, request.name, request.nexset_id, request.parent_id)
+    subject = " ".join(str(name) for name in (*names, request.nexset_name))
+    options = request.change
+    change.journal = open_journal(
+        "manage_transforms", context.host, subject, path=options.journal, resume=options.resume
+    )
+    context.report(f"journal: {change.journal.path}")
+    try:
+        apply(change, steps.steps, rollback=True, recovery=RecoveryCommands(context.invocation.resumed()))
+    finally:
+        change.journal.close()
+    return _changed(steps, context, change, meta)
+
+
+def _changed(plan: TransformPlan, context: Context, change: ChangeRun, meta: dict[str, Any]) -> Result:
+    facts = plan.facts
+    data: dict[str, Any] = {"outcome": "changed" if change.changed else "unchanged", "changed": change.changed}
+    data |= {"ids": change.results, **plan.users}
+    data |= {"proof": facts.proof} if facts.proof is not None else {}
+    data |= {"schema_changes": facts.schema_changes} if facts.schema_changes is not None else {}
+    data |= _diff(plan, context)
+    meta |= facts.proof or {}
+    if "shared_with" in plan.users:
+        meta["shared_with"] = len(plan.users["shared_with"])
+    rows = [outcome.as_row() for outcome in change.outcomes]
+    return Result({**data, "steps": rows}, meta, change.warnings, Exit.OK, PLAN_COLUMNS, "steps")
+
+
+def _diff(plan: TransformPlan, context: Context) -> dict[str, Any]:
+    """The difference of the code, also line by line for a terminal."""
+    lines = plan.facts.diff
+    for line in lines or []:
+        context.report(line)
+    return {"diff": lines} if lines else {}
+
+
+def _plan(request: TransformRequest, context: Context) -> TransformPlan:
+    session = context.session
+    if request.operation == "detach":
+        return plan_detach(request, session)
+    if request.operation == "attach":
+        row = None if request.file else _find(request, context)
+        return plan_attach(request, session, request.code or _code_of(row or {}), row)
+    row = None if request.operation == "create" else _find_for_change(request, context)
+    code = request.code
+    if row and code is None and request.operation != "delete":
+        code = _code_of(row)
+    return plan_change(request, session, code, row)
+
+
+def _find_for_change(request: TransformRequest, context: Context) -> Row:
+    if request.operation == "copy":
+        request = request._replace(name=None)
+    try:
+        return _find(request, context)
+    except OperatorError as error:
+        deleting = request.operation == "delete" and request.change.resume and request.transform_id is not None
+        if deleting and error.code is Exit.NOT_FOUND:
+            return {"id": request.transform_id, "name": None, "gone": True}  # the run that was cut off had deleted it
+        raise
