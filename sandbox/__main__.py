@@ -57,10 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_world(data: Path, key: str, *, empty: bool) -> World:
-    """A world with its engine; a data folder that holds state already is taken as it is."""
+def build_world(data: Path, key: str, *, empty: bool) -> tuple[World, Engine]:
+    """A world with its running engine; a data folder that already holds state is used as it is."""
     world = World(data)
-    engine = Engine(world)
+    world.engine = engine = Engine(world)
     if not world.store.all("users"):
         plant_people(world, key)
         world.seeds[EMPTY] = world.store.snapshot()
@@ -71,7 +71,7 @@ def build_world(data: Path, key: str, *, empty: bool) -> World:
     else:
         world.seeds = {EMPTY: world.store.snapshot(), DEMO: world.store.snapshot()}
     engine.start()
-    return world
+    return world, engine
 
 
 def _watch(parent: int, server: uvicorn.Server) -> None:
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     data = args.data or Path(tempfile.mkdtemp(prefix="nexla-sandbox-"))
     listener = socket.create_server((args.host, args.port))
     url = f"http://{args.host}:{listener.getsockname()[1]}/nexla-api"
-    world = build_world(data, f"sandbox-{secrets.token_urlsafe(24)}", empty=args.empty)
+    world, engine = build_world(data, f"sandbox-{secrets.token_urlsafe(24)}", empty=args.empty)
     world.url = url
     config = uvicorn.Config(
         App(world),
@@ -120,8 +120,8 @@ def main(argv: list[str] | None = None) -> int:
         threading.Thread(target=_watch, args=(args.parent, server), daemon=True).start()
     print(f"# nexla sandbox, data in {data}", file=sys.stderr)
     asyncio.run(_serve(server, listener, world.store.all("users")[0]["service_key"], url))
-    world.engine.stop()
-    world.engine.join(5)
+    engine.stop()
+    engine.join(5)
     world.store.close()
     if not args.data:
         shutil.rmtree(data, ignore_errors=True)

@@ -40,7 +40,6 @@ class Engine(threading.Thread):
         self._stopping = threading.Event()
         self._next_fire: dict[int, tuple[str, float]] = {}
         self._looked_at = world.clock.now()  # a source seen first now may have been due since then
-        world.engine = self
 
     # -- called by handlers, under the world's lock
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.resources import audit, flows
+from sandbox.resources.base import fetch
 from sandbox.server.routing import ApiError, Request, route
 from sandbox.state.store import Doc
-from sandbox.state.world import ROLES, World, fetch
+from sandbox.state.world import ROLES, World
 
 PATHS = {
     "data_sources": ("sources", "data_source_id"),

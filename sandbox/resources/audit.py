@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sandbox.resources.base import fetch
 from sandbox.server.routing import Answer, ApiError, Request, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import fetch
 
 MODELS = {
     "data_sources": ("sources", "DataSource", "source_id"),

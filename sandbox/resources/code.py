@@ -9,10 +9,11 @@ from typing import Any
 
 from sandbox.engine import records, transforming
 from sandbox.engine.transforming import TransformError
+from sandbox.resources.base import base_view, fetch, visible
 from sandbox.server.contract import COMPONENTS
 from sandbox.server.routing import Answer, ApiError, Handler, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import World, base_view, fetch, visible
+from sandbox.state.world import World
 
 KIND = "code"
 MUTABLE = (

@@ -8,10 +8,10 @@ import duckdb
 
 from sandbox.engine import connectors, postgres
 from sandbox.engine.connectors import ConnectorError
+from sandbox.resources.base import base_view, fetch, visible
 from sandbox.server import contract
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view, fetch, visible
 
 KIND = "credentials"
 MUTABLE = ("name", "description", "credentials_type", "credentials", "credentials_version", "verified_status", "tags")

@@ -8,9 +8,10 @@ from typing import Any
 
 from sandbox.engine.connectors import connection_type
 from sandbox.resources import nexsets, sinks, sources
+from sandbox.resources.base import visible
 from sandbox.server.routing import Answer, ApiError, Request, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import RANK, World, visible
+from sandbox.state.world import World, is_at_least
 
 KINDS = {"data_sources": "sources", "data_sets": "nexsets", "data_sinks": "sinks"}
 KEYS = {"sources": "data_source_id", "nexsets": "data_set_id", "sinks": "data_sink_id"}
@@ -66,8 +67,7 @@ def locate_resource(request: Request) -> tuple[Node, Node]:
 
 
 def allow(request: Request, root: Node, need: str) -> None:
-    role = request.world.flow_role(request.user, root.doc)
-    if role is None or RANK.index(role) < RANK.index(need):
+    if not is_at_least(request.world.flow_role(request.user, root.doc), need):
         raise ApiError(403)
 
 

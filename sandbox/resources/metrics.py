@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.resources.base import fetch
 from sandbox.resources.flows import KINDS, Node, allow, locate, locate_resource
 from sandbox.server.routing import ApiError, Request, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import World, fetch
+from sandbox.state.world import World
 
 SECONDS_BELOW = 10_000_000_000  # a time below this is in seconds, not milliseconds
 

@@ -7,9 +7,9 @@ from typing import Any
 from sandbox.engine import records, transforming
 from sandbox.engine.transforming import TransformError
 from sandbox.resources import code, credentials
+from sandbox.resources.base import base_view, fetch, visible
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view, fetch, visible
 
 KIND = "nexsets"
 MUTABLE = (

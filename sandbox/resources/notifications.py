@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.resources.base import base_view
 from sandbox.server.routing import Answer, ApiError, Request, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view
 
 KIND = "notifications"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sandbox.resources import flows
+from sandbox.resources.base import fetch, visible
 from sandbox.server import tokens
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import fetch, visible
 
 
 def _user_view(request: Request, user: Doc) -> Doc:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.engine.records import TYPES
+from sandbox.resources.base import fetch
 from sandbox.resources.flows import KINDS, allow, locate
 from sandbox.server.routing import ApiError, Request, route
 from sandbox.state.store import Doc
-from sandbox.state.world import World, fetch
+from sandbox.state.world import World
 
 
 @route("GET", "/flows/{flow_id}/run_status/{run_id}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sandbox.resources import credentials
+from sandbox.resources.base import base_view, fetch, visible
 from sandbox.server.contract import COMPONENTS
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import RANK, base_view, fetch, visible
+from sandbox.state.world import is_at_least
 
 KIND = "sinks"
 MUTABLE = ("name", "description", "sink_config", "sink_schedule", "data_credentials_id", "data_set_id", "tags")
@@ -75,8 +76,7 @@ def _check_links(request: Request, doc: Doc) -> None:
         nexset = world.store.get("nexsets", doc["data_set_id"])
         if nexset is None:
             raise ApiError(404)
-        role = world.role(request.user, nexset)
-        if role is None or RANK.index(role) < RANK.index("admin"):
+        if not is_at_least(world.role(request.user, nexset), "admin"):
             raise ApiError(403, "Unauthorized access to data set")
     if doc.get("data_credentials_id") is not None:
         credential = world.store.get("credentials", doc["data_credentials_id"])

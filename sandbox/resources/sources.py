@@ -6,10 +6,10 @@ import secrets
 
 from sandbox.engine.connectors import WEBHOOKS
 from sandbox.resources import credentials, nexsets
+from sandbox.resources.base import base_view, fetch, visible
 from sandbox.server.contract import COMPONENTS
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view, fetch, visible
 
 KIND = "sources"
 MUTABLE = ("name", "description", "source_config", "poll_schedule", "ingest_method", "source_format", "tags")

@@ -19,7 +19,7 @@ from sandbox.server import contract, control, tokens
 from sandbox.server.faults import Fault, Faults, misbehave
 from sandbox.server.limits import Throttle
 from sandbox.server.routing import ROUTES, Answer, ApiError, Request
-from sandbox.state.world import World
+from sandbox.state.world import OutsideDataFolderError, World
 
 SERVER = "nexla-sandbox (rehearsal only, not Nexla)"
 HIDDEN_KEYS = {"credentials", "template_config"}
@@ -103,6 +103,8 @@ class App:
                 audit.note_change(request, result)
         except ApiError as error:
             return Answer(error.body, status=error.status, headers=error.headers)
+        except OutsideDataFolderError as error:
+            return Answer({"message": str(error)}, status=400)
         return result if isinstance(result, Answer) else Answer(result)
 
     def _find(self, request: Request) -> tuple[Any, bool]:

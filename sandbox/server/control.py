@@ -11,7 +11,7 @@ from sandbox.resources import sources
 from sandbox.server.faults import Fault
 from sandbox.server.routing import Answer, ApiError, Request
 from sandbox.state.seed import add_user
-from sandbox.state.world import DEFAULTS
+from sandbox.state.world import DEFAULTS, OutsideDataFolderError
 
 if TYPE_CHECKING:
     from sandbox.server.app import App
@@ -30,7 +30,7 @@ def handle(app: App, method: str, path: str, query: Mapping[str, str], raw: byte
             result = handler(app, body, query)
             app.world.store.commit()
         return Answer(result)
-    except (ApiError, ValueError, KeyError, TypeError) as error:
+    except (ApiError, OutsideDataFolderError, ValueError, KeyError, TypeError) as error:
         return Answer({"message": f"{type(error).__name__}: {error}"}, status=400)
 
 

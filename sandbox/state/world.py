@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.server.routing import ApiError, Request
 from sandbox.state.clock import Clock
+from sandbox.state.engine_port import EnginePort
 from sandbox.state.store import Doc, Snapshot, Store
-
-if TYPE_CHECKING:
-    from sandbox.engine.runner import Engine
 
 DEFAULTS: dict[str, Any] = {
     "token_seconds": 3600,  # the public guide's lifetime of a session token
@@ -26,10 +23,19 @@ ROLES = ["collaborator", "operator", "admin", "owner"]
 RANK = ["sharer", *ROLES]
 
 
+class OutsideDataFolderError(Exception):
+    """A path leads out of the data folder."""
+
+
+def is_at_least(role: str | None, needed: str) -> bool:
+    """Whether a role, or having none, is as strong as the needed one."""
+    return role is not None and RANK.index(role) >= RANK.index(needed)
+
+
 class World:
     """Everything that one running sandbox knows. ``lock`` guards it; the engine and the handlers share it."""
 
-    engine: Engine
+    engine: EnginePort  # set by whoever builds the world
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -47,7 +53,7 @@ class World:
         """A folder below the data directory, made when missing; a path that leaves it is refused."""
         path = self.data.joinpath(*parts).resolve()
         if not path.is_relative_to(self.data.resolve()):
-            raise ApiError(400, "path leaves the sandbox")
+            raise OutsideDataFolderError("path leaves the sandbox")
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -107,44 +113,3 @@ class World:
             doc.setdefault("created_at", now)
         doc["updated_at"] = now
         return doc
-
-
-def visible(request: Request, kind: str) -> list[Doc]:
-    """The rows of a kind that a list shows: by default those the caller owns, else by ``access_role``."""
-    asked = request.query.get("access_role", "owner")
-    if asked not in (*ROLES, "all"):
-        raise ApiError(400, f"The property '#/access_role' value {asked!r} did not match one of the following values")
-    world = request.world
-    rows = []
-    for doc in world.store.all(kind):
-        role = world.role(request.user, doc)
-        if role is not None and (asked == "all" or RANK.index(role) >= RANK.index(asked)):
-            rows.append(doc)
-    return rows
-
-
-def fetch(request: Request, kind: str, number: int | None, need: str = "collaborator") -> Doc:
-    """One resource: 404 when there is none, then 403 (empty) when the caller's role is too weak."""
-    doc = request.world.store.get(kind, number)
-    if doc is None:
-        raise ApiError(404)
-    role = request.world.role(request.user, doc)
-    if role is None or RANK.index(role) < RANK.index(need):
-        raise ApiError(403)
-    return doc
-
-
-def base_view(request: Request, doc: Doc) -> Doc:
-    """The fields that every resource view begins with."""
-    world = request.world
-    return {
-        "id": doc["id"],
-        "name": doc.get("name"),
-        "description": doc.get("description"),
-        "owner": world.brief_user(doc["owner_id"]),
-        "org": world.brief_org(doc.get("org_id")),
-        "access_roles": [world.role(request.user, doc)],
-        "copied_from_id": doc.get("copied_from_id"),
-        "updated_at": doc["updated_at"],
-        "created_at": doc["created_at"],
-    }
