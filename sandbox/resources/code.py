@@ -7,10 +7,10 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.engine import records, transforming
+from sandbox.engine import samples, transforming
 from sandbox.engine.transforming import TransformError
 from sandbox.resources.base import base_view, fetch, visible
-from sandbox.server.contract import COMPONENTS
+from sandbox.server import contract
 from sandbox.server.routing import Answer, ApiError, Handler, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
 from sandbox.state.world import World
@@ -80,7 +80,7 @@ def validate(doc: Doc) -> None:
     """What the four container routes refuse: values outside the enums, and code of the wrong form."""
     check_text(doc)
     for key, schema in ENUMS.items():
-        if doc[key] not in COMPONENTS["schemas"][schema]["enum"]:
+        if doc[key] not in contract.enum(schema):
             raise ApiError(400, f"'{doc[key]}' is not a valid {key}")
     value = doc.get("code")
     if doc["code_type"].startswith("jolt"):
@@ -184,7 +184,7 @@ def _update(name: str) -> Handler:
         validate(changed)
         doc |= changed
         for nexset in request.world.store.where("nexsets", code_container_id=doc["id"]):
-            records.refresh_derived(request.world, nexset)
+            samples.refresh_derived(request.world, nexset)
         return view(request, _save(request, doc))
 
     return update

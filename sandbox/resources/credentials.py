@@ -6,8 +6,9 @@ from typing import Any
 
 import duckdb
 
-from sandbox.engine import connectors, postgres
-from sandbox.engine.connectors import ConnectorError
+from sandbox.engine import databases, files, postgres
+from sandbox.engine.connector_types import connection_type
+from sandbox.engine.errors import ConnectorError
 from sandbox.resources.base import base_view, fetch, visible
 from sandbox.server import contract
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
@@ -24,7 +25,7 @@ def connector(kind: str) -> Doc:
     return {
         "id": sum(map(ord, kind)),
         "type": kind,
-        "connection_type": connectors.connection_type(kind),
+        "connection_type": connection_type(kind),
         "name": kind,
         "description": f"{kind} (sandbox)",
         "nexset_api_compatible": False,
@@ -63,7 +64,7 @@ def index(request: Request) -> Answer:
 
 
 def _check_type(kind: Any) -> None:
-    if kind not in contract.COMPONENTS["schemas"]["CredentialType"]["enum"]:
+    if kind not in contract.enum("CredentialType"):
         raise ApiError(400, "Invalid connector type")
 
 
@@ -123,10 +124,10 @@ def copy(request: Request) -> Doc:
 def _refusal(doc: Doc) -> Doc | None:
     if doc.get("bad"):
         return {"status": 403, "message": "The credentials were refused by the external system"}
-    if connectors.connection_type(doc["credentials_type"]) == "database" and postgres.wanted(doc):
+    if connection_type(doc["credentials_type"]) == "database" and postgres.is_configured(doc):
         try:
             postgres.check(doc)
-        except postgres.Error as error:
+        except postgres.PostgresError as error:
             return {"status": 403, "message": str(error).splitlines()[0]}
     return None
 
@@ -155,18 +156,16 @@ def tree(request: Request) -> Doc:
     if request.flag("async"):
         raise ApiError(400, "Invalid async probe action")
     _raise_refusal(doc)
-    kind = connectors.connection_type(doc["credentials_type"])
+    kind = connection_type(doc["credentials_type"])
     body = request.object()
     nodes: Doc = {}
     if kind == "file":
-        for file in connectors.list_files(request.world, str(body.get("path", ""))):
+        for file in files.list_files(request.world, str(body.get("path", ""))):
             name = str(file.relative_to(request.world.folder("buckets")))
             nodes[name] = {"type": "file", "size": file.stat().st_size, "display_name": file.name, "value": {}}
     elif kind == "database":
-        file = connectors.database_file(request.world, doc, body)
-        with duckdb.connect(str(file)) as db:
-            for (name,) in db.execute("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall():
-                nodes[name] = {"type": "table", "display_name": name, "value": {}}
+        for name in databases.table_names(request.world, doc, body):
+            nodes[name] = {"type": "table", "display_name": name, "value": {}}
     return {"status": "ok", "message": "Ok", "connection_type": doc["credentials_type"], "object": nodes}
 
 
@@ -176,11 +175,11 @@ def sample(request: Request) -> Doc:
     _raise_refusal(doc)
     body = request.object()
     try:
-        if connectors.connection_type(doc["credentials_type"]) == "file":
-            files = connectors.list_files(request.world, str(body.get("path", "")))
-            response: Any = files[0].read_text(encoding="utf-8", errors="replace")[:10_000] if files else ""
+        if connection_type(doc["credentials_type"]) == "file":
+            found = files.list_files(request.world, str(body.get("path", "")))
+            response: Any = found[0].read_text(encoding="utf-8", errors="replace")[:10_000] if found else ""
         else:
-            response = connectors.sample_rows(request.world, doc, body)
+            response = databases.sample_rows(request.world, doc, body)
     except (ConnectorError, duckdb.Error) as error:
         raise ApiError(400, str(error).splitlines()[0]) from error
     output = {"contentType": "text/plain", "statusCode": 200, "response": response}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.engine.connectors import connection_type
+from sandbox.engine.connector_types import connection_type
 from sandbox.resources import nexsets, sinks, sources
 from sandbox.resources.base import visible
 from sandbox.server.routing import Answer, ApiError, Request, page, route

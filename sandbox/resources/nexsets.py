@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.engine import records, transforming
+from sandbox.engine import samples as sample_store
+from sandbox.engine import transforming
 from sandbox.engine.transforming import TransformError
 from sandbox.resources import code, credentials
 from sandbox.resources.base import base_view, fetch, visible
@@ -145,7 +146,7 @@ def create(request: Request) -> Doc:
     doc["code_container_id"] = code.for_new_nexset(request, body)
     _take_schemas(request, doc, body)
     world.store.put(KIND, world.stamp(doc, new=True))
-    records.refresh_derived(world, doc)
+    sample_store.refresh_derived(world, doc)
     return full_view(request, doc, written=True)
 
 
@@ -161,7 +162,7 @@ def update(request: Request) -> Doc:
     code.change_of_nexset(request, doc, body)
     request.world.store.put(KIND, request.world.stamp(doc))
     if doc.get("parent_data_set_id"):
-        records.refresh_derived(request.world, doc)
+        sample_store.refresh_derived(request.world, doc)
     return full_view(request, doc, written=True)
 
 
@@ -263,7 +264,7 @@ def samples(request: Request) -> list[Doc]:
             transforming.apply(container, [])
         except TransformError as error:
             raise ApiError(400, str(error)) from error
-        records.refresh_derived(request.world, doc)
+        sample_store.refresh_derived(request.world, doc)
         rows = doc["samples"]
     wanted = request.number("count") or 0
     rows = rows[:wanted] if wanted > 0 else rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.engine.records import TYPES
+from sandbox.engine.records import LABELS
 from sandbox.resources.base import fetch
 from sandbox.resources.flows import KINDS, allow, locate
 from sandbox.server.routing import ApiError, Request, route
@@ -59,7 +59,7 @@ def quarantine_sample(request: Request) -> Doc:
     first, last = body.get("start_time", 0), body.get("end_time", float("inf"))
     rows = [
         row
-        for row in _quarantined(request.world, TYPES[name], doc["id"])
+        for row in _quarantined(request.world, LABELS[name], doc["id"])
         if first <= row["nexlaMetaData"]["runId"] <= last
     ]
     number, size = int(body.get("page", 1)), int(body.get("per_page", 10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.resources import credentials
 from sandbox.resources.base import base_view, fetch, visible
-from sandbox.server.contract import COMPONENTS
+from sandbox.server import contract
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
 from sandbox.state.world import is_at_least
@@ -99,7 +99,7 @@ def create(request: Request) -> Doc:
     body = request.object()
     check_text(body)
     kind = body.get("connector_type", body.get("sink_type"))
-    if kind not in COMPONENTS["schemas"]["SinkType"]["enum"]:
+    if kind not in contract.enum("SinkType"):
         raise ApiError(400, "Unknown connector type")
     if isinstance(body.get("data_credentials"), dict):
         body = {**body, "data_credentials_id": credentials.create_from(request, body["data_credentials"])["id"]}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from sandbox.engine.connectors import WEBHOOKS
+from sandbox.engine.connector_types import WEBHOOKS
 from sandbox.resources import credentials, nexsets
 from sandbox.resources.base import base_view, fetch, visible
-from sandbox.server.contract import COMPONENTS
+from sandbox.server import contract
 from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
 from sandbox.state.store import Doc
 
@@ -114,7 +114,7 @@ def create(request: Request) -> Doc:
     body = request.object()
     check_text(body)
     kind = body.get("connector_type", body.get("source_type", "s3"))
-    if kind not in COMPONENTS["schemas"]["SourceType"]["enum"]:
+    if kind not in contract.enum("SourceType"):
         raise ApiError(400, "Unsupported source connector type")
     if isinstance(body.get("data_credentials"), dict):
         body = {**body, "data_credentials_id": credentials.create_from(request, body["data_credentials"])["id"]}

@@ -131,7 +131,7 @@ def is_not_built(method: str, path: str) -> bool:
     return any(m == method and pattern.fullmatch(path) for m, pattern in _not_built())
 
 
-def connector_types(group: str) -> list[str]:
-    """Connector type names of a group: File, Database, NoSql, Stream or Vector."""
-    names: list[str] = COMPONENTS["schemas"][f"ConnectorType{group}"]["enum"]
-    return names
+def enum(schema: str) -> list[str]:
+    """The values of a named enumeration, e.g. ``SourceType`` or ``ConnectorTypeFile``."""
+    values: list[str] = COMPONENTS["schemas"][schema]["enum"]
+    return values

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engine.records import past_run
+from sandbox.engine.records import add_past_run
 from sandbox.resources import sources
 from sandbox.server.faults import Fault
 from sandbox.server.routing import Answer, ApiError, Request
@@ -119,7 +119,7 @@ def _history(app: App, body: Any, query: Mapping[str, str]) -> Any:
     if doc is None:
         raise ValueError("no such document")
     label = {"sources": "SOURCE", "nexsets": "DATASET", "sinks": "SINK"}[body["kind"]]
-    return {"runs": [past_run(world, doc, label, **run) for run in body["runs"]]}
+    return {"runs": [add_past_run(world, doc, label, **run) for run in body["runs"]]}
 
 
 def _idle(app: App, body: Any, query: Mapping[str, str]) -> Any:

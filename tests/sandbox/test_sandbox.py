@@ -436,6 +436,15 @@ def test_the_contract_finds_violations() -> None:
     assert json.dumps(contract.DOCUMENT["x-not-built"]).count("GET") > 50
 
 
+def test_the_engine_knows_the_connector_types_of_the_contract() -> None:
+    from sandbox.engine import connector_types
+    from sandbox.server import contract
+
+    assert set(contract.enum("ConnectorTypeDatabase")) == connector_types.DATABASES
+    assert {*contract.enum("ConnectorTypeFile"), "file_upload"} == connector_types.FILES
+    assert set(contract.enum("SourceType")) >= connector_types.WEBHOOKS
+
+
 def test_notifications_are_listed_counted_and_marked(sandbox: Sandbox) -> None:
     _, rows = sandbox.api("GET", "/notifications?level=ERROR")
     assert any(row["resource_type"] == "SOURCE" and row["resource_id"] == 789 for row in rows)
