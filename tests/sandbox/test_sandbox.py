@@ -424,8 +424,8 @@ def test_the_contract_finds_violations() -> None:
 
     get = contract.operation("GET", "/data_sources/1")
     assert get
-    assert get.problems_of_answer(200, {"id": "one"})
-    assert get.problems_of_answer(299, {})
+    assert get.problems_of_response(200, {"id": "one"})
+    assert get.problems_of_response(299, {})
     assert get.problems_of_request({"nonsense": "1"}, None)
     post = contract.operation("POST", "/data_sinks")
     assert post
