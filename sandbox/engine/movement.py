@@ -1,7 +1,7 @@
 """Moving records: from a source into its nexsets, and from each nexset on to derived nexsets and destinations.
 
 Each nexset keeps its batches (JSON Lines files tagged with their run id). A derived nexset and a destination each
-remember the last batch that they took in ``taken``, so whoever is activated late still gets every batch exactly once.
+remember the last batch that they took in ``taken``, so one that is activated late still gets every batch once.
 A ``generation`` that is no longer the world's belongs to a world that was reset meanwhile: its results are dropped.
 """
 
