@@ -1,7 +1,7 @@
 """Start the sandbox: ``python -m sandbox [--port 0] [--data DIR] [--empty]``.
 
-Prints ``export NEXLA_API_URL=…`` and ``export NEXLA_SERVICE_KEY=…`` lines, then ``ready``, and serves until it is
-told to stop (SIGINT or SIGTERM).
+Prints ``export NEXLA_API_URL=…`` and ``export NEXLA_SERVICE_KEY=…`` lines, then ``ready``, and serves until SIGINT or
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from sandbox.engine.runner import Engine
-from sandbox.resources import (
+from sandbox.resources import (  # noqa: F401 - each registers its routes
     access,
     audit,
     code,
@@ -30,21 +31,19 @@ from sandbox.resources import (
     nexsets,
     notifications,
     people,
+    projects,
     runs,
     sinks,
     sources,
+    teams,
 )
-from sandbox.server import limits, tokens
 from sandbox.server.app import App
-from sandbox.server.faults import Protocol
-from sandbox.state.seed import DEMO, EMPTY, plant_demo, plant_people
+from sandbox.server.control import Control
+from sandbox.server.faults import Faults, Protocol
+from sandbox.state.seed import DEMO, EMPTY, seed_demo, seed_people
 from sandbox.state.world import World
 
 HOST = "127.0.0.1"
-MODULES = (  # each adds its routes
-    tokens, limits, credentials, sources, nexsets, code, sinks, flows, metrics, runs, notifications, people, access,
-    audit,
-)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,30 +56,37 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_world(data: Path, key: str, *, empty: bool) -> World:
-    """A world with its engine; a data folder that holds state already is taken as it is."""
+def build_world(data: Path, key: str, *, empty: bool) -> tuple[World, Engine]:
+    """A world with its running engine; a data folder that already holds state is used as it is."""
     world = World(data)
-    engine = Engine(world)
-    if not world.store.all("users"):
-        plant_people(world, key)
-        world.seeds[EMPTY] = world.store.snapshot()
-        plant_demo(world)
-        world.seeds[DEMO] = world.store.snapshot()
-        world.store_seed = EMPTY if empty else DEMO
-        world.store.restore(world.seeds[world.store_seed])
-    else:
+    world.engine = engine = Engine(world)
+    world.initial_seed = DEMO
+    if world.store.all("users"):
         world.seeds = {EMPTY: world.store.snapshot(), DEMO: world.store.snapshot()}
+    else:
+        seed_people(world, key)
+        world.seeds[EMPTY] = world.store.snapshot()
+        seed_demo(world)
+        world.seeds[DEMO] = world.store.snapshot()
+        world.initial_seed = EMPTY if empty else DEMO
+        world.store.restore(world.seeds[world.initial_seed])
     engine.start()
-    return world
+    return world, engine
+
+
+def build_app(world: World) -> App:
+    """The application with its control interface, which share the fault rules and the journal."""
+    faults, journal = Faults(), list[dict[str, Any]]()
+    return App(world, faults, journal, Control(world, faults, journal).handle)
 
 
 def _watch(parent: int, server: uvicorn.Server) -> None:
-    while os.getppid() == parent or _alive(parent):
+    while os.getppid() == parent or _is_alive(parent):
         threading.Event().wait(0.5)
     server.should_exit = True
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -96,18 +102,9 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, key: str, url:
     await task
 
 
-def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    if not args.host.startswith("127.") and args.host != "localhost":
-        print("the sandbox is for rehearsal: it binds to loopback addresses only", file=sys.stderr)
-        return 2
-    data = args.data or Path(tempfile.mkdtemp(prefix="nexla-sandbox-"))
-    listener = socket.create_server((args.host, args.port))
-    url = f"http://{args.host}:{listener.getsockname()[1]}/nexla-api"
-    world = build_world(data, f"sandbox-{secrets.token_urlsafe(24)}", empty=args.empty)
-    world.url = url
+def _build_server(world: World) -> uvicorn.Server:
     config = uvicorn.Config(
-        App(world),
+        build_app(world),
         http=Protocol,
         log_level="error",
         server_header=False,
@@ -115,13 +112,25 @@ def main(argv: list[str] | None = None) -> int:
         ws="none",
         timeout_graceful_shutdown=1,  # a hanging fault must not keep the process
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    if not args.host.startswith("127.") and args.host != "localhost":
+        print("the sandbox is for rehearsal: it binds to loopback addresses only", file=sys.stderr)
+        return 2
+    data = args.data or Path(tempfile.mkdtemp(prefix="nexla-sandbox-"))
+    listener = socket.create_server((args.host, args.port))
+    world, engine = build_world(data, f"sandbox-{secrets.token_urlsafe(24)}", empty=args.empty)
+    world.url = f"http://{args.host}:{listener.getsockname()[1]}/nexla-api"
+    server = _build_server(world)
     if args.parent:
         threading.Thread(target=_watch, args=(args.parent, server), daemon=True).start()
     print(f"# nexla sandbox, data in {data}", file=sys.stderr)
-    asyncio.run(_serve(server, listener, world.store.all("users")[0]["service_key"], url))
-    world.engine.stop()
-    world.engine.join(5)
+    asyncio.run(_serve(server, listener, world.store.all("users")[0]["service_key"], world.url))
+    engine.stop()
+    engine.join(5)
     world.store.close()
     if not args.data:
         shutil.rmtree(data, ignore_errors=True)

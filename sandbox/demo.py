@@ -1,4 +1,4 @@
-"""``make demo``: start a sandbox and show the whole job on it, with the commands that a person would type."""
+"""``make demo``: start a sandbox and show the complete job on it, with the commands that a person would type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ HIDDEN = ("ssn", "card_number", "customer_name", "email")
 
 
 def shell(text: str, *, show: bool = True, expect: int = 0) -> Any:
-    """Run one documented command line; its result is returned when ``show`` does not print it as a table."""
+    """Run one documented command line. ``show`` prints its result as a table; otherwise the result is returned.
+
+    Raises:
+        SystemExit: the command ended with another exit code than ``expect``.
+    """
     print(f"\n$ {text}", flush=True)
     words = shlex.split(text)
     extra = ["--format", "table"] if show else ["--format", "json"]
@@ -32,7 +36,11 @@ def shell(text: str, *, show: bool = True, expect: int = 0) -> Any:
 
 
 def start_sandbox(folder: str) -> subprocess.Popen[str]:
-    """A sandbox with its data in ``folder``, whose settings go into this process's environment."""
+    """Start a sandbox with its data in ``folder``, and put its URL and key into this process's environment.
+
+    Raises:
+        SystemExit: it did not start.
+    """
     print(f"$ python -m sandbox --data {folder} &")
     child = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--data", folder], cwd=ROOT, text=True, stdout=subprocess.PIPE
@@ -48,7 +56,11 @@ def start_sandbox(folder: str) -> subprocess.Popen[str]:
 
 
 def show_table(folder: str) -> int:
-    """Print the first delivered rows; returns how many there are."""
+    """Print the first delivered rows. Returns the number of all rows.
+
+    Raises:
+        SystemExit: a column with personal data was delivered.
+    """
     file = Path(folder) / "databases" / "warehouse.duckdb"
     print("\nthe warehouse table, read from its database file:")
     with duckdb.connect(str(file), read_only=True) as db:
@@ -64,7 +76,11 @@ def show_table(folder: str) -> int:
 
 
 def run_demo(folder: str) -> None:
-    """The commands in order, each checked for what it must show."""
+    """Run the commands in order, and check what each shows.
+
+    Raises:
+        SystemExit: one of them showed something else.
+    """
     shell("python scripts/nexla_quickstart.py")
     shell('python scripts/list_resources.py --type sources --name "orders" --limit 5')
     shell("python scripts/list_resources.py --type flows --all")
@@ -79,33 +95,38 @@ def run_demo(folder: str) -> None:
     again = shell(f"python scripts/deploy_flow.py --config {CONFIG}", show=False)
     print(f"deployed again: {again['data']['outcome']}, {again['meta']['requests']} requests, all of them reads")
     if (again["data"]["outcome"], count) != ("unchanged", sink["records"]):
-        raise SystemExit("demo: the second deployment was not a no-op, or the table does not hold what the run says")
+        raise SystemExit("demo: the second deployment changed something, or the table does not match the run")
     print(f"\n{count} records delivered once; the table has none of {', '.join(HIDDEN)}")
     break_and_repair(deployed["data"]["flow"], sink["id"])
 
 
-def prove_mask(nexset: int) -> None:
-    """Put the mask into a reusable transform, and have it proven on the nexset's samples."""
+def prove_mask(nexset_id: int) -> None:
+    """Turn the mask into a reusable transform that is proven on the nexset's samples."""
     proven = shell(
         "python scripts/manage_transforms.py --operation attach --file examples/transforms/mask_orders.json "
-        f"--name mask-orders --nexset {nexset} --must-not-contain {','.join(HIDDEN)} --must-keep order_id,email_domain",
+        f"--name mask-orders --nexset {nexset_id} --must-not-contain {','.join(HIDDEN)} "
+        "--must-keep order_id,email_domain",
         show=False,
     )
     proof = proven["data"]["proof"]
     print(f"proven on {proof['samples']} samples: none of {', '.join(HIDDEN)} is left, by name or by value")
 
 
-def break_and_repair(flow: int, sink: int) -> None:
-    """Health is green; somebody pauses the destination; health is red; the diagnosis names it; its repair works."""
-    health = f"python scripts/health_check.py --resource-type flows --resource-id {flow}"
+def break_and_repair(flow_id: int, sink_id: int) -> None:
+    """Pause the destination of a healthy flow, see health fail and the diagnosis name it, and run its repair.
+
+    Raises:
+        SystemExit: health or diagnosis found something else.
+    """
+    health = f"python scripts/health_check.py --resource-type flows --resource-id {flow_id}"
     shell(health)
-    shell(f"python scripts/operate_flow.py --operation pause --resource-type destinations --resource-id {sink}")
+    shell(f"python scripts/operate_flow.py --operation pause --resource-type destinations --resource-id {sink_id}")
     print("\nsomebody has paused the destination: health ends with exit code 10, and the diagnosis says why")
     shell(health, expect=10)
-    found = shell(f"python scripts/diagnose_flow.py --resource-id {flow}", show=False, expect=10)
+    found = shell(f"python scripts/diagnose_flow.py --resource-id {flow_id}", show=False, expect=10)
     cause = found["data"]["causes"][0]
     print(f"diagnosis: {cause['fault']}, {cause['type']} {cause['id']}: {cause['cause']}")
-    if (cause["fault"], cause["id"]) != ("paused_destination", sink):
+    if (cause["fault"], cause["id"]) != ("paused_destination", sink_id):
         raise SystemExit("demo: the diagnosis did not name the paused destination")
     shell(cause["repair"])
     shell(health)

@@ -1,1 +1,1 @@
-"""What really moves data: reading, transforming, delivering, schedules."""
+"""What moves the data: reading, transforming, delivering, schedules."""

@@ -12,13 +12,14 @@ WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
 
 
 def next_fire(expression: str, after: float) -> float:
-    """When the expression fires next, in epoch seconds (UTC); infinity when it never does or cannot be read.
+    """The next time after ``after`` at which the expression fires, in epoch seconds (UTC).
 
-    The API server does not check the expression, so a wrong one simply never fires.
+    Infinity when it never fires again or does not parse. The API server accepts any text here (public server sources),
+    so a wrong expression simply never fires.
     """
     try:
         fields = expression.split()
-        fields[5] = WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])  # Quartz: 1 is Sunday; croniter: 0
+        fields[5] = WEEKDAY.sub(lambda match: str(int(match[1]) - 1), fields[5])  # Sunday is 1 in Quartz, 0 in croniter
         iterator = croniter(
             " ".join(fields).replace("?", "*"), datetime.fromtimestamp(after, UTC), second_at_beginning=True
         )

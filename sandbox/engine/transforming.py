@@ -15,15 +15,16 @@ from pyjolt import Chainr, PyJoltError
 
 from sandbox.state.store import Doc, Store
 
-Outcome = tuple[Any, str | None]  # the output record (None: dropped) and the error, if any
+RecordOutcome = tuple[Any, str | None]  # the output record (None: dropped) and the error, if any
 WORKER = Path(__file__).resolve().parents[2] / "scripts" / "helpers" / "transforms" / "worker.py"
 SCRIPT_SECONDS = 30
 SCRIPT_OPERATION = "nexla.custom"
 VALIDATOR_OPERATION = "nexla.schema.validator"
+JOLT_ERRORS = (PyJoltError, ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 
 class TransformError(Exception):
-    """The transform as a whole cannot run."""
+    """The transform cannot run at all: its code does not compile, or its process failed."""
 
 
 def operations(container: Doc) -> list[Doc]:
@@ -38,85 +39,91 @@ def operations(container: Doc) -> list[Doc]:
     return []
 
 
-def apply(container: Doc | None, records: list[Any]) -> list[Outcome]:
-    """Run records through a container, one outcome for each record, in order.
+def apply(container: Doc | None, records: list[Any]) -> list[RecordOutcome]:
+    """Run records through a container, one outcome for each record, in order. No container: records pass unchanged.
 
     Raises:
-        TransformError: the code does not compile.
+        TransformError: the transform cannot run.
     """
-    outcomes: list[Outcome] = [(record, None) for record in records]
+    outcomes: list[RecordOutcome] = [(record, None) for record in records]
     for stage in _stages(operations(container) if container else []):
-        live = [i for i, (record, error) in enumerate(outcomes) if error is None and record is not None]
+        live = _live(outcomes)
         inputs = [outcomes[i][0] for i in live]
-        results = _script(stage, inputs) if isinstance(stage, dict) else _jolt(stage, inputs)
+        results = _run_script(stage, inputs) if isinstance(stage, dict) else _run_jolt(stage, inputs)
         for i, result in zip(live, results, strict=True):
             outcomes[i] = result
     return outcomes
 
 
-def apply_to_nexset(store: Store, nexset: Doc, records: list[Any]) -> list[Outcome]:
-    """What a nexset makes of its parent's records: its transform, then its validator and its validation schema.
+def apply_to_nexset(store: Store, nexset: Doc, records: list[Any]) -> list[RecordOutcome]:
+    """Run its parent's records through a nexset: transform, then output validator, then validation schema.
 
-    A validator's script gets the output record; what it answers with null or false, or raises on, is bad. That form is
-    not known of the real platform [?].
+    A validator's script gets the output record and rejects it by returning null or false, or by raising. Whether the
+    real platform calls validators in this way is not known [?].
 
     Raises:
-        TransformError: the code does not compile.
+        TransformError: the transform or the validator cannot run.
     """
     outcomes = apply(store.get("code", nexset.get("code_container_id")), records)
     validator = store.get("code", nexset.get("output_validator_id"))
     if validator:
-        live = [i for i, (record, error) in enumerate(outcomes) if error is None and record is not None]
+        live = _live(outcomes)
         verdicts = apply(validator, [outcomes[i][0] for i in live])
         for i, (verdict, error) in zip(live, verdicts, strict=True):
             if error or not verdict:
                 outcomes[i] = (None, error or "the output validator refused it")
     if nexset.get("output_schema_validation_enabled") and isinstance(nexset.get("output_validation_schema"), dict):
         checker = jsonschema_rs.Draft7Validator(nexset["output_validation_schema"])
-        for i, (record, error) in enumerate(outcomes):
-            if error is None and record is not None and not checker.is_valid(record):
+        for i in _live(outcomes):
+            record = outcomes[i][0]
+            if not checker.is_valid(record):
                 problem = next(iter(checker.iter_errors(record)))
                 outcomes[i] = (None, f"it does not fit the output validation schema: {problem.message}")
     return outcomes
 
 
+def _live(outcomes: list[RecordOutcome]) -> list[int]:
+    """The positions of the records that were neither dropped nor rejected."""
+    return [i for i, (record, error) in enumerate(outcomes) if error is None and record is not None]
+
+
 def validator_operation(validator: Doc) -> Doc:
-    """How a nexset's validator is shown among its operations."""
+    """A nexset's output validator as the API shows it among the operations of the transform."""
     spec: Doc = next((op["spec"] for op in operations(validator) if op.get("operation") == SCRIPT_OPERATION), {})
     return {"operation": VALIDATOR_OPERATION, "spec": spec}
 
 
-def _stages(ops: list[Doc]) -> Iterator[Any]:
-    """Runs of Jolt operations as compiled chains, scripts as their spec."""
+def _stages(ops: list[Doc]) -> Iterator[Chainr | Doc]:
+    """Consecutive Jolt operations as one compiled chain, each script as its spec."""
     chain: list[Doc] = []
     for op in ops:
         if op.get("operation") == SCRIPT_OPERATION:
             if chain:
-                yield compile_jolt(chain)
+                yield _compile_jolt(chain)
                 chain = []
             yield op["spec"]
         else:
             chain.append(op)
     if chain:
-        yield compile_jolt(chain)
+        yield _compile_jolt(chain)
 
 
-def compile_jolt(ops: list[Doc]) -> Chainr:
+def _compile_jolt(ops: list[Doc]) -> Chainr:
     try:
         return Chainr.from_spec(ops)
-    except (PyJoltError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except JOLT_ERRORS as error:
         raise TransformError(f"Invalid Jolt spec: {error}") from error
 
 
-def _jolt(chain: Chainr, records: list[Any]) -> Iterator[Outcome]:
+def _run_jolt(chain: Chainr, records: list[Any]) -> Iterator[RecordOutcome]:
     for record in records:
         try:
             yield chain.apply(record), None
-        except (PyJoltError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except JOLT_ERRORS as error:
             yield None, f"{type(error).__name__}: {error}"
 
 
-def script_source(spec: Doc) -> str:
+def _script_source(spec: Doc) -> str:
     script = str(spec.get("script", ""))
     if spec.get("encoding") != "base64":
         return script
@@ -126,10 +133,11 @@ def script_source(spec: Doc) -> str:
         raise TransformError("Invalid code format") from error
 
 
-def _script(spec: Doc, records: list[Any]) -> list[Outcome]:
+def _run_script(spec: Doc, records: list[Any]) -> list[RecordOutcome]:
+    """Run a Python script in the worker process, which limits its time and memory."""
     if not str(spec.get("language", "")).startswith("python"):
         raise TransformError(f"the sandbox cannot run {spec.get('language')}")
-    job = json.dumps({"source": script_source(spec), "records": records})
+    job = json.dumps({"source": _script_source(spec), "records": records})
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(WORKER)],

@@ -1,7 +1,7 @@
-"""Accessors: who else than the owner may use a resource, in which role, for how long.
+"""Accessors: who else than the owner may use a resource, in which role, and until when.
 
-PUT merges, POST replaces, DELETE removes what matches by type and identity, and an empty DELETE removes everybody. Each
-answers with the whole list.
+PUT merges, POST replaces, DELETE removes what matches by type and identity, and a DELETE without accessors removes all.
+Each responds with the complete list (public spec and server sources).
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.resources import audit, flows
+from sandbox.resources import audit
+from sandbox.resources.base import MISSING_FIELD, fetch
+from sandbox.resources.flow_tree import locate, require_role
 from sandbox.server.routing import ApiError, Request, route
 from sandbox.state.store import Doc
-from sandbox.state.world import ROLES, World, fetch
+from sandbox.state.world import RANK, ROLES, World
 
-PATHS = {
+PATHS = {  # path → kind, placeholder
     "data_sources": ("sources", "data_source_id"),
     "data_sets": ("nexsets", "data_set_id"),
     "data_sinks": ("sinks", "data_sink_id"),
@@ -23,12 +25,12 @@ PATHS = {
     "projects": ("projects", "project_id"),
     "teams": ("teams", "team_id"),
 }
-STORES = {"USER": "users", "TEAM": "teams", "ORG": "orgs"}
-NAMED_BY = {"USER": "email", "TEAM": "name", "ORG": "email_domain"}
+KINDS = {"USER": "users", "TEAM": "teams", "ORG": "orgs"}
+NAME_KEYS = {"USER": "email", "TEAM": "name", "ORG": "email_domain"}
 
 
 def _view(world: World, rules: list[Doc]) -> list[Doc]:
-    """Rows of one accessor with the same end are one entry."""
+    """The rules as entries: the roles of one accessor that end at the same time share an entry."""
     groups: dict[tuple[str, int, str | None], list[Doc]] = {}
     for rule in rules:
         groups.setdefault((rule["type"], rule["id"], rule.get("expires")), []).append(rule)
@@ -37,135 +39,151 @@ def _view(world: World, rules: list[Doc]) -> list[Doc]:
 
 def _entry(world: World, rows: list[Doc]) -> Doc:
     rule = rows[0]
-    doc = world.store.get(STORES[rule["type"]], rule["id"]) or {}
+    doc = world.store.get(KINDS[rule["type"]], rule["id"]) or {}
     view = {"type": rule["type"], "id": rule["id"], "accessor_org_id": rule["org_id"]}
     view["access_roles"] = [row["role"] for row in rows]
     if rule["type"] == "ORG":
         view |= {"email_domain": doc.get("email_domain"), "client_identifier": None}
     else:
-        view[NAMED_BY[rule["type"]]] = doc.get(NAMED_BY[rule["type"]], "")
+        view[NAME_KEYS[rule["type"]]] = doc.get(NAME_KEYS[rule["type"]], "")
     if rule.get("expires"):
         view["access_role_expires_at"] = rule["expires"]
     return view | {"created_at": rule["created_at"], "updated_at": rule["updated_at"]}
 
 
 def _identify(request: Request, entry: Doc) -> Doc:
-    """The user, team or org that an entry of a request means."""
-    kind = entry.get("type")
-    if kind not in STORES:
+    """The user, team or org that an entry of a request names, by id or by name.
+
+    Raises:
+        ApiError: 400, the type is unknown; 404, there is no such accessor.
+    """
+    accessor_type = entry.get("type")
+    if accessor_type not in KINDS:
         raise ApiError(400, "The property '#/accessors/type' did not match one of the following values")
     store = request.world.store
     if entry.get("id") is not None:
-        doc = store.get(STORES[kind], entry["id"])
+        doc = store.get(KINDS[accessor_type], entry["id"])
         if doc is None:
             raise ApiError(404)
         return doc
-    name = entry.get(NAMED_BY[kind])
-    found = store.where(STORES[kind], **{NAMED_BY[kind]: name}) if name else []
+    name_key = NAME_KEYS[accessor_type]
+    name = entry.get(name_key)
+    found = store.where(KINDS[accessor_type], **{name_key: name}) if name else []
     if not found:
         raise ApiError(404)
     return found[0]
 
 
-def _roles(entry: Doc, store_kind: str) -> list[str]:
+def _roles(entry: Doc, kind: str) -> list[str]:
+    """The roles of an entry; sharer is a role on nexsets only (public server sources)."""
     roles = entry.get("access_roles") or []
-    allowed = [*ROLES, "sharer"] if store_kind == "nexsets" else ROLES
+    allowed = RANK if kind == "nexsets" else ROLES
     if not roles or any(role not in allowed for role in roles):
         raise ApiError(400, "Invalid access role")
     return list(roles)
 
 
-def _new(request: Request, entry: Doc, store_kind: str) -> list[Doc]:
+def _rules_of(request: Request, entry: Doc, kind: str) -> list[Doc]:
+    """One rule for each role of an entry."""
     doc, now = _identify(request, entry), request.world.clock.iso()
-    org = doc["id"] if entry["type"] == "ORG" else doc.get("org_id")
-    rule = {"type": entry["type"], "id": doc["id"], "org_id": org, "expires": entry.get("access_role_expires_at")}
-    return [{**rule, "role": role, "created_at": now, "updated_at": now} for role in _roles(entry, store_kind)]
+    org_id = doc["id"] if entry["type"] == "ORG" else doc.get("org_id")
+    rule = {"type": entry["type"], "id": doc["id"], "org_id": org_id, "expires": entry.get("access_role_expires_at")}
+    return [{**rule, "role": role, "created_at": now, "updated_at": now} for role in _roles(entry, kind)]
 
 
-def _merged(request: Request, rules: list[Doc], new: list[Doc]) -> list[Doc]:
-    """Rows are keyed by accessor and role. Whether PUT changes the end of one that is there is not known [?]."""
-    found = {(rule["type"], rule["id"], rule["role"]): rule for rule in rules}
-    for rule in new:
-        old = found.get((rule["type"], rule["id"], rule["role"]))
-        if old is None or request.world.settings["put_changes_end"]:
-            found[rule["type"], rule["id"], rule["role"]] = rule
-    return list(found.values())
+def _sent_rules(request: Request, kind: str) -> list[Doc]:
+    """The rules of a request's body.
+
+    Raises:
+        ApiError: 400 or 404, the body or one of its entries is malformed or names nobody.
+    """
+    entries = request.object().get("accessors")
+    if not isinstance(entries, list):
+        raise ApiError(400, MISSING_FIELD)
+    return [rule for entry in entries for rule in _rules_of(request, entry, kind)]
+
+
+def _merged(request: Request, rules: list[Doc], sent: list[Doc]) -> list[Doc]:
+    """Existing rules and those that were sent, one for each accessor and role.
+
+    Whether PUT changes the end of an existing rule is not known of the real server [?]; the setting decides.
+    """
+    merged = {(rule["type"], rule["id"], rule["role"]): rule for rule in rules}
+    for rule in sent:
+        existing = merged.get((rule["type"], rule["id"], rule["role"]))
+        if existing is None or request.world.settings["put_changes_end"]:
+            merged[rule["type"], rule["id"], rule["role"]] = rule
+    return list(merged.values())
 
 
 def _without(request: Request, rules: list[Doc], entries: list[Doc]) -> list[Doc]:
-    """By type and identity. Whether roles count is not known of the real server [?]; the setting tells."""
-    gone = [((entry["type"], _identify(request, entry)["id"]), entry.get("access_roles") or []) for entry in entries]
+    """The rules that no entry matches by type and identity.
+
+    Whether an entry's roles matter is not known of the real server [?]; the setting decides.
+    """
+    removed = [((entry["type"], _identify(request, entry)["id"]), entry.get("access_roles") or []) for entry in entries]
     by_role = request.world.settings["delete_matches_role"]
     return [
         rule for rule in rules
         if not any(who == (rule["type"], rule["id"]) and (not roles or not by_role or rule["role"] in roles)
-                   for who, roles in gone)
+                   for who, roles in removed)
     ]  # fmt: skip
 
 
-def _entries(request: Request) -> list[Doc]:
-    entries = request.object().get("accessors")
-    if not isinstance(entries, list):
-        raise ApiError(400, "Invalid resource. Are you missing a required field?")
-    return entries
-
-
 Locate = Callable[[Request, str], tuple[str, Doc, str]]
+Change = Callable[[list[Doc], str], list[Doc]]  # existing rules and kind → new rules
 
 
-def _register(path: str, parameter: str, locate: Locate) -> None:
-    """The four methods of one kind of resource. ``locate`` gives the store's kind, the document, and the rules' key."""
+def _register(path: str, parameter: str, locate_rules: Locate) -> None:
+    """Register the four methods of one type of resource.
+
+    ``locate_rules`` takes the needed role and gives a kind, a document, and the key of the document's rules.
+    """
     template = f"/{path}/{{{parameter}}}/accessors"
 
-    def answer(request: Request, need: str, change: Callable[[list[Doc], str], list[Doc]] | None = None) -> list[Doc]:
-        kind, doc, key = locate(request, need)
+    def respond(request: Request, needed: str, change: Change | None = None) -> list[Doc]:
+        kind, doc, key = locate_rules(request, needed)
         before = doc.get(key, [])
         if change:
             after = change(before, kind)
-            audit.note_rules(request, path, doc, before, after)
+            audit.record_rules(request, path, doc, before, after)
             request.world.store.put(kind, {**doc, key: after})
             doc = {**doc, key: after}
         return _view(request.world, doc.get(key, []))
 
     @route("GET", template)
     def show(request: Request) -> list[Doc]:
-        return answer(request, "collaborator")
+        return respond(request, "collaborator")
 
     @route("PUT", template)
     def add(request: Request) -> list[Doc]:
-        def merge(old: list[Doc], kind: str) -> list[Doc]:
-            return _merged(request, old, [rule for entry in _entries(request) for rule in _new(request, entry, kind)])
-
-        return answer(request, "admin", merge)
+        return respond(request, "admin", lambda rules, kind: _merged(request, rules, _sent_rules(request, kind)))
 
     @route("POST", template)
     def replace(request: Request) -> list[Doc]:
-        def all_new(_: list[Doc], kind: str) -> list[Doc]:
-            return _merged(request, [], [rule for entry in _entries(request) for rule in _new(request, entry, kind)])
-
-        return answer(request, "admin", all_new)
+        return respond(request, "admin", lambda _, kind: _merged(request, [], _sent_rules(request, kind)))
 
     @route("DELETE", template)
     def remove(request: Request) -> list[Doc]:
         body: Any = request.body or {}
         entries = body.get("accessors") or []
-        return answer(request, "admin", lambda old, _: _without(request, old, entries) if entries else [])
+        return respond(request, "admin", lambda rules, _: _without(request, rules, entries) if entries else [])
 
 
-def _resource(kind: str, parameter: str) -> Locate:
-    def locate(request: Request, need: str) -> tuple[str, Doc, str]:
-        return kind, fetch(request, kind, request.ids[parameter], need), "rules"
+def _resource_rules(kind: str, parameter: str) -> Locate:
+    def locate_rules(request: Request, needed: str) -> tuple[str, Doc, str]:
+        return kind, fetch(request, kind, request.ids[parameter], needed), "rules"
 
-    return locate
+    return locate_rules
 
 
-def _flow(request: Request, need: str) -> tuple[str, Doc, str]:
-    """Rules of a flow lie at its origin, whichever node is named."""
-    root, _ = flows.locate(request, request.ids["flow_id"])
-    flows.allow(request, root, need)
+def _flow_rules(request: Request, needed: str) -> tuple[str, Doc, str]:
+    """The rules of a flow are those of its origin, whichever node is named (public server sources)."""
+    root, _ = locate(request, request.ids["flow_id"])
+    require_role(request, root, needed)
     return "sources", root.doc, "flow_rules"
 
 
 for _path, (_kind, _parameter) in PATHS.items():
-    _register(_path, _parameter, _resource(_kind, _parameter))
-_register("flows", "flow_id", _flow)
+    _register(_path, _parameter, _resource_rules(_kind, _parameter))
+_register("flows", "flow_id", _flow_rules)

@@ -1,18 +1,20 @@
-"""/transforms, /attribute_transforms and /code_containers, and how nexsets hold their code."""
+"""/transforms, /attribute_transforms, /validators and /code_containers: four views of the same code containers."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from sandbox.engine import records, transforming
+from sandbox.engine import samples, transforming
 from sandbox.engine.transforming import TransformError
-from sandbox.server.contract import COMPONENTS
-from sandbox.server.routing import Answer, ApiError, Handler, Request, check_text, filtered, newest_first, page, route
+from sandbox.resources.base import MISSING_FIELD, base_view, check_text, fetch, visible
+from sandbox.resources.lists import filtered, newest_first, page
+from sandbox.server import contract
+from sandbox.server.routing import ApiError, Handler, Request, Response, route
 from sandbox.state.store import Doc
-from sandbox.state.world import World, base_view, fetch, visible
 
 KIND = "code"
 MUTABLE = (
@@ -29,26 +31,47 @@ MUTABLE = (
     "tags",
 )
 ENUMS = {"code_type": "CodeType", "code_encoding": "CodeEncoding", "output_type": "OutputType"}
-PATHS: dict[str, tuple[str, Callable[[Doc], bool]]] = {
-    "transforms": ("transform_id", lambda doc: doc["output_type"] == "record" and doc["resource_type"] != "validator"),
-    "attribute_transforms": ("attribute_transform_id", lambda doc: doc["output_type"] == "attribute"),
-    "validators": ("validator_id", lambda doc: doc["resource_type"] == "validator"),
-    "code_containers": ("code_container_id", lambda _: True),
-}
 
 
-FORCED: dict[str, Doc] = {
-    "transforms": {"output_type": "record"},
-    "attribute_transforms": {"output_type": "attribute"},
-    "validators": {"output_type": "record", "resource_type": "validator", "reusable": True},
-}
+@dataclass(frozen=True)
+class Family:
+    """One of the four routes: which containers it shows, and the fields that it forces on those it creates."""
+
+    path: str
+    parameter: str
+    includes: Callable[[Doc], bool]
+    forced: Doc
+
+
+FAMILIES = (
+    Family(
+        "transforms",
+        "transform_id",
+        lambda doc: doc["output_type"] == "record" and doc["resource_type"] != "validator",
+        {"output_type": "record"},
+    ),
+    Family(
+        "attribute_transforms",
+        "attribute_transform_id",
+        lambda doc: bool(doc["output_type"] == "attribute"),
+        {"output_type": "attribute"},
+    ),
+    Family(
+        "validators",
+        "validator_id",
+        lambda doc: bool(doc["resource_type"] == "validator"),
+        {"output_type": "record", "resource_type": "validator", "reusable": True},
+    ),
+    Family("code_containers", "code_container_id", lambda _: True, {}),
+)
 
 
 def view(request: Request, doc: Doc) -> Doc:
+    """A container, with the ids of the nexsets that use it."""
     users = request.world.store.where("nexsets", code_container_id=doc["id"])
     return {
         **base_view(request, doc),
-        "access_roles": [request.world.role(request.user, doc) or "collaborator"],  # what is public, anybody may read
+        "access_roles": [request.world.role(request.user, doc) or "collaborator"],  # everybody may read a public one
         "reusable": doc["reusable"],
         "resource_type": doc["resource_type"],
         "output_type": doc["output_type"],
@@ -64,22 +87,15 @@ def view(request: Request, doc: Doc) -> Doc:
     }
 
 
-def wrapper(container: Doc | None, validator: Doc | None = None) -> Doc:
-    """A container as the ``transform`` of an expanded nexset; its output validator is shown as one more operation."""
-    ops = transforming.operations(container) if container else []
-    ops = [*ops, transforming.validator_operation(validator)] if validator else ops
-    config = container.get("custom_config") if container else None
-    shown: Doc = {"version": 1, "data_maps": [], "transforms": ops, "custom_config": config}
-    if container and container["code_type"] == "jolt_custom":
-        shown["custom"] = True
-    return shown
+def _validate(doc: Doc) -> None:
+    """Check a container's enumerations and the form of its code.
 
-
-def validate(doc: Doc) -> None:
-    """What the four container routes refuse: values outside the enums, and code of the wrong form."""
+    Raises:
+        ApiError: 400, a value is not in its enumeration, or the code is malformed or does not compile.
+    """
     check_text(doc)
     for key, schema in ENUMS.items():
-        if doc[key] not in COMPONENTS["schemas"][schema]["enum"]:
+        if doc[key] not in contract.enum(schema):
             raise ApiError(400, f"'{doc[key]}' is not a valid {key}")
     value = doc.get("code")
     if doc["code_type"].startswith("jolt"):
@@ -99,6 +115,7 @@ def validate(doc: Doc) -> None:
 
 
 def new_container(request: Request, body: Doc, **forced: Any) -> Doc:
+    """A container from a request's body, with the server's defaults; it is not stored yet."""
     doc: Doc = {
         "reusable": False,
         "resource_type": "transform",
@@ -113,180 +130,104 @@ def new_container(request: Request, body: Doc, **forced: Any) -> Doc:
     return doc
 
 
-def _save(request: Request, doc: Doc, *, new: bool = False) -> Doc:
+def save(request: Request, doc: Doc, *, new: bool = False) -> Doc:
+    """Store a container and return it."""
     return request.world.store.put(KIND, request.world.stamp(doc, new=new))
 
 
-def _find(request: Request, name: str, need: str) -> Doc:
-    parameter, fits = PATHS[name]
-    doc = fetch(request, KIND, request.ids[parameter], need)
-    if not fits(doc):
+def _find(request: Request, family: Family, needed: str) -> Doc:
+    doc = fetch(request, KIND, request.ids[family.parameter], needed)
+    if not family.includes(doc):
         raise ApiError(404)
     return doc
 
 
-def _index(name: str) -> Handler:
-    fits = PATHS[name][1]
-
-    def index(request: Request) -> Answer:
-        rows = [row for row in visible(request, KIND) if fits(row)]
-        reusable = request.query.get("reusable", "all" if name == "code_containers" else "1")
+def _index(family: Family) -> Handler:
+    def index(request: Request) -> Response:
+        """Only reusable containers unless ``reusable`` says otherwise; /code_containers lists all by default."""
+        rows = [row for row in visible(request, KIND) if family.includes(row)]
+        reusable = request.query.get("reusable", "all" if family.path == "code_containers" else "1")
         if reusable not in ("all", "0"):
             rows = [row for row in rows if row["reusable"]]
         part, headers = page(request, newest_first(request, filtered(request, rows)))
-        return Answer([view(request, row) for row in part], headers)
+        return Response([view(request, row) for row in part], headers)
 
     return index
 
 
-def _public(name: str) -> Handler:
-    fits = PATHS[name][1]
-
-    def public(request: Request) -> Answer:
-        rows = [row for row in request.world.store.all(KIND) if row.get("public") and fits(row)]
+def _public(family: Family) -> Handler:
+    def public(request: Request) -> Response:
+        rows = [row for row in request.world.store.all(KIND) if row.get("public") and family.includes(row)]
         part, headers = page(request, newest_first(request, rows))
-        return Answer([view(request, row) for row in part], headers)
+        return Response([view(request, row) for row in part], headers)
 
     return public
 
 
-def _create(name: str) -> Handler:
-    forced = FORCED.get(name, {})
-
+def _create(family: Family) -> Handler:
     def create(request: Request) -> Doc:
         body = request.object()
         if not body.get("name"):
-            raise ApiError(400, "Invalid resource. Are you missing a required field?")
-        if name == "attribute_transforms":
+            raise ApiError(400, MISSING_FIELD)
+        if family.path == "attribute_transforms":
             body = {"reusable": True, **body}
-        doc = new_container(request, body, **forced)
-        validate(doc)
-        return view(request, _save(request, doc, new=True))
+        doc = new_container(request, body, **family.forced)
+        _validate(doc)
+        return view(request, save(request, doc, new=True))
 
     return create
 
 
-def _show(name: str) -> Handler:
+def _show(family: Family) -> Handler:
     def show(request: Request) -> Doc:
-        return view(request, _find(request, name, "collaborator"))
+        return view(request, _find(request, family, "collaborator"))
 
     return show
 
 
-def _update(name: str) -> Handler:
+def _update(family: Family) -> Handler:
     def update(request: Request) -> Doc:
-        doc = _find(request, name, "admin")
+        doc = _find(request, family, "admin")
         body = request.object()
         if "public" in body:
             raise ApiError(405, "Only super users may change public")
         changed = {**doc, **{key: body[key] for key in MUTABLE if body.get(key) is not None}}
-        validate(changed)
+        _validate(changed)
         doc |= changed
         for nexset in request.world.store.where("nexsets", code_container_id=doc["id"]):
-            records.refresh_derived(request.world, nexset)
-        return view(request, _save(request, doc))
+            samples.refresh_derived(request.world, nexset)
+        return view(request, save(request, doc))
 
     return update
 
 
-def _delete(name: str) -> Handler:
-    def delete(request: Request) -> Answer:
-        doc = _find(request, name, "admin")
+def _delete(family: Family) -> Handler:
+    def delete(request: Request) -> Response:
+        doc = _find(request, family, "admin")
         users = [row["id"] for row in request.world.store.where("nexsets", code_container_id=doc["id"])]
         if users:
             raise ApiError(405, f"Code container is in use by one or more data sets: {users}")
         request.world.store.delete(KIND, doc["id"])
-        return Answer()
+        return Response()
 
     return delete
 
 
-def _copy(name: str) -> Handler:
+def _copy(family: Family) -> Handler:
     def copy(request: Request) -> Doc:
-        doc = _find(request, name, "admin")
-        twin = new_container(request, doc, copied_from_id=doc["id"])
-        return view(request, _save(request, twin, new=True))
+        doc = _find(request, family, "admin")
+        duplicate = new_container(request, doc, copied_from_id=doc["id"])
+        return view(request, save(request, duplicate, new=True))
 
     return copy
 
 
-for _name, (_parameter, _) in PATHS.items():
-    route("GET", f"/{_name}")(_index(_name))
-    route("POST", f"/{_name}")(_create(_name))
-    route("GET", f"/{_name}/public")(_public(_name))
-    route("GET", f"/{_name}/{{{_parameter}}}")(_show(_name))
-    route("PUT", f"/{_name}/{{{_parameter}}}")(_update(_name))
-    route("DELETE", f"/{_name}/{{{_parameter}}}")(_delete(_name))
-    route("POST", f"/{_name}/{{{_parameter}}}/copy")(_copy(_name))
-
-
-def _reusable(request: Request, number: int, refusal: str) -> Doc:
-    doc = fetch(request, KIND, number)
-    if not doc["reusable"]:
-        raise ApiError(400, refusal)
-    return doc
-
-
-def _inline(transform: Any) -> tuple[list[Doc], str, Any]:
-    """Operations, code_type and custom_config of an inline transform: wrapper, bare list, or one operation."""
-    if isinstance(transform, list):
-        return transform, "jolt_standard", None
-    if "transforms" in transform:
-        kind = "jolt_custom" if transform.get("custom") else "jolt_standard"
-        return transform["transforms"], kind, transform.get("custom_config")
-    return ([transform] if transform else []), "jolt_standard", None
-
-
-def _own_container(request: Request, name: str, transform: Any) -> int | None:
-    ops, kind, config = _inline(transform)
-    if not ops and kind == "jolt_standard":
-        return None
-    body = {"name": f"{name} (Transform)", "code_type": kind, "code": ops, "custom_config": config}
-    number: int = _save(request, new_container(request, body), new=True)["id"]
-    return number
-
-
-def for_new_nexset(request: Request, body: Doc) -> int | None:
-    """The container id of a nexset that is being created; ``transform_id`` beats an inline transform."""
-    if body.get("transform_id"):
-        number: int = _reusable(request, body["transform_id"], "Input transform is not reusable")["id"]
-        return number
-    if body.get("transform"):
-        return _own_container(request, body.get("name") or "", body["transform"])
-    if body.get("has_custom_transform"):  # an empty container of its own
-        return _own_container(request, body.get("name") or "", {"transforms": [], "custom": True})
-    return None
-
-
-def change_of_nexset(request: Request, doc: Doc, body: Doc) -> None:
-    """Apply the transform keys of a nexset update. An inline edit changes the attached container in place, shared or
-    not; null detaches, and a replaced container that nobody may reuse goes."""
-    old = doc.get("code_container_id")
-    if "transform_id" in body:
-        number = body["transform_id"]
-        if number is not None:
-            container = _reusable(request, number, "Cannot reuse that code container")
-            if container["output_type"] == "attribute":
-                raise ApiError(400, "Invalid code container for transform")
-        doc["code_container_id"] = number
-        if old != number:
-            drop_unshared(request.world, old)
-    if body.get("transform") is not None and not body.get("transform_id"):
-        attached = request.world.store.get(KIND, doc.get("code_container_id"))
-        if attached is None:
-            doc["code_container_id"] = _own_container(request, doc.get("name") or "", body["transform"])
-            return
-        ops, kind, config = _inline(body["transform"])
-        if not ops and kind == "jolt_standard":  # empty: the nexset is left without one
-            doc["code_container_id"] = None
-            drop_unshared(request.world, attached["id"])
-            return
-        attached |= {"code": ops, "code_type": kind, "custom_config": config, "code_encoding": "none"}
-        _save(request, attached)
-
-
-def drop_unshared(world: World, number: int | None) -> None:
-    """Destroy a container that is not reusable and no longer used."""
-    doc = world.store.get(KIND, number)
-    if doc and not doc["reusable"] and not world.store.where("nexsets", code_container_id=doc["id"]):
-        world.store.delete(KIND, doc["id"])
+for _family in FAMILIES:
+    _list, _item = f"/{_family.path}", f"/{_family.path}/{{{_family.parameter}}}"
+    route("GET", _list)(_index(_family))
+    route("POST", _list)(_create(_family))
+    route("GET", f"{_list}/public")(_public(_family))
+    route("GET", _item)(_show(_family))
+    route("PUT", _item)(_update(_family))
+    route("DELETE", _item)(_delete(_family))
+    route("POST", f"{_item}/copy")(_copy(_family))

@@ -1,4 +1,4 @@
-"""/data_credentials: CRUD, probe, tree and sample."""
+"""/data_credentials: CRUD, probe, and previews of what a credential reaches."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ from typing import Any
 
 import duckdb
 
-from sandbox.engine import connectors, postgres
-from sandbox.engine.connectors import ConnectorError
+from sandbox.engine import databases, files, postgres
+from sandbox.engine.connector_types import connection_type
+from sandbox.engine.errors import ConnectorError
+from sandbox.resources.base import base_view, changes, check_text, copy_of, fetch, visible
+from sandbox.resources.lists import filtered, newest_first, page
 from sandbox.server import contract
-from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
+from sandbox.server.routing import ApiError, Request, Response, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view, fetch, visible
 
 KIND = "credentials"
 MUTABLE = ("name", "description", "credentials_type", "credentials", "credentials_version", "verified_status", "tags")
 NOT_SECRET = ("host", "port", "database", "bucket", "region", "username", "account")
 USED_BY = {"data_sources": "sources", "data_sinks": "sinks", "data_sets": "nexsets"}
+PREVIEW_CHARACTERS = 10_000
+MAX_STATUS = 1024  # characters of verified_status (public server sources)
 
 
-def connector(kind: str) -> Doc:
-    """The connector object of a type."""
+def connector(connector_type: str) -> Doc:
+    """The ``connector`` object of a type."""
     return {
-        "id": sum(map(ord, kind)),
-        "type": kind,
-        "connection_type": connectors.connection_type(kind),
-        "name": kind,
-        "description": f"{kind} (sandbox)",
+        "id": sum(map(ord, connector_type)),
+        "type": connector_type,
+        "connection_type": connection_type(connector_type),
+        "name": connector_type,
+        "description": f"{connector_type} (sandbox)",
         "nexset_api_compatible": False,
     }
 
 
 def row_view(request: Request, doc: Doc) -> Doc:
+    """A credential as a row of the list."""
     return {
         **base_view(request, doc),
         "credentials_version": doc.get("credentials_version", "1"),
@@ -43,6 +48,7 @@ def row_view(request: Request, doc: Doc) -> Doc:
 
 
 def full_view(request: Request, doc: Doc) -> Doc:
+    """A single credential. Of its secret only harmless fields are shown."""
     secret = doc.get("credentials") or {}
     return {
         **row_view(request, doc),
@@ -54,20 +60,26 @@ def full_view(request: Request, doc: Doc) -> Doc:
 
 
 @route("GET", "/data_credentials")
-def index(request: Request) -> Answer:
+def index(request: Request) -> Response:
+    """Brief rows; ``expand`` is ignored."""
     rows = filtered(request, visible(request, KIND), credentials_type="credentials_type")
     if validity := request.query.get("validity"):
         rows = [row for row in rows if bool(row.get("verified_at")) == (validity == "valid")]
     part, headers = page(request, newest_first(request, rows))
-    return Answer([row_view(request, row) for row in part], headers)
+    return Response([row_view(request, row) for row in part], headers)
 
 
-def _check_type(kind: Any) -> None:
-    if kind not in contract.COMPONENTS["schemas"]["CredentialType"]["enum"]:
+def _check_type(connector_type: Any) -> None:
+    if connector_type not in contract.enum("CredentialType"):
         raise ApiError(400, "Invalid connector type")
 
 
 def create_from(request: Request, body: Doc) -> Doc:
+    """Store a credential that belongs to the caller.
+
+    Raises:
+        ApiError: 400, its name is too long or its connector type unknown.
+    """
     check_text(body)
     body = {**body, "credentials_type": body.get("connector_type", body.get("credentials_type"))}
     _check_type(body["credentials_type"])
@@ -93,40 +105,42 @@ def update(request: Request) -> Doc:
     check_text(body)
     if body.get("credentials_type"):
         _check_type(body["credentials_type"])
-    doc |= {key: body[key] for key in MUTABLE if key in body and not (key == "name" and not body[key])}
+    doc |= changes(body, MUTABLE)
     return full_view(request, request.world.store.put(KIND, request.world.stamp(doc)))
 
 
 @route("DELETE", "/data_credentials/{credential_id}")
-def delete(request: Request) -> Answer:
+def delete(request: Request) -> Response:
+    """Refused with 405 while anything uses the credential; the body names what does (public server sources)."""
     doc = fetch(request, KIND, request.ids["credential_id"], "admin")
     store = request.world.store
     users = {
-        name: [row["id"] for row in store.where(kind, data_credentials_id=doc["id"])] for name, kind in USED_BY.items()
+        resource_type: [row["id"] for row in store.where(kind, data_credentials_id=doc["id"])]
+        for resource_type, kind in USED_BY.items()
     }
     if any(users.values()):
         raise ApiError(
             405, "Data credentials in use", **users, gen_ai_configs=[], catalog_configs=[], code_containers=[]
         )
     store.delete(KIND, doc["id"])
-    return Answer()
+    return Response()
 
 
 @route("POST", "/data_credentials/{credential_id}/copy")
 def copy(request: Request) -> Doc:
     doc = fetch(request, KIND, request.ids["credential_id"], "admin")
-    twin = {key: value for key, value in doc.items() if key not in ("id", "created_at", "updated_at")}
-    twin |= {"copied_from_id": doc["id"], "owner_id": request.user["id"]}
-    return full_view(request, request.world.store.put(KIND, request.world.stamp(twin, new=True)))
+    duplicate = copy_of(request, doc)
+    return full_view(request, request.world.store.put(KIND, request.world.stamp(duplicate, new=True)))
 
 
 def _refusal(doc: Doc) -> Doc | None:
+    """The body of a failed probe; None when the external system accepts the credential."""
     if doc.get("bad"):
         return {"status": 403, "message": "The credentials were refused by the external system"}
-    if connectors.connection_type(doc["credentials_type"]) == "database" and postgres.wanted(doc):
+    if connection_type(doc["credentials_type"]) == "database" and postgres.is_configured(doc):
         try:
             postgres.check(doc)
-        except postgres.Error as error:
+        except postgres.PostgresError as error:
             return {"status": 403, "message": str(error).splitlines()[0]}
     return None
 
@@ -140,48 +154,53 @@ def _raise_refusal(doc: Doc) -> None:
 
 
 @route("GET", "/data_credentials/{credential_id}/probe")
-def probe(request: Request) -> Answer:
+def probe(request: Request) -> Response:
+    """Test a credential, and note the result in it. Success is 200 with an empty body (public server sources)."""
     doc = fetch(request, KIND, request.ids["credential_id"])
     refusal = _refusal(doc)
-    doc["verified_status"] = f"{refusal['status']} {refusal['message']}"[:1024] if refusal else "200 Ok"
+    doc["verified_status"] = f"{refusal['status']} {refusal['message']}"[:MAX_STATUS] if refusal else "200 Ok"
     doc["verified_at"] = None if refusal else request.world.clock.iso()
     request.world.store.put(KIND, doc)
-    return Answer(refusal, status=403) if refusal else Answer()
+    return Response(refusal, status=403) if refusal else Response()
 
 
 @route("POST", "/data_credentials/{credential_id}/probe/tree")
 def tree(request: Request) -> Doc:
+    """The files below a path, or the tables of a database."""
     doc = fetch(request, KIND, request.ids["credential_id"])
     if request.flag("async"):
         raise ApiError(400, "Invalid async probe action")
     _raise_refusal(doc)
-    kind = connectors.connection_type(doc["credentials_type"])
+    connection = connection_type(doc["credentials_type"])
     body = request.object()
     nodes: Doc = {}
-    if kind == "file":
-        for file in connectors.list_files(request.world, str(body.get("path", ""))):
+    if connection == "file":
+        for file in files.list_files(request.world, str(body.get("path", ""))):
             name = str(file.relative_to(request.world.folder("buckets")))
             nodes[name] = {"type": "file", "size": file.stat().st_size, "display_name": file.name, "value": {}}
-    elif kind == "database":
-        file = connectors.database_file(request.world, doc, body)
-        with duckdb.connect(str(file)) as db:
-            for (name,) in db.execute("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall():
-                nodes[name] = {"type": "table", "display_name": name, "value": {}}
+    elif connection == "database":
+        for name in databases.table_names(request.world, doc, body):
+            nodes[name] = {"type": "table", "display_name": name, "value": {}}
     return {"status": "ok", "message": "Ok", "connection_type": doc["credentials_type"], "object": nodes}
 
 
 @route("POST", "/data_credentials/{credential_id}/probe/sample")
 def sample(request: Request) -> Doc:
+    """The beginning of the first file below a path, or the first rows of a table."""
     doc = fetch(request, KIND, request.ids["credential_id"])
     _raise_refusal(doc)
     body = request.object()
     try:
-        if connectors.connection_type(doc["credentials_type"]) == "file":
-            files = connectors.list_files(request.world, str(body.get("path", "")))
-            response: Any = files[0].read_text(encoding="utf-8", errors="replace")[:10_000] if files else ""
+        if connection_type(doc["credentials_type"]) == "file":
+            response: Any = _preview(request, str(body.get("path", "")))
         else:
-            response = connectors.sample_rows(request.world, doc, body)
+            response = databases.sample_rows(request.world, doc, body)
     except (ConnectorError, duckdb.Error) as error:
         raise ApiError(400, str(error).splitlines()[0]) from error
     output = {"contentType": "text/plain", "statusCode": 200, "response": response}
     return {"status": "ok", "message": "Ok", "connection_type": doc["credentials_type"], "output": output}
+
+
+def _preview(request: Request, path: str) -> str:
+    found = files.list_files(request.world, path)
+    return found[0].read_text(encoding="utf-8", errors="replace")[:PREVIEW_CHARACTERS] if found else ""

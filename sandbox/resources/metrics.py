@@ -5,27 +5,29 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.resources.flows import KINDS, Node, allow, locate, locate_resource
-from sandbox.server.routing import ApiError, Request, page, route
+from sandbox.resources.base import fetch
+from sandbox.resources.flow_tree import KINDS, Node, locate, locate_resource, require_role
+from sandbox.resources.lists import page
+from sandbox.server.routing import ApiError, Request, route
+from sandbox.state.logs import ANY_RUN, LogFilter
 from sandbox.state.store import Doc
-from sandbox.state.world import World, fetch
 
-SECONDS_BELOW = 10_000_000_000  # a time below this is in seconds, not milliseconds
+FIRST_MILLISECONDS = 10_000_000_000  # a lower time is in seconds: nexla-sdk sends those too
+LAST_DAY = "9999-12-31"
 
 
 def _rows(request: Request) -> list[Doc]:
-    name = request.text["resource_type"]
-    doc = fetch(request, KINDS[name], request.ids["resource_id"])
-    return request.world.store.where("metrics", resource_type=name, resource_id=doc["id"])
+    doc = fetch(request, KINDS[request.resource_type], request.ids["resource_id"])
+    return request.world.store.where("metrics", resource_type=request.resource_type, resource_id=doc["id"])
 
 
 @route("GET", "/{resource_type}/{resource_id}/metrics/run_summary")
 def run_summary(request: Request) -> Doc:
-    group = request.query.get("groupby", "runId")
-    key, stored = ("lastWritten", "last_written") if group == "lastWritten" else ("runId", "run_id")
+    """One row per run and nexset, newest first, paged by ``page`` and ``size``. Rows have no status (public spec)."""
+    by_batch = request.query.get("groupby", "runId") == "lastWritten"
+    key, stored = ("lastWritten", "last_written") if by_batch else ("runId", "run_id")
     rows = sorted(_rows(request), key=lambda row: row["run_id"], reverse=True)
-    size_name = "size"
-    part, headers = page(request, rows, size_name)
+    part, headers = page(request, rows, "size")
     data = [
         {
             key: row[stored],
@@ -54,9 +56,10 @@ def _totals(rows: list[Doc]) -> Doc:
 
 @route("GET", "/{resource_type}/{resource_id}/metrics")
 def daily(request: Request) -> Doc:
+    """Totals per day between ``from``, which is compulsory, and ``to``."""
     if "from" not in request.query:
         raise ApiError(400, "The property '#/' did not contain a required property of 'from'")
-    first, last = request.query["from"][:10], request.query.get("to", "9999-12-31")[:10]
+    first, last = request.query["from"][:10], request.query.get("to", LAST_DAY)[:10]
     days: dict[str, list[Doc]] = {}
     for row in _rows(request):
         days.setdefault(_day(row["run_id"]), []).append(row)
@@ -65,82 +68,66 @@ def daily(request: Request) -> Doc:
 
 
 def _flow_metrics(request: Request) -> Doc:
+    """Totals of every resource in a flow, over all runs or (``groupby=runId``) for each run."""
     root, _ = locate_resource(request)
-    allow(request, root, "collaborator")
-    data: dict[str, list[Doc]] = {name: [] for name in KINDS}
+    require_role(request, root, "collaborator")
+    data: dict[str, list[Doc]] = {resource_type: [] for resource_type in KINDS}
     runs: dict[str, dict[str, list[Doc]]] = {}
-    wanted = request.number("run_id")
+    run_id = request.integer("run_id")
     for node in root.walk():
-        name = next(label for label, kind in KINDS.items() if kind == node.kind)
-        rows = request.world.store.where("metrics", resource_type=name, resource_id=node.doc["id"])
-        rows = [row for row in rows if wanted is None or row["run_id"] == wanted]
-        data[name].append({"id": node.doc["id"], "metric": _totals(rows)})
+        name, resource_id = node.resource_type, node.doc["id"]
+        rows = request.world.store.where("metrics", resource_type=name, resource_id=resource_id)
+        rows = [row for row in rows if run_id is None or row["run_id"] == run_id]
+        data[name].append({"id": resource_id, "metric": _totals(rows)})
         for row in rows:
-            lists = runs.setdefault(str(row["run_id"]), {label: [] for label in KINDS})
-            lists[name].append({"id": node.doc["id"], "metric": _totals([row])})
+            lists = runs.setdefault(str(row["run_id"]), {resource_type: [] for resource_type in KINDS})
+            lists[name].append({"id": resource_id, "metric": _totals([row])})
     shown: Any = runs if request.query.get("groupby") == "runId" else data
     meta = {"currentPage": 1, "pageCount": 1, "totalCount": len(runs)}
     return {"status": 200, "message": "Ok", "metrics": {"data": shown, "meta": meta}}
 
 
+# the first path of each pair is what nexla-sdk calls, the second what the public spec documents
 route("GET", "/{resource_type}/{resource_id}/flow/metrics")(_flow_metrics)
 route("GET", "/data_flows/{resource_type}/{resource_id}/metrics")(_flow_metrics)
 
 
 def _milliseconds(value: int | None) -> int | None:
-    return value * 1000 if value is not None and value < SECONDS_BELOW else value
+    return value * 1000 if value is not None and value < FIRST_MILLISECONDS else value
 
 
-_LATEST: dict[str, Any] = {}  # the last selection, so that paging through many rows does not sort them for every page
-
-
-def _selected(world: World, key: tuple[Any, ...]) -> list[Doc]:
-    """The log rows of a flow that pass the filters, sorted."""
-    version = (world.generation, world.store.versions.get("logs"))
-    if (_LATEST.get("key"), _LATEST.get("version")) == (key, version):
-        rows: list[Doc] = _LATEST["rows"]
-        return rows
-    origin, run, first, last, severity, kind, down = key
-    rows = [
-        row
-        for row in world.store.where("logs", origin_node_id=origin)
-        if run in (-1, row["run_id"])
-        and (first is None or row["timestamp"] >= first)
-        and (last is None or row["timestamp"] <= last)
-        and (severity is None or row["severity"].lower() == severity.lower())
-        and (kind is None or row["log_type"] == kind)
-    ]
-    rows.sort(key=lambda row: (row["timestamp"], row["id"]), reverse=down)
-    _LATEST.update(key=key, version=version, rows=rows)
-    return rows
-
-
-def _logs(request: Request, root: Node) -> Doc:
-    allow(request, root, "collaborator")
+def _flow_logs(request: Request, root: Node) -> Doc:
+    """Log lines of a flow, filtered and paged. ``severity`` and ``sort_order`` have the aliases ``level`` and
+    ``sortorder`` (public server sources)."""
+    require_role(request, root, "collaborator")
     if request.query.get("order_by", "ts") != "ts":
         raise ApiError(400, "Invalid order_by")
-    run = request.number("run_id", -1)
-    first, last = _milliseconds(request.number("from")), _milliseconds(request.number("to"))
-    severity = request.query.get("severity") or request.query.get("level")
-    kind = request.query.get("log_type")
-    down = request.query.get("sort_order", request.query.get("sortorder", "desc")).lower() == "desc"
-    key = (root.doc["flow_node_id"], run, first, last, severity, kind, down)
-    rows = _selected(request.world, key)
-    part, headers = page(request, rows)
-    hidden = ("id", "origin_node_id")
+    run_id = request.integer("run_id")
+    order = request.query.get("sort_order", request.query.get("sortorder", "desc"))
+    wanted = LogFilter(
+        origin_node_id=root.doc["flow_node_id"],
+        run_id=ANY_RUN if run_id is None else run_id,
+        first=_milliseconds(request.integer("from")),
+        last=_milliseconds(request.integer("to")),
+        severity=request.query.get("severity") or request.query.get("level"),
+        log_type=request.query.get("log_type"),
+        newest_first=order.lower() == "desc",
+    )
+    lines = request.world.logs.select(wanted)
+    part, headers = page(request, lines)
     meta = {
         "current_page": int(headers.get("X-Current-Page", "1")),
         "pages_count": int(headers.get("X-Total-Page-Count", "1")),
-        "total_count": len(rows),
+        "total_count": len(lines),
         "org_id": root.doc["org_id"],
-        "run_id": run,
+        "run_id": wanted.run_id,
     }
-    data = [{key: value for key, value in row.items() if key not in hidden} for row in part]
+    data = [{key: value for key, value in line.items() if key not in ("id", "origin_node_id")} for line in part]
     return {"status": 200, "message": "Ok", "logs": {"data": data, "meta": meta}}
 
 
 def _resource_logs(request: Request) -> Doc:
-    return _logs(request, locate_resource(request)[0])
+    return _flow_logs(request, locate_resource(request)[0])
 
 
 route("GET", "/{resource_type}/{resource_id}/flow/logs")(_resource_logs)
@@ -149,4 +136,4 @@ route("GET", "/data_flows/{resource_type}/{resource_id}/logs")(_resource_logs)
 
 @route("GET", "/flows/{flow_id}/logs")
 def flow_logs(request: Request) -> Doc:
-    return _logs(request, locate(request, request.ids["flow_id"])[0])
+    return _flow_logs(request, locate(request, request.ids["flow_id"])[0])

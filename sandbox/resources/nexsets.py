@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.engine import records, transforming
+from sandbox.engine import samples, transforming
 from sandbox.engine.transforming import TransformError
-from sandbox.resources import code, credentials
-from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
+from sandbox.resources import credentials, nexset_code
+from sandbox.resources.base import MISSING_FIELD, base_view, changes, check_text, copy_of, fetch
+from sandbox.resources.lists import listed
+from sandbox.server.routing import ApiError, Request, Response, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view, fetch, visible
 
 KIND = "nexsets"
 MUTABLE = (
@@ -25,11 +26,12 @@ MUTABLE = (
 
 
 def brief(doc: Doc) -> Doc:
+    """A nexset as it appears inside other resources."""
     keys = ("id", "owner_id", "org_id", "name", "description", "updated_at", "created_at")
     return {key: doc.get(key) for key in keys}
 
 
-def _base(request: Request, doc: Doc) -> Doc:
+def _common_view(request: Request, doc: Doc) -> Doc:
     parent = request.world.store.get(KIND, doc.get("parent_data_set_id"))
     return {
         **base_view(request, doc),
@@ -46,25 +48,25 @@ def _base(request: Request, doc: Doc) -> Doc:
     }
 
 
-def _origin(request: Request, doc: Doc) -> Doc:
-    """source_config and connector of the source that a detected nexset came from."""
+def _source_fields(request: Request, doc: Doc) -> Doc:
+    """Config and connector of the source of a detected nexset."""
     source = request.world.store.get("sources", doc.get("data_source_id"))
     if source is None:
         return {"source_config": None, "connector_type": None}
-    kind = source["source_type"]
     return {
         "source_config": source.get("source_config"),
-        "connector_type": kind,
-        "connector": credentials.connector(kind),
+        "connector_type": source["source_type"],
+        "connector": credentials.connector(source["source_type"]),
     }
 
 
 def row_view(request: Request, doc: Doc) -> Doc:
+    """A nexset as a row of the list."""
     sinks = request.world.store.where("sinks", data_set_id=doc["id"])
     keys = ("id", "owner_id", "org_id", "name", "description")
     return {
-        **_base(request, doc),
-        **_origin(request, doc),
+        **_common_view(request, doc),
+        **_source_fields(request, doc),
         "data_sinks": [{key: sink.get(key) for key in keys} for sink in sinks],
         "transform_id": doc.get("code_container_id"),
         "output_schema": doc.get("output_schema") or {},
@@ -72,12 +74,12 @@ def row_view(request: Request, doc: Doc) -> Doc:
 
 
 def full_view(request: Request, doc: Doc, *, written: bool = False) -> Doc:
-    """The single view; ``written`` is the answer to a write, which lacks the source's fields."""
+    """A single nexset; the response to a write (``written``) lacks the fields of its source."""
     store = request.world.store
     container = store.get("code", doc.get("code_container_id"))
     sinks = store.where("sinks", data_set_id=doc["id"])
     view = {
-        **_base(request, doc),
+        **_common_view(request, doc),
         "parent_node_id": doc.get("parent_node_id"),
         "version": 1,
         "parent_data_set_ids": [doc["parent_data_set_id"]] if doc.get("parent_data_set_id") else [],
@@ -88,11 +90,11 @@ def full_view(request: Request, doc: Doc, *, written: bool = False) -> Doc:
         "runtime_config": doc.get("runtime_config"),
     }
     if not written:
-        view |= _origin(request, doc)
+        view |= _source_fields(request, doc)
     if request.flag("expand"):
         view |= {
             "transform_id": doc.get("code_container_id"),
-            "transform": code.wrapper(container, store.get("code", doc.get("output_validator_id"))),
+            "transform": nexset_code.transform_view(container, store.get("code", doc.get("output_validator_id"))),
             "output_schema": doc.get("output_schema") or {},
             "output_validation_schema": doc.get("output_validation_schema"),
             "output_validator_id": doc.get("output_validator_id"),
@@ -100,16 +102,15 @@ def full_view(request: Request, doc: Doc, *, written: bool = False) -> Doc:
             "child_data_sets": [brief(child) for child in store.where(KIND, parent_data_set_id=doc["id"])],
         }
     if request.flag("include_samples"):
-        view["data_samples"] = [_sample(sample) for sample in doc["samples"]]
+        view["data_samples"] = [_sample_view(sample) for sample in doc["samples"]]
     return view
 
 
 @route("GET", "/data_sets")
-def index(request: Request) -> Answer:
-    rows = filtered(request, visible(request, KIND), parent_data_set_id="parent_data_set_id")
-    part, headers = page(request, newest_first(request, rows))
-    full = request.flag("expand")
-    return Answer([full_view(request, r) if full else row_view(request, r) for r in part], headers)
+def index(request: Request) -> Response:
+    part, headers = listed(request, KIND, parent_data_set_id="parent_data_set_id")
+    view = full_view if request.flag("expand") else row_view
+    return Response([view(request, row) for row in part], headers)
 
 
 @route("GET", "/data_sets/{set_id}")
@@ -117,18 +118,24 @@ def show(request: Request) -> Doc:
     return full_view(request, fetch(request, KIND, request.ids["set_id"]))
 
 
-@route("POST", "/data_sets")
-def create(request: Request) -> Doc:
-    body = request.object()
-    check_text(body)
+def _parent(request: Request, body: Doc) -> Doc:
+    """The parent that a new nexset names, by ``parent_data_set_id`` or first in ``parent_data_sets``."""
     parents = body.get("parent_data_sets") or []
     first = parents[0].get("id") if parents and isinstance(parents[0], dict) else (parents or [None])[0]
-    number = body.get("parent_data_set_id", first)
-    if number is None:
-        raise ApiError(400, "Invalid resource. Are you missing a required field?")
+    parent_id = body.get("parent_data_set_id", first)
+    if parent_id is None:
+        raise ApiError(400, MISSING_FIELD)
     if body.get("data_source_id"):
         raise ApiError(400, "Cannot set both parent data set and data source")
-    parent = fetch(request, KIND, number)
+    return fetch(request, KIND, parent_id)
+
+
+@route("POST", "/data_sets")
+def create(request: Request) -> Doc:
+    """Create a derived nexset. Its status is INIT (public server sources)."""
+    body = request.object()
+    check_text(body)
+    parent = _parent(request, body)
     world = request.world
     node = world.store.put("nodes", {})
     doc: Doc = {
@@ -142,10 +149,10 @@ def create(request: Request) -> Doc:
         "origin_node_id": parent["origin_node_id"],
         **{key: body[key] for key in MUTABLE if key in body},
     }
-    doc["code_container_id"] = code.for_new_nexset(request, body)
+    doc["code_container_id"] = nexset_code.container_for_new(request, body)
     _take_schemas(request, doc, body)
     world.store.put(KIND, world.stamp(doc, new=True))
-    records.refresh_derived(world, doc)
+    samples.refresh_derived(world, doc)
     return full_view(request, doc, written=True)
 
 
@@ -154,23 +161,23 @@ def update(request: Request) -> Doc:
     doc = fetch(request, KIND, request.ids["set_id"], "admin")
     body = request.object()
     check_text(body)
-    doc |= {key: body[key] for key in MUTABLE if key in body and not (key == "name" and not body[key])}
+    doc |= changes(body, MUTABLE)
     _take_schemas(request, doc, body)
     if "data_sinks" in body:
         _replace_sinks(request, doc, body["data_sinks"])
-    code.change_of_nexset(request, doc, body)
+    nexset_code.change(request, doc, body)
     request.world.store.put(KIND, request.world.stamp(doc))
     if doc.get("parent_data_set_id"):
-        records.refresh_derived(request.world, doc)
+        samples.refresh_derived(request.world, doc)
     return full_view(request, doc, written=True)
 
 
 def _take_schemas(request: Request, doc: Doc, body: Doc) -> None:
-    """An output schema that is sent is kept as it is; a validator must be one."""
+    """Keep an output schema that was sent, check an output validator, and complete a validation schema."""
     if isinstance(body.get("output_schema"), dict) and body["output_schema"]:
         doc |= {"output_schema": body["output_schema"], "schema_given": True}
-    number = body.get("output_validator_id")
-    if number is not None and fetch(request, "code", number)["resource_type"] != "validator":
+    validator_id = body.get("output_validator_id")
+    if validator_id is not None and fetch(request, "code", validator_id)["resource_type"] != "validator":
         raise ApiError(400, "Invalid code container for validator")
     schema = body.get("output_validation_schema")
     if isinstance(schema, dict):
@@ -182,19 +189,25 @@ def _take_schemas(request: Request, doc: Doc, body: Doc) -> None:
 
 
 def _replace_sinks(request: Request, doc: Doc, wanted: list[Any]) -> None:
+    """Make the given destinations, and no others, those of a nexset."""
     store = request.world.store
-    numbers = [entry["id"] if isinstance(entry, dict) else entry for entry in wanted]
-    if any(store.get("sinks", number) is None for number in numbers):
+    sink_ids = [entry["id"] if isinstance(entry, dict) else entry for entry in wanted]
+    if any(store.get("sinks", sink_id) is None for sink_id in sink_ids):
         raise ApiError(400, "Required data sink not found")
     for sink in store.where("sinks", data_set_id=doc["id"]):
-        if sink["id"] not in numbers:
+        if sink["id"] not in sink_ids:
             store.put("sinks", sink | {"data_set_id": None})
-    for number in numbers:
-        store.put("sinks", (store.get("sinks", number) or {}) | {"data_set_id": doc["id"]})
+    for sink_id in sink_ids:
+        store.put("sinks", (store.get("sinks", sink_id) or {}) | {"data_set_id": doc["id"]})
 
 
 def remove(request: Request, doc: Doc) -> None:
-    """Delete a nexset with its inactive sinks and its own transform; refusals come in the server's order."""
+    """Delete a nexset with its inactive destinations and its own transform.
+
+    Raises:
+        ApiError: 405, checked in the server's order (public server sources): it has child nexsets, it has active
+            destinations, it is active itself.
+    """
     store = request.world.store
     children = [child["id"] for child in store.where(KIND, parent_data_set_id=doc["id"])]
     if children:
@@ -208,16 +221,17 @@ def remove(request: Request, doc: Doc) -> None:
     for sink in sinks:
         store.delete("sinks", sink["id"])
     store.delete(KIND, doc["id"])
-    code.drop_unshared(request.world, doc.get("code_container_id"))
+    nexset_code.drop_unshared(request.world, doc.get("code_container_id"))
 
 
 @route("DELETE", "/data_sets/{set_id}")
-def delete(request: Request) -> Answer:
+def delete(request: Request) -> Response:
     remove(request, fetch(request, KIND, request.ids["set_id"], "admin"))
-    return Answer()
+    return Response()
 
 
 def set_status(request: Request, doc: Doc, status: str) -> None:
+    """Set the status of a nexset; no change when it has that status already."""
     if doc["status"] != status:
         doc["status"] = status
         request.world.store.put(KIND, request.world.stamp(doc))
@@ -243,18 +257,17 @@ def pause(request: Request) -> Doc:
 def copy(request: Request) -> Doc:
     doc = fetch(request, KIND, request.ids["set_id"], "admin")
     node = request.world.store.put("nodes", {})
-    twin = {key: value for key, value in doc.items() if key not in ("id", "created_at", "updated_at", "taken")}
-    twin |= {"copied_from_id": doc["id"], "owner_id": request.user["id"], "status": "INIT", "samples": []}
-    twin |= {"flow_node_id": node["id"], "data_source_id": None}
-    return full_view(request, request.world.store.put(KIND, request.world.stamp(twin, new=True)), written=True)
+    duplicate = copy_of(request, doc, status="INIT", samples=[], flow_node_id=node["id"], data_source_id=None)
+    return full_view(request, request.world.store.put(KIND, request.world.stamp(duplicate, new=True)), written=True)
 
 
-def _sample(sample: Doc) -> Doc:
+def _sample_view(sample: Doc) -> Doc:
     return {"rawMessage": sample["rawMessage"], "nexlaMetaData": sample.get("nexlaMetaData")}
 
 
 @route("GET", "/data_sets/{set_id}/samples")
-def samples(request: Request) -> list[Doc]:
+def list_samples(request: Request) -> list[Doc]:
+    """Samples; those of a derived nexset are pairs of input and output unless ``output_only`` is set."""
     doc = fetch(request, KIND, request.ids["set_id"])
     rows = doc["samples"]
     if doc.get("parent_data_set_id") and (request.flag("live") or not rows):
@@ -263,12 +276,12 @@ def samples(request: Request) -> list[Doc]:
             transforming.apply(container, [])
         except TransformError as error:
             raise ApiError(400, str(error)) from error
-        records.refresh_derived(request.world, doc)
+        samples.refresh_derived(request.world, doc)
         rows = doc["samples"]
-    wanted = request.number("count") or 0
-    rows = rows[:wanted] if wanted > 0 else rows
+    count = request.integer("count") or 0
+    rows = rows[:count] if count > 0 else rows
     if request.flag("live") and request.query.get("include_metadata", "true").lower() in ("false", "0"):
         return [row["rawMessage"] for row in rows]
     if doc.get("parent_data_set_id") and not request.flag("output_only"):
-        return [{"input": _sample(row["input"]), "output": _sample(row)} for row in rows]
-    return [_sample(row) for row in rows]
+        return [{"input": _sample_view(row["input"]), "output": _sample_view(row)} for row in rows]
+    return [_sample_view(row) for row in rows]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from sandbox.resources import credentials
-from sandbox.server.contract import COMPONENTS
-from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
+from sandbox.resources.base import base_view, changes, check_text, copy_of, fetch
+from sandbox.resources.lists import listed
+from sandbox.server import contract
+from sandbox.server.routing import ApiError, Request, Response, route
 from sandbox.state.store import Doc
-from sandbox.state.world import RANK, base_view, fetch, visible
+from sandbox.state.world import is_at_least
 
 KIND = "sinks"
 MUTABLE = ("name", "description", "sink_config", "sink_schedule", "data_credentials_id", "data_set_id", "tags")
 
 
 def row_view(request: Request, doc: Doc) -> Doc:
+    """A destination as a row of the list: without config and credential (public server sources)."""
     nexset = request.world.store.get("nexsets", doc.get("data_set_id"))
     keys = ("id", "owner_id", "org_id", "name", "description", "status", "copied_from_id", "created_at", "updated_at")
     return {
@@ -39,6 +42,7 @@ def row_view(request: Request, doc: Doc) -> Doc:
 
 
 def full_view(request: Request, doc: Doc) -> Doc:
+    """A single destination. It lacks ``data_map``, and ``data_set`` without a nexset (public server sources)."""
     store = request.world.store
     credential = store.get("credentials", doc.get("data_credentials_id"))
     nexset = store.get("nexsets", doc.get("data_set_id"))
@@ -61,22 +65,20 @@ def full_view(request: Request, doc: Doc) -> Doc:
 
 
 @route("GET", "/data_sinks")
-def index(request: Request) -> Answer:
-    rows = filtered(request, visible(request, KIND), sink_type="sink_type")
-    part, headers = page(request, newest_first(request, rows))
+def index(request: Request) -> Response:
+    part, headers = listed(request, KIND, sink_type="sink_type")
     view = full_view if request.flag("expand") else row_view
-    return Answer([view(request, row) for row in part], headers)
+    return Response([view(request, row) for row in part], headers)
 
 
 def _check_links(request: Request, doc: Doc) -> None:
-    """The nexset and the credential must exist, be the caller's to use, and the connector types must agree."""
+    """Nexset and credential must exist, the caller must be allowed to use them, and connector types must agree."""
     world = request.world
     if doc.get("data_set_id") is not None:
         nexset = world.store.get("nexsets", doc["data_set_id"])
         if nexset is None:
             raise ApiError(404)
-        role = world.role(request.user, nexset)
-        if role is None or RANK.index(role) < RANK.index("admin"):
+        if not is_at_least(world.role(request.user, nexset), "admin"):
             raise ApiError(403, "Unauthorized access to data set")
     if doc.get("data_credentials_id") is not None:
         credential = world.store.get("credentials", doc["data_credentials_id"])
@@ -88,7 +90,8 @@ def _check_links(request: Request, doc: Doc) -> None:
             raise ApiError(403, "Credentials connector type does not match data sink connector type")
 
 
-def _place(request: Request, doc: Doc) -> None:
+def _place_in_flow(request: Request, doc: Doc) -> None:
+    """Hang a destination below its nexset; without one it is the origin of a flow of its own."""
     nexset = request.world.store.get("nexsets", doc.get("data_set_id"))
     doc["parent_node_id"] = nexset["flow_node_id"] if nexset else None
     doc["origin_node_id"] = nexset["origin_node_id"] if nexset else doc["flow_node_id"]
@@ -98,12 +101,12 @@ def _place(request: Request, doc: Doc) -> None:
 def create(request: Request) -> Doc:
     body = request.object()
     check_text(body)
-    kind = body.get("connector_type", body.get("sink_type"))
-    if kind not in COMPONENTS["schemas"]["SinkType"]["enum"]:
+    connector_type = body.get("connector_type", body.get("sink_type"))
+    if connector_type not in contract.enum("SinkType"):
         raise ApiError(400, "Unknown connector type")
     if isinstance(body.get("data_credentials"), dict):
         body = {**body, "data_credentials_id": credentials.create_from(request, body["data_credentials"])["id"]}
-    doc = {"sink_type": kind, **{key: body[key] for key in MUTABLE if body.get(key) is not None}}
+    doc = {"sink_type": connector_type, **{key: body[key] for key in MUTABLE if body.get(key) is not None}}
     _check_links(request, doc)
     world = request.world
     node = world.store.put("nodes", {})
@@ -113,7 +116,7 @@ def create(request: Request) -> Doc:
         "org_id": request.user["org_id"],
         "flow_node_id": node["id"],
     }
-    _place(request, doc)
+    _place_in_flow(request, doc)
     return full_view(request, world.store.put(KIND, world.stamp(doc, new=True)))
 
 
@@ -124,26 +127,28 @@ def show(request: Request) -> Doc:
 
 @route("PUT", "/data_sinks/{sink_id}")
 def update(request: Request) -> Doc:
+    """An active destination may be changed too (public server sources)."""
     doc = fetch(request, KIND, request.ids["sink_id"], "admin")
     body = request.object()
     check_text(body)
-    changed = {**doc, **{key: body[key] for key in MUTABLE if key in body and not (key == "name" and not body[key])}}
+    changed = doc | changes(body, MUTABLE)
     _check_links(request, changed)
     doc |= changed
-    _place(request, doc)
+    _place_in_flow(request, doc)
     return full_view(request, request.world.store.put(KIND, request.world.stamp(doc)))
 
 
 @route("DELETE", "/data_sinks/{sink_id}")
-def delete(request: Request) -> Answer:
+def delete(request: Request) -> Response:
     doc = fetch(request, KIND, request.ids["sink_id"], "admin")
     if doc["status"] == "ACTIVE":
         raise ApiError(405, "Data sink must be paused before deletion")
     request.world.store.delete(KIND, doc["id"])
-    return Answer()
+    return Response()
 
 
 def set_status(request: Request, doc: Doc, status: str) -> None:
+    """Activate or pause a destination; an activated one gets what its flow has read so far."""
     world = request.world
     if doc["status"] == status:
         return
@@ -172,6 +177,5 @@ def pause(request: Request) -> Doc:
 def copy(request: Request) -> Doc:
     doc = fetch(request, KIND, request.ids["sink_id"], "admin")
     node = request.world.store.put("nodes", {})
-    twin = {key: value for key, value in doc.items() if key not in ("id", "created_at", "updated_at", "taken")}
-    twin |= {"copied_from_id": doc["id"], "owner_id": request.user["id"], "status": "INIT", "flow_node_id": node["id"]}
-    return full_view(request, request.world.store.put(KIND, request.world.stamp(twin, new=True)))
+    duplicate = copy_of(request, doc, status="INIT", flow_node_id=node["id"])
+    return full_view(request, request.world.store.put(KIND, request.world.stamp(duplicate, new=True)))

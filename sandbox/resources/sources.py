@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 
-from sandbox.engine.connectors import WEBHOOKS
+from sandbox.engine.connector_types import WEBHOOKS
 from sandbox.resources import credentials, nexsets
-from sandbox.server.contract import COMPONENTS
-from sandbox.server.routing import Answer, ApiError, Request, check_text, filtered, newest_first, page, route
+from sandbox.resources.base import base_view, check_text, fetch
+from sandbox.resources.lists import listed
+from sandbox.server import contract
+from sandbox.server.routing import ApiError, Request, Response, route
 from sandbox.state.store import Doc
-from sandbox.state.world import base_view, fetch, visible
 
 KIND = "sources"
 MUTABLE = ("name", "description", "source_config", "poll_schedule", "ingest_method", "source_format", "tags")
@@ -17,7 +18,8 @@ CONFIG_KEYS = {"source_config": "source_config of active data_source", "source_f
 
 
 def row_view(request: Request, doc: Doc) -> Doc:
-    sets = request.world.store.where("nexsets", data_source_id=doc["id"])
+    """A source as a row of the list: without config, credential and API keys (public server sources)."""
+    detected = request.world.store.where("nexsets", data_source_id=doc["id"])
     return {
         **base_view(request, doc),
         "origin_node_id": doc["origin_node_id"],
@@ -32,7 +34,7 @@ def row_view(request: Request, doc: Doc) -> Doc:
         "source_type": doc["source_type"],
         "connector_type": doc["source_type"],
         "connector": credentials.connector(doc["source_type"]),
-        "data_sets": [nexsets.brief(row) for row in sets],
+        "data_sets": [nexsets.brief(nexset) for nexset in detected],
         "tags": doc.get("tags") or [],
         "run_ids": doc.get("run_ids", []),
         "flow_type": "streaming",
@@ -41,6 +43,7 @@ def row_view(request: Request, doc: Doc) -> Doc:
 
 
 def full_view(request: Request, doc: Doc) -> Doc:
+    """A single source; ``expand`` adds the schemas of its nexsets."""
     view = row_view(request, doc)
     store = request.world.store
     credential = store.get("credentials", doc.get("data_credentials_id"))
@@ -65,17 +68,16 @@ def full_view(request: Request, doc: Doc) -> Doc:
 
 
 @route("GET", "/data_sources")
-def index(request: Request) -> Answer:
-    rows = filtered(request, visible(request, KIND), source_type="source_type")
-    part, headers = page(request, newest_first(request, rows))
+def index(request: Request) -> Response:
+    part, headers = listed(request, KIND, source_type="source_type")
     view = full_view if request.flag("expand") else row_view
-    return Answer([view(request, row) for row in part], headers)
+    return Response([view(request, row) for row in part], headers)
 
 
-def _use_credential(request: Request, number: int | None) -> None:
-    if number is None:
+def _check_credential(request: Request, credential_id: int | None) -> None:
+    if credential_id is None:
         return
-    credential = request.world.store.get("credentials", number)
+    credential = request.world.store.get("credentials", credential_id)
     if credential is None:
         raise ApiError(404)
     if request.world.role(request.user, credential) is None:
@@ -83,7 +85,7 @@ def _use_credential(request: Request, number: int | None) -> None:
 
 
 def new_source(request: Request, body: Doc) -> Doc:
-    """A stored INIT source with its flow node."""
+    """Store a source with its flow node and the status INIT; a webhook source also gets its API key."""
     world = request.world
     node = world.store.put("nodes", {})
     doc = {
@@ -111,14 +113,15 @@ def new_source(request: Request, body: Doc) -> Doc:
 
 @route("POST", "/data_sources")
 def create(request: Request) -> Doc:
+    """With ``activate_now`` the source is ACTIVE at once, but no run starts (public server sources)."""
     body = request.object()
     check_text(body)
-    kind = body.get("connector_type", body.get("source_type", "s3"))
-    if kind not in COMPONENTS["schemas"]["SourceType"]["enum"]:
+    connector_type = body.get("connector_type", body.get("source_type", "s3"))
+    if connector_type not in contract.enum("SourceType"):
         raise ApiError(400, "Unsupported source connector type")
     if isinstance(body.get("data_credentials"), dict):
         body = {**body, "data_credentials_id": credentials.create_from(request, body["data_credentials"])["id"]}
-    _use_credential(request, body.get("data_credentials_id"))
+    _check_credential(request, body.get("data_credentials_id"))
     doc = new_source(request, body)
     if body.get("activate_now"):
         doc["status"] = "ACTIVE"
@@ -132,6 +135,7 @@ def show(request: Request) -> Doc:
 
 @route("PUT", "/data_sources/{source_id}")
 def update(request: Request) -> Doc:
+    """The config of an active source changes only with ``force`` or ``run_now`` (public server sources)."""
     doc = fetch(request, KIND, request.ids["source_id"], "admin")
     body = request.object()
     check_text(body)
@@ -139,18 +143,22 @@ def update(request: Request) -> Doc:
         for key, what in CONFIG_KEYS.items():
             if key in body and body[key] != doc.get(key):
                 raise ApiError(405, f"Cannot change {what}")
-    _use_credential(request, body.get("data_credentials_id"))
+    _check_credential(request, body.get("data_credentials_id"))
     changed = {key: body[key] for key in (*MUTABLE, "data_credentials_id", "project_id") if key in body}
     if not changed.get("name", "x"):
         changed.pop("name")
     if "source_config" in changed and changed["source_config"] != doc.get("source_config"):
-        doc["read_state"] = {}  # another place or format: everything there is new
+        doc["read_state"] = {}  # everything at another place, or in another format, is new
     doc |= changed
     return full_view(request, request.world.store.put(KIND, request.world.stamp(doc)))
 
 
 def remove(request: Request, doc: Doc) -> None:
-    """Delete a source and its detected nexsets; nexsets that went before a refusal stay gone, as on the server."""
+    """Delete a source and its detected nexsets. As on the server, those deleted before a refusal stay deleted.
+
+    Raises:
+        ApiError: 405, the source is active, or one of its nexsets cannot be deleted.
+    """
     if doc["status"] == "ACTIVE":
         raise ApiError(405, "Data source must be paused before deletion")
     for nexset in request.world.store.where("nexsets", data_source_id=doc["id"]):
@@ -159,13 +167,17 @@ def remove(request: Request, doc: Doc) -> None:
 
 
 @route("DELETE", "/data_sources/{source_id}")
-def delete(request: Request) -> Answer:
+def delete(request: Request) -> Response:
     remove(request, fetch(request, KIND, request.ids["source_id"], "admin"))
-    return Answer()
+    return Response()
 
 
 def set_status(request: Request, doc: Doc, status: str, *, run: bool = True) -> None:
-    """Activate or pause a source and its detected nexsets. A change to ACTIVE starts a run; a repeat does nothing."""
+    """Activate or pause a source and its detected nexsets. Only a change to ACTIVE starts a run (with ``run``).
+
+    Raises:
+        ApiError: 400, the platform has rate-limited the source.
+    """
     world = request.world
     if doc["status"] == "RATE_LIMITED":
         raise ApiError(400, "Data source is rate limited")
@@ -180,12 +192,18 @@ def set_status(request: Request, doc: Doc, status: str, *, run: bool = True) -> 
         world.engine.start_run(doc)
 
 
+def wants_run(request: Request) -> bool:
+    """Whether an activation starts a run, which it does unless ``run_now`` is false."""
+    return request.query.get("run_now", "").lower() not in ("false", "0")
+
+
 @route("PUT", "/data_sources/{source_id}/activate")
 def activate(request: Request) -> Doc:
+    """``force`` pauses an active source first, so that a run starts."""
     doc = fetch(request, KIND, request.ids["source_id"], "operator")
     if request.flag("force") and doc["status"] == "ACTIVE":
         set_status(request, doc, "PAUSED")
-    set_status(request, doc, "ACTIVE", run=request.query.get("run_now", "").lower() not in ("false", "0"))
+    set_status(request, doc, "ACTIVE", run=wants_run(request))
     return full_view(request, doc)
 
 
@@ -199,6 +217,6 @@ def pause(request: Request) -> Doc:
 @route("POST", "/data_sources/{source_id}/copy")
 def copy(request: Request) -> Doc:
     doc = fetch(request, KIND, request.ids["source_id"], "admin")
-    twin = new_source(request, doc)
-    twin["copied_from_id"] = doc["id"]
-    return full_view(request, request.world.store.put(KIND, twin))
+    duplicate = new_source(request, doc)
+    duplicate["copied_from_id"] = doc["id"]
+    return full_view(request, request.world.store.put(KIND, duplicate))

@@ -1,4 +1,8 @@
-"""The HTTP side: one ASGI application that finds the handler, applies faults, checks the contract, keeps a journal."""
+"""The HTTP side, as one ASGI application.
+
+It keeps a journal of the requests, applies faults, dispatches to the handlers, and checks both requests and responses
+against the contract.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,25 +20,30 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
 from sandbox.resources import audit
-from sandbox.server import contract, control, tokens
+from sandbox.server import contract, tokens
 from sandbox.server.faults import Fault, Faults, misbehave
 from sandbox.server.limits import Throttle
-from sandbox.server.routing import ROUTES, Answer, ApiError, Request
-from sandbox.state.world import World
+from sandbox.server.routing import ApiError, Request, Response, Route, find_route
+from sandbox.state.world import OutsideDataFolderError, World
 
+API_PREFIX = "/nexla-api"
+CONTROL_PREFIX = "/__sandbox/"
 SERVER = "nexla-sandbox (rehearsal only, not Nexla)"
-HIDDEN_KEYS = {"credentials", "template_config"}
+HIDDEN_KEYS = {"credentials", "template_config"}  # not even the journal of a sandbox shows secrets
+
+JournalEntry = dict[str, Any]
+ControlHandler = Callable[[str, str, Mapping[str, str], bytes], Response]  # method, command, query, body
 
 
 class App:
-    """The sandbox as an ASGI application."""
+    """The sandbox as an ASGI application. ``control`` handles the requests below ``/__sandbox/``."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, faults: Faults, journal: list[JournalEntry], control: ControlHandler) -> None:
         self.world = world
-        self.faults = Faults()
+        self.faults = faults
+        self.journal = journal
+        self.control = control
         self.throttle = Throttle(world)
-        self.journal: list[dict[str, Any]] = []
-        self.prefix = "/nexla-api"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,94 +52,98 @@ class App:
         http = HttpRequest(scope, receive)
         raw = await http.body()
         path, method = scope["path"], scope["method"]
-        if path.startswith("/__sandbox/"):
-            answer = await run_in_threadpool(control.handle, self, method, path, http.query_params, raw)
-            await _reply(send, answer.status, _encode(answer.body), answer.headers)
-            return
-        path = path.removeprefix(self.prefix)
+        if path.startswith(CONTROL_PREFIX):
+            command = path.removeprefix(CONTROL_PREFIX)
+            response = await run_in_threadpool(self.control, method, command, http.query_params, raw)
+            await _send(send, response.status, _encode(response.body), response.headers)
+        else:
+            await self._serve(http, path.removeprefix(API_PREFIX), raw, send)
+
+    async def _serve(self, http: HttpRequest, path: str, raw: bytes, send: Send) -> None:
+        """Serve one API request, or do to it what a fault says."""
+        scope, method = http.scope, http.method
         entry = {"n": len(self.journal) + 1, "method": method, "path": path, "query": dict(http.query_params)}
         self.journal.append(entry)
         fault = self.faults.pick(method, path)
-        if fault and fault.action == "late":  # the effect comes when the caller has long given up
+        if fault and fault.action == "late":  # it takes effect long after the caller has given up
             await asyncio.sleep(fault.seconds)
         elif fault and fault.when == "before":
             entry |= {"fault": fault.action, "status": None, "committed": False}
-            self._note_lost(entry, scope, raw)
+            self._check_request(entry, scope, raw)
             await misbehave(fault, scope, send, b"", {"server": SERVER})
             return
         started = time.perf_counter()
-        answer = await run_in_threadpool(self._handle, entry, http.headers.get("authorization", ""), scope, raw)
-        entry |= {"status": answer.status, "ms": round((time.perf_counter() - started) * 1000, 1)}
-        answer.headers.setdefault("Date", formatdate(self.world.clock.now(), usegmt=True))
-        await self._finish(fault, entry, answer, scope, send)
+        response = await run_in_threadpool(self._handle, entry, http.headers.get("authorization", ""), scope, raw)
+        entry |= {"status": response.status, "ms": round((time.perf_counter() - started) * 1000, 1)}
+        response.headers.setdefault("Date", formatdate(self.world.clock.now(), usegmt=True))
+        await self._finish(fault, entry, response, scope, send)
 
     async def _finish(
-        self, fault: Fault | None, entry: dict[str, Any], answer: Answer, scope: Scope, send: Send
+        self, fault: Fault | None, entry: JournalEntry, response: Response, scope: Scope, send: Send
     ) -> None:
-        body = _encode(answer.body)
+        body = _encode(response.body)
         if fault:
             entry |= {"fault": fault.action, "committed": True}
             await misbehave(fault, scope, send, body, {"server": SERVER})
             return
-        await _reply(send, answer.status, body, answer.headers)
+        await _send(send, response.status, body, response.headers)
 
-    def _handle(self, entry: dict[str, Any], authorization: str, scope: Scope, raw: bytes) -> Answer:
-        method, path = entry["method"], entry["path"]
-        query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+    def _handle(self, entry: JournalEntry, authorization: str, scope: Scope, raw: bytes) -> Response:
+        query = _query(scope)
         try:
             body = json.loads(raw) if raw else None
         except ValueError:
-            return Answer({"message": "Cannot parse JSON request body"}, status=400)
+            return Response({"message": "Cannot parse JSON request body"}, status=400)
         entry["body"] = _without_secrets(body)
         with self.world.lock:
-            answer = self._dispatch(Request(self.world, method, path, query, body, {}, {}, authorization))
+            response = self._dispatch(Request(self.world, entry["method"], entry["path"], query, body, authorization))
             self.world.store.commit()
-        self._check(entry, method, path, query, body, answer)
-        return answer
+        _check(entry, query, body, response)
+        return response
 
-    def _note_lost(self, entry: dict[str, Any], scope: Scope, raw: bytes) -> None:
-        """Hold a request that a fault keeps from its handler against the contract all the same."""
-        query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
-        self._check(entry, entry["method"], entry["path"], query, json.loads(raw) if raw else None, None)
+    def _check_request(self, entry: JournalEntry, scope: Scope, raw: bytes) -> None:
+        """Check a request against the contract although a fault keeps it from its handler."""
+        _check(entry, _query(scope), json.loads(raw) if raw else None, None)
 
-    def _dispatch(self, request: Request) -> Answer:
+    def _dispatch(self, request: Request) -> Response:
         try:
-            handler, public = self._find(request)
-            if not public:
+            found = _route_of(request)
+            if not found.public:
                 request.user = tokens.user_of(request)
             self.throttle.check(request)
-            result = handler(request)
-            if request.method != "GET" and not public:
-                audit.note_change(request, result)
+            result = found.handler(request)
+            if request.method != "GET" and not found.public:
+                audit.record_change(request, result)
         except ApiError as error:
-            return Answer(error.body, status=error.status, headers=error.headers)
-        return result if isinstance(result, Answer) else Answer(result)
+            return Response(error.body, status=error.status, headers=error.headers)
+        except OutsideDataFolderError as error:
+            return Response({"message": str(error)}, status=400)
+        return result if isinstance(result, Response) else Response(result)
 
-    def _find(self, request: Request) -> tuple[Any, bool]:
-        for known in ROUTES:
-            match = known.pattern.fullmatch(request.path) if known.method == request.method else None
-            if match:
-                for name, value in match.groupdict().items():
-                    if name.endswith("_id") and value.isdigit():
-                        request.ids[name] = int(value)
-                    else:
-                        request.text[name] = value
-                return known.handler, known.public
-        if contract.is_not_built(request.method, request.path):
-            raise ApiError(501, f"The sandbox has not built {request.method} {request.path} yet")
-        raise ApiError(404)
 
-    def _check(
-        self, entry: dict[str, Any], method: str, path: str, query: dict[str, str], body: Any, answer: Answer | None
-    ) -> None:
-        operation = contract.operation(method, path)
-        if operation is None:
-            entry["contract"] = "unknown"
-            return
-        problems = operation.problems_of_request(query, body)
-        if answer is not None:
-            problems += operation.problems_of_answer(answer.status, answer.body)
-        entry["contract"] = problems or "ok"
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
+
+
+def _route_of(request: Request) -> Route:
+    found = find_route(request)
+    if found:
+        return found
+    if contract.is_not_built(request.method, request.path):
+        raise ApiError(501, f"The sandbox has not built {request.method} {request.path} yet")
+    raise ApiError(404)
+
+
+def _check(entry: JournalEntry, query: dict[str, str], body: Any, response: Response | None) -> None:
+    """Note in the journal how a request, and its response if it has one, fit the contract."""
+    operation = contract.operation(entry["method"], entry["path"])
+    if operation is None:
+        entry["contract"] = "unknown"
+        return
+    problems = operation.problems_of_request(query, body)
+    if response is not None:
+        problems += operation.problems_of_response(response.status, response.body)
+    entry["contract"] = problems or "ok"
 
 
 def _without_secrets(body: Any) -> Any:
@@ -144,7 +158,7 @@ def _encode(body: Any) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-async def _reply(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
+async def _send(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
     lines = {"server": SERVER, "content-length": str(len(body)), "x-request-id": f"sbx-{time.time_ns():x}"}
     if body:
         lines["content-type"] = "application/json; charset=utf-8"

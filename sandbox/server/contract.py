@@ -1,7 +1,7 @@
-"""The API contract (contract.yaml) as a checker: every request and answer is held against it.
+"""The API contract (contract.yaml) as a checker of requests and responses.
 
-contract.yaml is an OpenAPI 3.1 document, trimmed to the operations that the sandbox has; the names of the rest stand
-under ``x-not-built`` and answer 501.
+contract.yaml is an OpenAPI 3.1 document, trimmed to the operations that the sandbox serves. The other operations of the
+real API are listed under ``x-not-built``; requests to them get 501.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ class Operation:
         self.parameters = [_resolve(p) for p in path_item.get("parameters", []) + node.get("parameters", [])]
         self.pattern = _pattern(template, self.parameters)
         self.body = node.get("requestBody")
-        self.responses = {code: _resolve(answer) for code, answer in node["responses"].items()}
+        self.responses = {code: _resolve(response) for code, response in node["responses"].items()}
 
     def problems_of_request(self, query: dict[str, str], body: Any) -> list[str]:
+        """How a request breaks the contract; empty when it does not."""
         known = {p["name"]: p["schema"] for p in self.parameters if p["in"] == "query"}
         problems = [f"query {name!r} is not in the contract" for name in query if name not in known]
         for name, value in query.items():
@@ -62,20 +63,21 @@ class Operation:
             problems += [f"body: {text}" for text in _errors(schema, body)]
         return problems
 
-    def problems_of_answer(self, status: int, body: Any) -> list[str]:
-        answer = self.responses.get(str(status)) or self.responses.get("default")
-        if answer is None:
+    def problems_of_response(self, status: int, body: Any) -> list[str]:
+        """How a response breaks the contract; empty when it does not. An empty body (None) fits every known status."""
+        response = self.responses.get(str(status)) or self.responses.get("default")
+        if response is None:
             return [f"status {status} is not in the contract"]
-        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        schema = response.get("content", {}).get("application/json", {}).get("schema")
         if body is None:
             return []
         if schema is None:
             return [f"status {status} should have an empty body"]
-        return [f"answer: {text}" for text in _errors(schema, body)]
+        return [f"response: {text}" for text in _errors(schema, body)]
 
 
 def _readings(value: str) -> list[Any]:
-    """What a query value can mean: text, number, or boolean (the SDK writes True and False)."""
+    """What a query value can mean: text, integer, or boolean (nexla-sdk sends Python's True and False)."""
     forms: list[Any] = [value]
     if re.fullmatch(r"-?\d+", value):
         forms.append(int(value))
@@ -84,7 +86,7 @@ def _readings(value: str) -> list[Any]:
     return forms
 
 
-_VALIDATORS: dict[str, Any] = {}
+_VALIDATORS: dict[str, Any] = {}  # compiled schemas of the contract, which is a constant
 
 
 def _validator(schema: dict[str, Any]) -> Any:
@@ -106,17 +108,17 @@ def _errors(schema: dict[str, Any], value: Any) -> list[str]:
 @cache
 def operations() -> list[Operation]:
     """Every operation of the contract, literal paths before those with placeholders."""
-    found = [
+    known = [
         Operation(method.upper(), template, item)
         for template, item in DOCUMENT["paths"].items()
         for method in ("get", "post", "put", "delete")
         if method in item
     ]
-    return sorted(found, key=lambda op: op.template.count("{"))
+    return sorted(known, key=lambda op: op.template.count("{"))
 
 
 def operation(method: str, path: str) -> Operation | None:
-    """The operation that a request belongs to."""
+    """The operation of a request, if the contract has it."""
     return next((op for op in operations() if op.method == method and op.pattern.fullmatch(path)), None)
 
 
@@ -127,11 +129,11 @@ def _not_built() -> list[tuple[str, re.Pattern[str]]]:
 
 
 def is_not_built(method: str, path: str) -> bool:
-    """Whether the real API has this operation although the sandbox has not."""
+    """Whether the real API has an operation that the sandbox lacks."""
     return any(m == method and pattern.fullmatch(path) for m, pattern in _not_built())
 
 
-def connector_types(group: str) -> list[str]:
-    """Connector type names of a group: File, Database, NoSql, Stream or Vector."""
-    names: list[str] = COMPONENTS["schemas"][f"ConnectorType{group}"]["enum"]
-    return names
+def enum(schema: str) -> list[str]:
+    """The values of a named enumeration, e.g. ``SourceType`` or ``ConnectorTypeFile``."""
+    values: list[str] = COMPONENTS["schemas"][schema]["enum"]
+    return values

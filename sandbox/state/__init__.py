@@ -1,1 +1,1 @@
-"""What the sandbox knows: documents, clock, settings and what it starts with."""
+"""What the sandbox knows: documents, clock and settings, and the seeds that it starts with."""

@@ -1,58 +1,70 @@
-"""The sandbox's world: state, clock, data folder and settings, and the rules of who may see what."""
+"""The sandbox's world: documents, clock, data folder and settings, and the rules of who may do what."""
 
 from __future__ import annotations
 
 import shutil
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.server.routing import ApiError, Request
 from sandbox.state.clock import Clock
+from sandbox.state.engine_port import EnginePort
+from sandbox.state.logs import Logs
 from sandbox.state.store import Doc, Snapshot, Store
 
-if TYPE_CHECKING:
-    from sandbox.engine.runner import Engine
-
 DEFAULTS: dict[str, Any] = {
-    "token_seconds": 3600,  # the public guide's lifetime of a session token
-    "discovery_seconds": 0.2,  # how long after a run starts its data is read
+    "token_seconds": 3600,  # the lifetime of a session token, as in the public guide
+    "discovery_seconds": 0.2,  # from the start of a run until its data is read
     "max_per_page": 0,  # 0: no cap, as on the main lists; some endpoints of the real API cap at 50
-    "delete_matches_role": False,  # whether DELETE of an accessor looks at its roles; unknown of the real API
-    "put_changes_end": True,  # whether PUT changes the end of an access rule that is there; unknown as well
-    "limits": None,  # {"second": {...}, "day": {...}} once rate limiting is switched on
+    "delete_matches_role": False,  # DELETE of an accessor removes only the given roles; not known of the real API [?]
+    "put_changes_end": True,  # PUT changes the end of an existing access rule; not known of the real API [?]
+    "limits": None,  # e.g. {"light": 12}, requests per user and second; None: rate limiting is off
 }
-ROLES = ["collaborator", "operator", "admin", "owner"]
+ROLES = ["collaborator", "operator", "admin", "owner"]  # weakest first
 RANK = ["sharer", *ROLES]
 
 
-class World:
-    """Everything that one running sandbox knows. ``lock`` guards it; the engine and the handlers share it."""
+class OutsideDataFolderError(Exception):
+    """A path leads out of the data folder."""
 
-    engine: Engine
+
+def is_at_least(role: str | None, needed: str) -> bool:
+    """Whether a role (None is no role at all) is as strong as the needed one."""
+    return role is not None and RANK.index(role) >= RANK.index(needed)
+
+
+class World:
+    """Everything that one running sandbox knows. The engine and the request handlers share it under its ``lock``."""
+
+    engine: EnginePort  # set by whoever builds the world
 
     def __init__(self, data: Path) -> None:
         self.data = data
         data.mkdir(parents=True, exist_ok=True)
         self.store = Store(data / "state.sqlite")
+        self.logs = Logs(self.store)
         self.clock = Clock()
         self.lock = threading.RLock()
         self.settings = dict(DEFAULTS)
         self.url = ""
-        self.generation = 0
+        self.generation = 0  # counts resets
         self.seeds: dict[str, Snapshot] = {}
-        self.store_seed = "demo"
+        self.initial_seed = ""
 
     def folder(self, *parts: str) -> Path:
-        """A folder below the data directory, made when missing; a path that leaves it is refused."""
+        """A folder below the data folder, created when it is missing.
+
+        Raises:
+            OutsideDataFolderError: the path leads out of the data folder.
+        """
         path = self.data.joinpath(*parts).resolve()
         if not path.is_relative_to(self.data.resolve()):
-            raise ApiError(400, "path leaves the sandbox")
+            raise OutsideDataFolderError("path leaves the sandbox")
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def reset(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot; what runs in the background is dropped."""
+        """Return to a snapshot; whatever runs in the background is dropped."""
         self.generation += 1
         self.settings = dict(DEFAULTS)
         self.clock.reset()
@@ -61,18 +73,20 @@ class World:
         for name in ("batches", "quarantine"):
             shutil.rmtree(self.data / name, ignore_errors=True)
 
-    def brief_user(self, number: int) -> Doc:
-        user = self.store.get("users", number) or {"id": number, "full_name": "gone", "email": "gone@example.com"}
+    def brief_user(self, user_id: int) -> Doc:
+        """A user as it appears inside other resources; a deleted one gets a substitute."""
+        user = self.store.get("users", user_id) or {"id": user_id, "full_name": "gone", "email": "gone@example.com"}
         return {key: user.get(key) for key in ("id", "full_name", "email", "email_verified_at")}
 
-    def brief_org(self, number: int | None) -> Doc | None:
-        org = self.store.get("orgs", number)
+    def brief_org(self, org_id: int | None) -> Doc | None:
+        """An org as it appears inside other resources; None when there is none."""
+        org = self.store.get("orgs", org_id)
         if org is None:
             return None
         return {"id": org["id"], "name": org["name"], "email_domain": org["email_domain"], "client_identifier": None}
 
     def role(self, user: Doc, doc: Doc) -> str | None:
-        """The strongest role that a user has on a resource; None when it may not see it."""
+        """The strongest role that a user has on a resource; None when the user may not see it."""
         if doc.get("owner_id") == user["id"]:
             return "owner"
         given = {rule["role"] for rule in doc.get("rules", []) if self._applies(user, rule)}
@@ -81,12 +95,12 @@ class World:
         return max(given, key=RANK.index, default=None)
 
     def flow_role(self, user: Doc, origin: Doc) -> str | None:
-        """The strongest role on a flow: by the flow's own rules, or by its source's."""
+        """The strongest role that a user has on a flow, by the flow's own rules or by those of its source."""
         by_source, by_flow = self.role(user, origin), self.role(user, {**origin, "rules": origin.get("flow_rules", [])})
         return max((role for role in (by_source, by_flow) if role), key=RANK.index, default=None)
 
     def _applies(self, user: Doc, rule: Doc) -> bool:
-        """Whether an access rule is about this user, as one, in a team or in an org; an expired one is about nobody."""
+        """Whether an access rule names this user, a team or the org of this user; an expired rule applies to nobody."""
         if rule.get("expires") and rule["expires"] <= self.clock.iso():
             return False
         if rule["type"] == "USER":
@@ -97,54 +111,14 @@ class World:
         return bool(team and user["id"] in team["members"])
 
     def runtime_status(self, kind: str, doc: Doc) -> str:
-        """PROCESSING while a source is being read, or a destination cannot get rid of what waits for it."""
+        """PROCESSING while a source is being read, or while a destination cannot deliver what waits for it."""
         busy = kind == "sources" and self.engine.is_reading(doc["id"])
         return "PROCESSING" if busy else str(doc.get("runtime_status", "IDLE"))
 
     def stamp(self, doc: Doc, *, new: bool = False) -> Doc:
+        """Set ``updated_at`` (and ``created_at`` of a new document) to now, and return the document."""
         now = self.clock.iso()
         if new:
             doc.setdefault("created_at", now)
         doc["updated_at"] = now
         return doc
-
-
-def visible(request: Request, kind: str) -> list[Doc]:
-    """The rows of a kind that a list shows: by default those the caller owns, else by ``access_role``."""
-    asked = request.query.get("access_role", "owner")
-    if asked not in (*ROLES, "all"):
-        raise ApiError(400, f"The property '#/access_role' value {asked!r} did not match one of the following values")
-    world = request.world
-    rows = []
-    for doc in world.store.all(kind):
-        role = world.role(request.user, doc)
-        if role is not None and (asked == "all" or RANK.index(role) >= RANK.index(asked)):
-            rows.append(doc)
-    return rows
-
-
-def fetch(request: Request, kind: str, number: int | None, need: str = "collaborator") -> Doc:
-    """One resource: 404 when there is none, then 403 (empty) when the caller's role is too weak."""
-    doc = request.world.store.get(kind, number)
-    if doc is None:
-        raise ApiError(404)
-    role = request.world.role(request.user, doc)
-    if role is None or RANK.index(role) < RANK.index(need):
-        raise ApiError(403)
-    return doc
-
-
-def base_view(request: Request, doc: Doc) -> Doc:
-    """The fields that every resource view begins with."""
-    world = request.world
-    return {
-        "id": doc["id"],
-        "name": doc.get("name"),
-        "description": doc.get("description"),
-        "owner": world.brief_user(doc["owner_id"]),
-        "org": world.brief_org(doc.get("org_id")),
-        "access_roles": [world.role(request.user, doc)],
-        "copied_from_id": doc.get("copied_from_id"),
-        "updated_at": doc["updated_at"],
-        "created_at": doc["created_at"],
-    }
