@@ -25,7 +25,15 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
-PERMANENT_NETWORK_FAULTS = ("SSLError", "NameResolutionError", "InvalidURL", "MissingSchema", "LocationParseError")
+PASSING_NETWORK_FAULTS = {
+    "ConnectionError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "Timeout",
+    "ProtocolError",
+    "TimeoutError",
+}
+PERMANENT_NETWORK_FAULTS = {"SSLError", "NameResolutionError", "InvalidURL", "MissingSchema", "LocationParseError"}
 
 
 class CircuitOpenError(Exception):
@@ -100,11 +108,7 @@ def retry_after_seconds(error: BaseException) -> float | None:
 def is_network_error(error: BaseException) -> bool:
     """Whether a call failed on the network in a way that may pass (not TLS, DNS or a bad URL)."""
     names = {base.__name__ for item in _chain(error) for base in type(item).__mro__}
-    if names & set(PERMANENT_NETWORK_FAULTS):
-        return False
-    return bool(
-        names & {"ConnectionError", "ConnectTimeout", "ReadTimeout", "Timeout", "ProtocolError", "TimeoutError"}
-    )
+    return bool(names & PASSING_NETWORK_FAULTS) and not names & PERMANENT_NETWORK_FAULTS
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -139,41 +143,18 @@ class stop_when_told_too_long(tenacity.stop.stop_base):  # noqa: N801 - as above
 
 
 @overload
-def exponential_backoff_retry(
-    func: Callable[[], T],
-    /,
-    *,
-    max_attempts: int = ...,
-    base_delay: float = ...,
-    max_delay: float = ...,
-    sleep: Callable[[float], None] = ...,
-) -> T: ...
+def exponential_backoff_retry(func: Callable[[], T], /, **options: Any) -> T: ...
 @overload
-def exponential_backoff_retry(
-    func: None = None,
-    /,
-    *,
-    max_attempts: int = ...,
-    base_delay: float = ...,
-    max_delay: float = ...,
-    sleep: Callable[[float], None] = ...,
-) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
-def exponential_backoff_retry(
-    func: Callable[[], T] | None = None,
-    /,
-    *,
-    max_attempts: int = 5,
-    base_delay: float = 1.0,
-    max_delay: float = 60.0,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Any:
+def exponential_backoff_retry(func: None = None, /, **options: Any) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+def exponential_backoff_retry(func: Callable[[], T] | None = None, /, **options: Any) -> Any:
     """Call with retries: ``exponential_backoff_retry(func)``, or as ``@exponential_backoff_retry(max_attempts=5)``.
 
     Args:
         func: called without arguments; leave it out to get a decorator.
-        max_attempts: calls in all, at least 1.
-        base_delay: seconds; the first wait is random between 0 and this, and the bound doubles each time.
-        max_delay: seconds; bound of a wait. A server that asks for more ends the retries with its error.
+        max_attempts: calls in all, at least 1; default 5.
+        base_delay: seconds; the first wait is random between 0 and this, and the bound doubles each time; default 1.
+        max_delay: seconds; bound of a wait. A server that asks for more ends the retries with its error; default 60.
+        sleep: waits that many seconds; default ``time.sleep``.
 
     Returns:
         What ``func`` returns (or the decorator).
@@ -182,26 +163,26 @@ def exponential_backoff_retry(
         ValueError: ``max_attempts`` is below 1.
         Exception: the last error of ``func``, unchanged.
     """
+    retrying = _retrying(**options)
+    return retrying.wraps if func is None else retrying(func)
+
+
+def _retrying(
+    *,
+    max_attempts: int = 5,
+    base_delay: float = 1.0,
+    max_delay: float = 60.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tenacity.Retrying:
     if max_attempts < 1:
         raise ValueError("max_attempts must be at least 1")
-    retrying = tenacity.Retrying(
+    return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_retryable),
         wait=wait_as_told(base_delay, max_delay),
         stop=tenacity.stop_any(tenacity.stop_after_attempt(max_attempts), stop_when_told_too_long(max_delay)),
         sleep=sleep,
         reraise=True,
     )
-    if func is not None:
-        return retrying(func)
-
-    def decorate(target: Callable[P, T]) -> Callable[P, T]:
-        @functools.wraps(target)
-        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-            return retrying(target, *args, **kwargs)
-
-        return wrapper
-
-    return decorate
 
 
 def simple_retry(func: Callable[[], T], attempts: int = 3, delay: float = 1.0, **options: Any) -> T:

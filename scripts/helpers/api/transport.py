@@ -86,13 +86,17 @@ def call(
     def once() -> Response:
         return _read_response(session, session.send(method, path, params, body), path, expect)
 
+    return _retrying(session, effect, lambda text: report(f"{method} {path}: {text}"))(once)
+
+
+def _retrying(session: Session, effect: Effect, report: Callable[[str], None]) -> tenacity.Retrying:
     def announce(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         _slow_down(session, error, state.attempt_number)
         pause = state.next_action.sleep if state.next_action else 0.0
-        report(f"{method} {path}: {error}; trying again in {pause:.1f} s")
+        report(f"{error}; trying again in {pause:.1f} s")
 
-    retrying = tenacity.Retrying(
+    return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _may_repeat(error, once=effect == "once")),
         wait=BACKOFF,
         stop=tenacity.stop_any(_Enough(), stop_when_told_too_long(min(LONGEST_WAIT, session.deadline.left()))),
@@ -100,7 +104,6 @@ def call(
         before_sleep=announce,
         reraise=True,
     )
-    return retrying(once)
 
 
 class _Enough(tenacity.stop.stop_base):
