@@ -25,14 +25,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
-PASSING_NETWORK_FAULTS = {
-    "ConnectionError",
-    "ConnectTimeout",
-    "ReadTimeout",
-    "Timeout",
-    "ProtocolError",
-    "TimeoutError",
-}
+TIMEOUTS = {"ConnectTimeout", "ReadTimeout", "Timeout", "TimeoutError"}
+PASSING_NETWORK_FAULTS = {"ConnectionError", "ProtocolError", *TIMEOUTS}
 PERMANENT_NETWORK_FAULTS = {"SSLError", "NameResolutionError", "InvalidURL", "MissingSchema", "LocationParseError"}
 
 
