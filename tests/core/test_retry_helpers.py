@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -12,9 +11,8 @@ import pytest
 from nexla_sdk import NexlaClient, NexlaError
 from nexla_sdk.http_client import RequestsHttpClient
 
-import support
 from scripts import retry_helpers as rh
-from support import ROOT, Sandbox
+from support import CLEAN, Sandbox, run_words
 
 
 def client_of(sandbox: Sandbox) -> NexlaClient:
@@ -178,7 +176,7 @@ def test_half_open_lets_one_thread_through() -> None:
 
     def slow() -> None:
         entered.append(1)
-        gate.wait(5)
+        gate.wait()
 
     def attempt() -> None:
         try:
@@ -224,5 +222,4 @@ def test_poll_until() -> None:
 
 def test_importable_from_the_bundles_root() -> None:
     code = "from scripts.retry_helpers import exponential_backoff_retry, simple_retry, CircuitBreaker, poll_until"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=support.CLEAN, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_words([sys.executable, "-c", code], env=CLEAN).ok()
