@@ -64,7 +64,7 @@ def test_without_a_dependency_it_says_what_to_install(tmp_path: Path) -> None:
 
 def test_an_old_python_is_refused_with_words() -> None:
     found = (path for minor in (10, 9, 8) if (path := shutil.which(f"python3.{minor}")))
-    old = next((path for path in found if run_words([path, "-c", "pass"], env=CLEAN).code == 0), None)
+    old = next((path for path in found if run_words([path, "-c", "pass"], env=CLEAN).code == Exit.OK), None)
     pretend = "import sys; sys.version_info = (3, 10, 1); sys.path.insert(0, 'scripts'); import helpers"
     words = [old, SCRIPTS / "list_resources.py"] if old else [sys.executable, "-c", pretend]
     done = run_words(words, env=CLEAN).ends(Exit.CONFIG)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from nexla_sdk import NexlaClient, NexlaError
 from nexla_sdk.http_client import RequestsHttpClient
 
 from scripts import retry_helpers as rh
-from support import CLEAN, Sandbox, run_words
+from support import CLEAN, Sandbox, run_words, until
 
 
 def client_of(sandbox: Sandbox) -> NexlaClient:
@@ -187,8 +186,7 @@ def test_half_open_lets_one_thread_through() -> None:
     threads = [threading.Thread(target=attempt) for _ in range(8)]
     for thread in threads:
         thread.start()
-    while len(refused) < 7:
-        time.sleep(0.01)
+    until(lambda: len(refused) == 7, "all others are refused")
     gate.set()
     for thread in threads:
         thread.join()

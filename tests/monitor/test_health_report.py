@@ -91,7 +91,7 @@ def test_bars_show_errors_and_survive_extremes() -> None:
     assert "nan" not in svg
 
 
-def test_the_report_is_written_completely_for_nobody_else_or_not_at_all(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_report_is_private_and_written_completely_or_not_at_all(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "health.html"
     done = sandbox.run("health_check.py", "--all", "--report", str(file)).ends(Exit.FINDINGS)
     assert done.json["meta"]["report"] == str(file)
