@@ -86,7 +86,7 @@ def test_files_stay_readable() -> None:
             assert len((ROOT / name).read_text().splitlines()) <= 400, name
 
 
-BARE_EXIT = re.compile(r"\b(?:code|returncode)\b[^=\n]* (?:==|!=) \(?-?\d")
+BARE_EXIT = re.compile(r"\.(?:code|returncode)\b[^=\n\"']* (?:==|!=) \(?-?\d")
 PRIVATE = re.compile(r"\bfrom helpers[\w.]* import .*\b_[a-z]|\bhelpers\.[\w.]*\._[a-z]|\b[A-Z]\w*\._[a-z]")
 
 
