@@ -69,16 +69,8 @@ def test_one_person_the_other_way_round(sandbox: Sandbox) -> None:
 def test_everything_that_one_owns(sandbox: Sandbox) -> None:
     done = audit(sandbox, "--all")
     kinds = {row["type"] for row in done.data["access"]}
-    assert kinds == {
-        "sources",
-        "nexsets",
-        "destinations",
-        "credentials",
-        "projects",
-        "code_containers",
-        "teams",
-        "flows",
-    }
+    owned = {"sources", "nexsets", "destinations", "credentials", "projects", "code_containers", "teams", "flows"}
+    assert kinds == owned
     assert {row["accessor"] for row in done.data["access"]} == {ANA}
     plant(sandbox, "flows", 1230, entry("TEAM", 7, "operator"))
     assert ("flows", 1230, CHLOE, "operator") in seen(audit(sandbox, "--all", "--accessor", CHLOE))

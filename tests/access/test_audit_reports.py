@@ -11,8 +11,8 @@ from support.access import (
     ANA,
     BOB,
     CHLOE,
-    SEEDS,
     SOURCE,
+    TEAM,
     access,
     audit,
     declared,
@@ -124,7 +124,7 @@ def report(sandbox: Sandbox, tmp_path: Path) -> tuple[Done, str]:
 
 
 def test_the_page_and_the_markdown_hold_all_of_it(sandbox: Sandbox, tmp_path: Path) -> None:
-    access(sandbox, "grant", *SOURCE, *SEEDS[4:], "--role", "collaborator").ok()
+    access(sandbox, "grant", *SOURCE, *TEAM, "--role", "collaborator").ok()
     sandbox.faults({"action": "status", "status": 403, "path": "/data_sources/789/accessors", "times": 99})
     done, page = report(sandbox, tmp_path)
     done.ends(Exit.FINDINGS)

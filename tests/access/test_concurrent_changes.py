@@ -130,14 +130,8 @@ def test_somebody_elses_change_meanwhile_is_not_undone(sandbox: Sandbox, monkeyp
 
 
 def test_what_somebody_adds_while_all_is_replaced_is_noticed(sandbox: Sandbox) -> None:
-    row = {
-        "type": "TEAM",
-        "id": 7,
-        "name": "Analysts",
-        "access_roles": ["operator"],
-        "created_at": None,
-        "updated_at": None,
-    }
+    row = {"type": "TEAM", "id": 7, "name": "Analysts", "access_roles": ["operator"]}
+    row |= {"created_at": None, "updated_at": None}
     extra = {**row, "id": 42, "access_roles": ["admin"]}
     sandbox.faults({"action": "status", "status": 200, "body": [row, extra], "method": "PUT", "path": ".*accessors"})
     words = ["--accessor-type", "TEAM", "--accessor-id", "7", "--role", "operator", "--yes"]

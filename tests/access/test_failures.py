@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support import Exit, Sandbox, answers
-from support.access import SEEDS, TEAM42, access, entry, plant, rules
+from support.access import SEEDS, SOURCE, TEAM, TEAM42, access, entry, plant, rules
 from support.clocks import VirtualClock
 
 
@@ -68,9 +68,7 @@ def test_with_keep_what_stops_everything_says_what_was_not_tried(sandbox: Sandbo
 
 def test_a_response_without_an_effect_is_not_believed(sandbox: Sandbox) -> None:
     sandbox.faults({"action": "status", "status": 200, "body": [], "method": "PUT", "path": ".*accessors", "times": 9})
-    done = access(
-        sandbox, "grant", "--resource-type", "sources", "--resource-id", "123", *SEEDS[4:], "--role", "operator"
-    )
+    done = access(sandbox, "grant", *SOURCE, *TEAM, "--role", "operator")
     done.fails(Exit.ROLLED_BACK, "does not show what was written")
 
 
@@ -107,13 +105,8 @@ def test_lost_responses_do_not_change_the_result(
     sandbox: Sandbox, clock: VirtualClock, fault: dict[str, Any], operation: str
 ) -> None:
     for number in (123, 456, 789):
-        plant(
-            sandbox,
-            "sources",
-            number,
-            entry("TEAM", 7, "operator"),
-            *([entry("TEAM", 42, "operator")] if operation == "revoke" else []),
-        )
+        theirs = [entry("TEAM", 42, "operator")] if operation == "revoke" else []
+        plant(sandbox, "sources", number, entry("TEAM", 7, "operator"), *theirs)
     sandbox.faults({**fault, "method": "PUT|DELETE", "path": ".*accessors", "nth": 2})
     role = [] if operation == "revoke" else ["--role", "collaborator"]
     access(sandbox, operation, *SEEDS, *role, "--yes").ok()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support import Exit, Sandbox, answers
-from support.access import SEEDS, SOURCE, access, audit, entry, plant, rules, seen
+from support.access import SEEDS, SOURCE, TEAM, access, audit, entry, plant, rules, seen
 from support.clocks import VirtualClock
 
 
@@ -36,7 +36,7 @@ def test_a_flow_without_credential_ids_is_refused_with_credentials(sandbox: Sand
         row.pop("data_credentials_id", None)
         row.pop("data_credentials", None)
     sandbox.faults(answers(body, "/data_sources/123/flow"))
-    words = ["--pipeline-of", "sources:123", "--with-credentials", *SEEDS[4:], "--role", "operator"]
+    words = ["--pipeline-of", "sources:123", "--with-credentials", *TEAM, "--role", "operator"]
     access(sandbox, "grant", *words).fails(Exit.UPSTREAM, "does not tell which credential")
     assert rules(sandbox, "sources", 123) == {}
 
@@ -45,7 +45,7 @@ def test_a_member_of_an_unknown_kind_and_an_incomplete_project_are_refused(sandb
     body = sandbox.api("GET", "/data_sources/123/flow")[1]
     body["flows"][0]["children"].append({"id": 99, "robot_id": 5, "children": []})
     sandbox.faults(answers(body, "/data_sources/123/flow"))
-    grant = [*SEEDS[4:], "--role", "operator"]
+    grant = [*TEAM, "--role", "operator"]
     access(sandbox, "grant", "--pipeline-of", "sources:123", *grant).fails(Exit.UPSTREAM)
     flows = sandbox.api("GET", "/projects/10/flows")[1]
     sandbox.faults(answers(flows, "/projects/10/flows", headers={"X-Total-Count": "60"}))

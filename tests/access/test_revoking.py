@@ -13,14 +13,8 @@ from support.access import BOB, CHLOE, NEXSET, SOURCE, TEAM42, access, ends, ent
 def test_revoke_matches_type_and_identity_exactly(sandbox: Sandbox) -> None:
     bob = user(sandbox, BOB)
     sandbox.control("POST", "edit", {"kind": "users", "id": bob, "set": {}})
-    plant(
-        sandbox,
-        "sources",
-        123,
-        entry("TEAM", 7, "operator"),
-        entry("USER", bob, "operator"),
-        entry("ORG", 1, "collaborator"),
-    )
+    plant(sandbox, "sources", 123, entry("TEAM", 7, "operator"), entry("USER", bob, "operator"),
+          entry("ORG", 1, "collaborator"))  # fmt: skip
     one = ["--resource-type", "sources", "--resource-id", "123"]
     assert access(sandbox, "revoke", *one, "--accessor-type", "USER", "--accessor-id", "7").data["changed"] == 0
     done = access(sandbox, "revoke", *one, "--accessor-type", "TEAM", "--accessor-name", "analysts")
@@ -54,16 +48,8 @@ def test_a_revoke_by_email_finds_rules_without_an_email(sandbox: Sandbox, row: d
         plant(sandbox, "sources", number, entry("USER", bob, "operator"))
     bare = {"type": "USER", "id": bob, "access_roles": ["operator"], "access_role_expires_at": None, **row}
     sandbox.faults(answers([bare], "/data_sources/456/accessors") | {"times": 2})  # for the plan, and before the write
-    words = [
-        "--resource-type",
-        "sources",
-        "--resource-ids",
-        "123,456",
-        "--accessor-type",
-        "USER",
-        "--accessor-email",
-        BOB,
-    ]
+    both = ["--resource-type", "sources", "--resource-ids", "123,456"]
+    words = [*both, "--accessor-type", "USER", "--accessor-email", BOB]
     done = access(sandbox, "revoke", *words).ok()
     assert done.data["changed"] == 2
     assert [rules(sandbox, "sources", number) for number in (123, 456)] == [{}, {}]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import support
-from helpers.api import session, writes
+from helpers.api import session
 from support import Done, Exit, Sandbox
 from support.interference import unanswered_post
 
@@ -150,8 +150,7 @@ def test_what_may_still_appear_is_listed_not_called_undone(
     """The create takes effect only after the command has stopped looking for it."""
     path = support.write_config(tmp_path, support.plant_orders(sandbox))
     take_effect = unanswered_post(monkeypatch, sandbox, "/data_sources")
-    monkeypatch.setattr(writes, "RECONCILE_SECONDS", 1000.0)  # so that the deadline ends the looking
-    done, data, _ = run(sandbox, "--config", path, "--timeout", "150")
+    done, data, _ = run(sandbox, "--config", path, "--timeout", "10")  # so that the deadline ends the search
     assert visible(sandbox)["sources"] == [], "the effect has not come yet"
     done.ends(Exit.LEFT_BEHIND, Exit.UNKNOWN_OUTCOME)
     assert listed(data) == {"sources"}

@@ -8,16 +8,8 @@ from typing import Any
 
 from support import Done, Sandbox
 
-SEEDS = [
-    "--resource-type",
-    "sources",
-    "--resource-ids",
-    "123,456,789",
-    "--accessor-type",
-    "TEAM",
-    "--accessor-id",
-    "42",
-]
+SEEDS = ["--resource-type", "sources", "--resource-ids", "123,456,789",
+         "--accessor-type", "TEAM", "--accessor-id", "42"]  # fmt: skip
 
 
 SOURCE = ["--resource-type", "sources", "--resource-id", "123"]
