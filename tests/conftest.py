@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import support
+from helpers.core import redact
+from support.clocks import VirtualClock
 
 
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Sandbox]:
     yield from support.start_sandbox(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture(autouse=True)
-def _room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A test marked ``alone`` measures time: while it runs, the other processes wait. Whoever waits for the whole room
-    holds the gate, so that nobody slips in before."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if folder.name.startswith("popen-") else folder  # what the processes of one run share
-    alone = request.node.get_closest_marker("alone") is not None
-    with open(folder / "gate.lock", "w") as gate, open(folder / "room.lock", "w") as room:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
 
 
 @pytest.fixture
@@ -42,6 +30,21 @@ def sandbox(sandbox_process: support.Sandbox, tmp_path: Path) -> Iterator[suppor
     assert not problems, "requests or answers break the contract:\n" + "\n".join(problems[:10])
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    """Scripts that run in this process do not sleep, and time stands still but for their sleeps."""
+    virtual = VirtualClock()
+    virtual.install(monkeypatch)
+    return virtual
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> Iterator[None]:
+    """What one test's scripts have learned to be secret, in this process, is an ordinary word in the next."""
+    yield
+    importlib.reload(redact)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs alone comes first, before others can hold the room for long."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+    """What takes longest begins first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

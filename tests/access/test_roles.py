@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 import support
-from support import ROOT, Sandbox
+from support import ROOT, Exit, Sandbox
 from support.access import BOB, entry, plant, rules, user
 
 TEXT = (ROOT / "ACCESS_CONTROL.md").read_text(encoding="utf-8")
-REFUSED = (4, 9)
 SHOP = {"SHOP_KEY_ID": "AKDEMO0001", "SHOP_SECRET": "demo-secret"}  # of the config that the table deploys
 
 
@@ -35,7 +34,7 @@ def act_as_bob(sandbox: Sandbox, role: str) -> None:
     if role != "nobody":
         for kind in ("sources", "nexsets", "destinations", "credentials"):
             plant(sandbox, kind, 123, entry("USER", user(sandbox, BOB), role))
-    sandbox.key = next(u["service_key"] for u in sandbox.control("GET", "users")["users"] if u["email"] == BOB)
+    sandbox.act_as(BOB)
 
 
 def resources(sandbox: Sandbox) -> dict[str, Any]:
@@ -64,9 +63,9 @@ def test_each_role_may_do_what_the_table_says_and_nothing_more(
         before = resources(sandbox)
         done = sandbox.run_inside(script, *args)
         if cell == "yes":
-            assert done.code == 0, (role, done.err)
+            done.ok(role)
         else:
-            assert done.code in REFUSED, (role, done.code, done.err)
+            done.ends(Exit.AUTH, Exit.ROLLED_BACK, about=role)
             assert done.error["http_status"] == 403
             assert resources(sandbox) == before, f"{role} changed something"
 
@@ -105,5 +104,5 @@ def test_the_patterns_work_for_three_different_users(
             continue  # it would take the caller's own role away, which is not declared
         done = sandbox.run_inside(Path(script).name, *args)
         differs = "--expected" in args and who == "an admin of the resources"  # whom the file does not declare
-        assert done.code == (10 if differs else 0), (who, args, done.err, done.out)
+        done.ends(Exit.FINDINGS if differs else Exit.OK, about=(who, args))
     assert rules(sandbox, "nexsets", 123)["TEAM", 42] == ["operator"]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
 from nexla_sdk import NexlaClient, NexlaError
 from nexla_sdk.http_client import RequestsHttpClient
 
-import support
 from scripts import retry_helpers as rh
-from support import ROOT, Sandbox
+from support import CLEAN, Sandbox, run_words, until
 
 
 def client_of(sandbox: Sandbox) -> NexlaClient:
@@ -178,7 +175,7 @@ def test_half_open_lets_one_thread_through() -> None:
 
     def slow() -> None:
         entered.append(1)
-        gate.wait(5)
+        gate.wait()
 
     def attempt() -> None:
         try:
@@ -189,8 +186,7 @@ def test_half_open_lets_one_thread_through() -> None:
     threads = [threading.Thread(target=attempt) for _ in range(8)]
     for thread in threads:
         thread.start()
-    while len(refused) < 7:
-        time.sleep(0.01)
+    until(lambda: len(refused) == 7, "all others are refused")
     gate.set()
     for thread in threads:
         thread.join()
@@ -224,5 +220,4 @@ def test_poll_until() -> None:
 
 def test_importable_from_the_bundles_root() -> None:
     code = "from scripts.retry_helpers import exponential_backoff_retry, simple_retry, CircuitBreaker, poll_until"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=support.CLEAN, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_words([sys.executable, "-c", code], env=CLEAN).ok()

@@ -13,7 +13,7 @@ import pytest
 
 import support
 from helpers.core import redact
-from support import Sandbox
+from support import Exit, Sandbox
 
 NUMBERS = itertools.count(1000)
 
@@ -136,9 +136,9 @@ def test_a_deployment_shows_none_of_its_secrets(sandbox: Sandbox, tmp_path: Path
     args += ["--format", mode] if mode in ("table", "csv", "ndjson") else []
     output = tmp_path / "output"
     output.mkdir()
-    done = sandbox.run("deploy_flow.py", "--config", support.write_config(tmp_path, config), *args,
-                       "--output", str(output / "result"), env=env)  # fmt: skip
-    assert done.code == (9 if mode in ("fail", "verbose") else 0), done.err
+    words = ["--config", support.write_config(tmp_path, config), *args, "--output", str(output / "result")]
+    done = sandbox.run("deploy_flow.py", *words, env=env)
+    done.ends(Exit.ROLLED_BACK if mode in ("fail", "verbose") else Exit.OK)
     text = everything_written(done, output, sandbox.state)
     assert len(text) > 100
     for hidden in secrets:
@@ -153,13 +153,12 @@ def test_secrets_that_the_api_holds_do_not_come_out_of_lists(sandbox: Sandbox) -
     changes = {"source_config": config, "description": f"token={hidden[2]}", "api_keys": keys}
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": changes})
     for form in ("json", "ndjson", "csv", "table"):
-        done = sandbox.run("list_resources.py", "--type", "sources", "--all", "--full", "--format", form)
-        assert done.code == 0
+        done = sandbox.run("list_resources.py", "--type", "sources", "--all", "--full", "--format", form).ok()
         assert not [h for h in [*hidden, sandbox.key] if h in done.out + done.err]
 
 
 @pytest.mark.parametrize("where", ["body", "headers", "html", "text"])
-def test_secrets_in_error_answers_do_not_come_out(sandbox: Sandbox, where: str) -> None:
+def test_secrets_in_error_responses_do_not_come_out(sandbox: Sandbox, where: str) -> None:
     hidden = secret("key")
     rule: dict[str, Any] = {"action": "status", "status": 422, "path": "/users/current", "times": 9}
     if where == "headers":
@@ -172,7 +171,7 @@ def test_secrets_in_error_answers_do_not_come_out(sandbox: Sandbox, where: str) 
         rule |= {"body": {"message": f"bad token={hidden}; you sent Basic {sandbox.key}"}}
     sandbox.faults(rule)
     done = sandbox.run("nexla_quickstart.py", "--verbose")
-    assert done.code != 0
+    done.ends(Exit.ERROR, Exit.UPSTREAM, Exit.THROTTLED)
     assert hidden not in done.out + done.err
     assert sandbox.key not in done.out + done.err
 
@@ -183,7 +182,7 @@ def test_a_key_in_the_url_or_with_white_space_does_not_come_out(sandbox: Sandbox
                 {"NEXLA_SERVICE_KEY": f"{hidden}\nInjected: yes"},
                 {"NEXLA_SERVICE_KEY": f"{hidden} extra"}):  # fmt: skip
         done = sandbox.run("nexla_quickstart.py", "--verbose", env=env)
-        assert done.code == 3, done.err
+        done.fails(Exit.CONFIG)
         assert hidden not in done.out + done.err
 
 
@@ -192,18 +191,15 @@ def test_a_restored_config_is_never_the_redaction_mark(sandbox: Sandbox, tmp_pat
     config = support.plant_orders(sandbox)
     config["destination"]["sink_config"]["password"] = "old-password-1"
     path = support.write_config(tmp_path, config)
-    assert sandbox.run("deploy_flow.py", "--config", path).code == 0
+    sandbox.run("deploy_flow.py", "--config", path).ok()
     config["destination"]["sink_config"]["password"] = "new-password-2"
     config["destination"]["tags"] = ["later"]
     support.write_config(tmp_path, config)
-    child = sandbox.start("deploy_flow.py", "--config", path)
-    sandbox.faults({"action": "kill", "method": "PUT", "path": r"/data_sinks/\d+", "when": "before", "pid": child.pid})
-    child.communicate("go\n", timeout=60)
-    assert child.returncode == -9
+    sandbox.run_killed("deploy_flow.py", "--config", path, method="PUT", path=r"/data_sinks/\d+").is_killed()
     rule = {"action": "status", "status": 403, "method": "GET", "path": r"/data_sources/\d+/flow", "nth": 2, "times": 1}
     sandbox.faults(rule)
     done = sandbox.run("deploy_flow.py", "--config", path, "--resume")
     stored = sandbox.snapshot()["sinks"][0]["sink_config"]["password"]
     assert stored in ("old-password-1", "new-password-2")
-    assert done.code in (9, 11), done.err
+    done.ends(Exit.ROLLED_BACK, Exit.LEFT_BEHIND)
     assert redact.MARK not in json.dumps(sandbox.snapshot())

@@ -1,29 +1,26 @@
-"""200 random fault schedules against a deployment: nothing is made twice, nothing is left behind unsaid.
-
-The script runs in this process so that its clock can run faster; requests go to the real sandbox over HTTP.
-"""
+"""200 random fault schedules against a deployment: nothing is created twice, nothing is left behind unreported."""
 
 from __future__ import annotations
 
 import copy
-import json
 import random
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import deploy_flow
 import pytest
 
 import support
-from helpers.api import session, writes
-from helpers.core import limits
-from support import Sandbox
+from helpers.api import session
+from support import Done, Exit, Sandbox
+from support.interference import unanswered_post
 
-SPEED = 50.0
+HANG_SECONDS = 3.0
 SCHEDULES, PER_TEST = 200, 10
-MADE = {
+EXPECTED_EXITS = (
+    Exit.OK, Exit.ERROR, Exit.CONFIG, Exit.AUTH, Exit.UPSTREAM, Exit.THROTTLED, Exit.ROLLED_BACK, Exit.LEFT_BEHIND,
+    Exit.TIMEOUT, Exit.UNKNOWN_OUTCOME,
+)  # fmt: skip
+WANTED = {
     "sources": ["orders"],
     "nexsets": ["clean", "orders, Schema #1"],
     "sinks": ["warehouse"],
@@ -35,14 +32,9 @@ NAMES = {"sources": "orders", "nexsets": "clean", "sinks": "warehouse"}
 
 
 @pytest.fixture(autouse=True)
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    def sleep(seconds: float) -> None:
-        if limits.STOP.wait(seconds / SPEED):
-            raise limits.interrupted()
-
-    monkeypatch.setattr(limits.Clock, "now", staticmethod(lambda: time.monotonic() * SPEED))
-    monkeypatch.setattr(limits.Clock, "sleep", staticmethod(sleep))
-    monkeypatch.setattr(session, "READ_TIMEOUT", 0.4)
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hangs, hangs for longer than this."""
+    monkeypatch.setattr(session, "READ_TIMEOUT", HANG_SECONDS / 2)
 
 
 def schedule(seed: int) -> list[dict[str, Any]]:
@@ -50,7 +42,7 @@ def schedule(seed: int) -> list[dict[str, Any]]:
     pick = random.Random(seed)
     rules = []
     for _ in range(pick.randint(1, 4)):
-        action = pick.choice(["status", "status", "status", "reset", "reset", "cut", "html", "hang"])
+        action = pick.choice([*["status"] * 6, *["reset"] * 5, *["cut"] * 2, *["html"] * 2, "hang"])
         rule = {"action": action, "nth": pick.randint(1, 36), "when": pick.choice(["before", "after"])}
         rule["times"] = pick.choice([1, 1, 1, 2, 6])
         if action == "status":
@@ -58,7 +50,9 @@ def schedule(seed: int) -> list[dict[str, Any]]:
             rule["when"] = "before" if rule["status"] in (403, 405, 429) else rule["when"]
         if pick.random() < 0.4:
             rule |= {"method": pick.choice(["POST", "PUT", "DELETE"]), "nth": pick.randint(1, 6)}
-        rules.append({**rule, "seconds": 0.8})
+        if action == "hang":
+            rule |= {"seconds": HANG_SECONDS, "times": 1}
+        rules.append(rule)
     return rules
 
 
@@ -76,7 +70,7 @@ def visible(sandbox: Sandbox) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind, name in NAMES.items():
         rows = [row for row in snapshot.get(kind, []) if row["name"] == name]
-        assert len(rows) <= 1, f"made twice: {kind} {name}"
+        assert len(rows) <= 1, f"created twice: {kind} {name}"
         found[kind] = rows and [rows[0].get(k) for k in keys] + [code.get(rows[0].get("code_container_id"))]
     return found
 
@@ -84,11 +78,11 @@ def visible(sandbox: Sandbox) -> dict[str, Any]:
 def check_failed(code: int, before: Any, after: Any, report: dict[str, Any], message: str) -> None:
     """After a failure the server holds what it held, or exactly what the report lists differs."""
     different = {kind for kind in NAMES if after[kind] != before[kind]}
-    if code == 13:
+    if code == Exit.UNKNOWN_OUTCOME:
         paths = {"sources": "/data_sources", "sinks": "/data_sinks", "nexsets": "/data_sets"}
         said = listed(report) | {kind for kind, path in paths.items() if path in message}
     else:
-        said = listed(report) if code == 11 else set()
+        said = listed(report) if code == Exit.LEFT_BEHIND else set()
     assert different <= said, f"exit {code}: {different} differ, said was {said}: {message}"
 
 
@@ -102,100 +96,65 @@ def edited(config: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, Any, str]:
-    code = deploy_flow.main([*args, "--verify-timeout", "120", "--quiet"])
-    out, err = capsys.readouterr()
-    data = json.loads(out)["data"] if out.strip() else {}
-    lines = [line for line in err.splitlines() if line.startswith("{")]
-    return code, data, json.loads(lines[-1])["error"]["message"] if lines else ""
-
-
-@pytest.fixture
-def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    for name in ("NEXLA_ACCESS_TOKEN", "NEXLA_READ_ONLY"):
-        monkeypatch.delenv(name, raising=False)
-    yield sandbox
-    sandbox.faults()
+def run(sandbox: Sandbox, *args: str) -> tuple[Done, Any, str]:
+    """A run, its report, and the message that it failed with."""
+    done = sandbox.run_inside("deploy_flow.py", *args, "--verify-timeout", "120", "--quiet")
+    return done, done.data if done.out.strip() else {}, "" if done.code == Exit.OK else done.error["message"]
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, PER_TEST))
-def test_random_faults_never_duplicate_and_never_hide_leftovers(
-    environment: Sandbox,
-    first: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    sandbox = environment
+def test_random_faults_never_duplicate_and_never_hide_leftovers(sandbox: Sandbox, first: int, tmp_path: Path) -> None:
     for seed in range(first, first + PER_TEST):
         config = support.plant_orders(sandbox)
-        monkeypatch.setenv("NEXLA_API_URL", sandbox.url)
-        monkeypatch.setenv("NEXLA_SERVICE_KEY", sandbox.key)
-        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state-{seed}"))
+        sandbox.state = tmp_path / f"state-{seed}"
         rules = schedule(seed)
         try:
-            one_schedule(sandbox, tmp_path, config, rules, capsys, update=seed % 2 == 1)
+            one_schedule(sandbox, tmp_path, config, rules, update=seed % 2 == 1)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {rules}\n{error}") from None
 
 
 def one_schedule(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    config: dict[str, Any],
-    rules: list[dict[str, Any]],
-    capsys: pytest.CaptureFixture[str],
-    *,
-    update: bool,
+    sandbox: Sandbox, tmp_path: Path, config: dict[str, Any], rules: list[dict[str, Any]], *, update: bool
 ) -> None:
     """A deployment (or the update of one that is there) under faults, then a resume without."""
     path = support.write_config(tmp_path, config)
     if update:
-        assert run(capsys, "--config", path)[0] == 0
+        run(sandbox, "--config", path)[0].ok()
         support.write_config(tmp_path, edited(config))
     before = visible(sandbox)
     sandbox.faults(*rules)
-    code, data, message = run(capsys, "--config", path)
+    first, data, message = run(sandbox, "--config", path)
     sandbox.faults()
     sandbox.idle()
     after = visible(sandbox)
-    assert code in (0, 1, 3, 4, 6, 7, 9, 11, 12, 13), f"exit {code}: {message}"
-    if code != 0:
-        check_failed(code, before, after, data, message)
+    first.ends(*EXPECTED_EXITS)
+    if first.code != Exit.OK:
+        check_failed(first.code, before, after, data, message)
     elif not update:
         assert len(support.table(sandbox)) == 20
-    again, _, text = run(capsys, "--config", path, "--resume")
-    assert again == 0, f"after exit {code} ({message}) the resume ended with {again}: {text}"
+    run(sandbox, "--config", path, "--resume")[0].ok(f"after exit {first.code}: {message}")
     sandbox.idle()
-    assert sandbox.resources() == MADE
+    assert sandbox.resources() == WANTED
     done = visible(sandbox)
     assert all(done.values())
-    if code == 0:
+    if first.code == Exit.OK:
         assert done == after
     if update:
         assert (done["sources"][0], done["sinks"][2]["note"]) == ("new", "new")
 
 
 def test_what_may_still_appear_is_listed_not_called_undone(
-    environment: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The create takes effect only after the command has stopped looking for it."""
-    sandbox = environment
     path = support.write_config(tmp_path, support.plant_orders(sandbox))
-    for name, value in (("NEXLA_API_URL", sandbox.url), ("NEXLA_SERVICE_KEY", sandbox.key)):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    sandbox.faults({"action": "late", "method": "POST", "path": "/data_sources", "seconds": 9})
-    monkeypatch.setattr(writes, "RECONCILE_SECONDS", 1000.0)  # so that the deadline ends the looking
-    code, data, _ = run(capsys, "--config", path, "--timeout", "150")
+    take_effect = unanswered_post(monkeypatch, sandbox, "/data_sources")
+    done, data, _ = run(sandbox, "--config", path, "--timeout", "10")  # so that the deadline ends the search
     assert visible(sandbox)["sources"] == [], "the effect has not come yet"
-    assert code in (11, 13)
+    done.ends(Exit.LEFT_BEHIND, Exit.UNKNOWN_OUTCOME)
     assert listed(data) == {"sources"}
-    for _ in range(100):
-        if visible(sandbox)["sources"]:
-            break
-        time.sleep(0.1)
+    take_effect()
     assert visible(sandbox)["sources"], "it has appeared, as was said"
-    sandbox.faults()
-    assert run(capsys, "--config", path, "--resume")[0] == 0
-    assert sandbox.resources() == MADE
+    run(sandbox, "--config", path, "--resume")[0].ok()
+    assert sandbox.resources() == WANTED

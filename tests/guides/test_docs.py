@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support import ROOT, SCRIPTS, Sandbox
+from support import ROOT, SCRIPTS, Done, Exit, Sandbox, run_shell, run_words
 from support import guides as doc_checks
 from support.guides import GUIDES
 
@@ -104,25 +103,21 @@ def workplace(sandbox: Sandbox, folder: Path) -> dict[str, str]:
     return {**sandbox.env, "PATH": path, "HOME": str(folder), "PYTHONPATH": str(folder), "SHOP_KEY_ID": "example-id"}
 
 
-def run_block(block: Any, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_block(block: Any, folder: Path, env: dict[str, str]) -> Done:
     if block.kind == "python":
-        command = [sys.executable, "-c", block.body]
-    else:
-        body = "\n".join(line for line in block.body.splitlines() if not line.startswith("make "))
-        body = body.replace(
-            "python -m pip install", ": python -m pip install"
-        )  # installing is what made this environment
-        command = ["bash", "-euo", "pipefail", "-c", body]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+        return run_words([sys.executable, "-c", block.body], cwd=folder, env=env)
+    body = "\n".join(line for line in block.body.splitlines() if not line.startswith("make "))
+    body = body.replace("python -m pip install", ": python -m pip install")  # what is to be installed is there
+    return run_shell("set -u\n" + body, cwd=folder, env=env)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_block_runs_in_order(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     env = workplace(sandbox, tmp_path)
     for block in doc_checks.blocks(TEXTS[name]):
         if block.kind in ("bash", "python") and block.reason is None:
-            done = run_block(block, tmp_path, env)
-            assert done.returncode == 0, f"{name} line {block.line}:\n{block.body}\n{done.stdout}\n{done.stderr}"
+            run_block(block, tmp_path, env).ok(f"{name} line {block.line}")
     sandbox.problems = [p for p in sandbox.problems if "/__sandbox" not in p]
 
 
@@ -133,11 +128,10 @@ def test_every_command_in_the_prose_runs(sandbox: Sandbox, tmp_path: Path, name:
     commands = list(dict.fromkeys(re.findall(r"`(python scripts/[^`]+)`", prose)))
     assert commands or name == "REFERENCE.md"
     for line in commands:
-        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
         finds = any(
             name in line for name in ("diagnose_flow", "health_check", "audit_access")
         )  # what they find may be so
-        assert done.returncode == 0 or (finds and done.returncode == 10), f"{line}\n{done.stderr}"
+        run_words(["bash", "-c", line], cwd=tmp_path, env=env).ends(Exit.OK, *([Exit.FINDINGS] if finds else []))
 
 
 def test_make_targets_of_the_readme_exist() -> None:
@@ -183,9 +177,9 @@ def test_a_planted_fault_is_found(fault: str) -> None:
 )
 def test_a_planted_fault_in_a_python_block_is_found(sandbox: Sandbox, tmp_path: Path, body: str) -> None:
     block = doc_checks.blocks(f"```python\n{body}```\n")[0]
-    assert run_block(block, tmp_path, workplace(sandbox, tmp_path)).returncode != 0
+    assert run_block(block, tmp_path, workplace(sandbox, tmp_path)).code != Exit.OK
 
 
 def test_a_failing_command_in_a_shell_block_is_found(sandbox: Sandbox, tmp_path: Path) -> None:
     text = "```bash\npython scripts/list_resources.py --type sources --id 0\necho fine\n```\n"
-    assert run_block(doc_checks.blocks(text)[0], tmp_path, workplace(sandbox, tmp_path)).returncode != 0
+    assert run_block(doc_checks.blocks(text)[0], tmp_path, workplace(sandbox, tmp_path)).code != Exit.OK

@@ -13,6 +13,8 @@ from support import ROOT, SCRIPTS
 FILES = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.split()
+TESTS = [name for name in FILES if name.startswith("tests/") and name.endswith(".py") and (ROOT / name).is_file()
+         and not name.startswith("tests/sandbox/") and name != "tests/house/test_repository.py"]  # fmt: skip
 COMMANDS = sorted(p.name for p in SCRIPTS.glob("*.py") if p.name not in ("__init__.py", "retry_helpers.py"))
 
 
@@ -80,6 +82,32 @@ def test_files_stay_readable() -> None:
     for name in FILES:
         if name.endswith(".py") and name.startswith(("scripts/", "sandbox/")):
             assert len((ROOT / name).read_text().splitlines()) <= 325, name
+        elif name in TESTS:
+            assert len((ROOT / name).read_text().splitlines()) <= 400, name
+
+
+BARE_EXIT = re.compile(r"\.(?:code|returncode)\b[^=\n\"']* (?:==|!=) \(?-?\d")
+PRIVATE = re.compile(r"\bfrom helpers[\w.]* import .*\b_[a-z]|\bhelpers\.[\w.]*\._[a-z]|\b[A-Z]\w*\._[a-z]")
+
+
+def test_tests_name_the_exits_and_use_no_private_function() -> None:
+    """An assertion that fails must say what came, and what nobody else may call is no promise."""
+    for name in TESTS:
+        for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), 1):
+            assert not BARE_EXIT.search(line), f"{name}:{number} compares an exit code with a bare number"
+            assert not PRIVATE.search(line), f"{name}:{number} uses a private name of the code that it tests"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (BARE_EXIT, "assert done.code == 3, done.err"), (BARE_EXIT, "assert (done.code, x) == (6, True)"),
+        (BARE_EXIT, "assert child.returncode == -9"), (PRIVATE, "from helpers.api.logs import _overlap"),
+        (PRIVATE, "look = proving.ProofStep._look"),
+    ],
+)  # fmt: skip
+def test_such_a_line_is_found(pattern: re.Pattern[str], line: str) -> None:
+    assert pattern.search(line)
 
 
 def test_nothing_names_a_machine_or_a_workplace() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from helpers.monitor import alerts
 from helpers.monitor.alert_text import BLOCKS_MAX, SECTION_MAX, TITLE_MAX, payload
-from support import Done, Sandbox
+from support import Done, Exit, Sandbox
+from support.clocks import VirtualClock
 
 
 class Receiver:
@@ -45,28 +46,25 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver(clock: VirtualClock) -> Iterator[Receiver]:
     found = Receiver()
     yield found
     found.server.shutdown()
 
 
 def check(sandbox: Sandbox, receiver: Receiver, tmp_path: Path, *args: str) -> Done:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Sandbox, "env", {**sandbox.env, "NEXLA_ALERT_WEBHOOK": receiver.url})
-        return sandbox.run_inside(
-            "health_check.py", "--resource-type", "destinations", "--resource-id", "123", "--state",
-            str(tmp_path / "state.json"), *args,
-        )  # fmt: skip
+    words = ["--resource-type", "destinations", "--resource-id", "123", "--state", str(tmp_path / "state.json")]
+    return sandbox.run_inside("health_check.py", *words, *args, env={"NEXLA_ALERT_WEBHOOK": receiver.url})
 
 
-def test_an_incident_is_told_once_and_its_end_once(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+def test_an_incident_is_reported_once_and_its_end_once(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     counts = []
     for step in range(9):
         if step in (1, 5):
             sandbox.api("PUT", "/data_sinks/123/" + ("pause" if step == 1 else "activate"))
-        done = check(sandbox, receiver, tmp_path, "--alert-format", "generic")
-        assert done.code == (10 if 1 <= step < 5 else 0), done.err
+        check(sandbox, receiver, tmp_path, "--alert-format", "generic").ends(
+            Exit.FINDINGS if 1 <= step < 5 else Exit.OK
+        )
         counts.append(len(receiver.posts))
     assert counts == [0, 0, 1, 1, 1, 1, 2, 2, 2]
     opened, cleared = (body for body, _ in receiver.posts)
@@ -75,11 +73,11 @@ def test_an_incident_is_told_once_and_its_end_once(sandbox: Sandbox, receiver: R
     assert opened["opened"][0]["issues"] == ["it is PAUSED, not ACTIVE"]
 
 
-def test_what_could_not_be_delivered_is_told_later(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+def test_what_could_not_be_delivered_is_delivered_later(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
     receiver.answers = [400]
-    lost = check(sandbox, receiver, tmp_path, "--open-after", "1")
-    assert (lost.code, lost.json["meta"]["alert"]["delivered"]) == (10, False)
+    lost = check(sandbox, receiver, tmp_path, "--open-after", "1").ends(Exit.FINDINGS)
+    assert lost.json["meta"]["alert"]["delivered"] is False
     assert "receiver answered 400" in lost.json["warnings"][-1]
     receiver.answers = [503, 429]
     late = check(sandbox, receiver, tmp_path, "--open-after", "1")
@@ -114,12 +112,13 @@ def test_a_receiver_that_is_away_hides_nothing_and_the_url_is_nowhere(
     sandbox.api("PUT", "/data_sinks/123/pause")
     receiver.server.shutdown()
     receiver.server.server_close()
-    done = check(sandbox, receiver, tmp_path, "--open-after", "1", "--verbose")
-    assert done.code == 10
+    done = check(sandbox, receiver, tmp_path, "--open-after", "1", "--verbose").ends(Exit.FINDINGS)
     assert "could not be reached" in done.json["warnings"][-1]
     for text in (done.out, done.err, (tmp_path / "state.json").read_text()):
         assert "T0SECRET" not in text
-    shown = sandbox.run("health_check.py", "--all", "--state", str(tmp_path / "s2"), "--alert-webhook", receiver.url)
+    shown = sandbox.run_inside(
+        "health_check.py", "--all", "--state", str(tmp_path / "s2"), "--alert-webhook", receiver.url
+    )
     assert "puts a secret into the process list" in shown.json["warnings"][0]
 
 
@@ -128,35 +127,38 @@ def test_the_url_may_stand_in_a_file(sandbox: Sandbox, receiver: Receiver, tmp_p
     file = tmp_path / "webhook"
     file.write_text(receiver.url + "\n")
     args = ["health_check.py", "--resource-type", "flows", "--resource-id", "1230", "--open-after", "1", "--state"]
-    loose = sandbox.run(*args, str(tmp_path / "a"), "--alert-webhook-file", str(file))
+    loose = sandbox.run_inside(*args, str(tmp_path / "a"), "--alert-webhook-file", str(file))
     assert "chmod 600" in loose.json["warnings"][0]
     file.chmod(0o600)
-    assert sandbox.run(*args, str(tmp_path / "b"), "--alert-webhook-file", str(file)).json["warnings"] == []
+    assert sandbox.run_inside(*args, str(tmp_path / "b"), "--alert-webhook-file", str(file)).json["warnings"] == []
     assert len(receiver.posts) == 2
     for url in ("http://example.com/x", "ftp://x", "nothing"):
         file.write_text(url)
-        assert sandbox.run(*args, str(tmp_path / "c"), "--alert-webhook-file", str(file)).code == 3
-    assert sandbox.run(*args, str(tmp_path / "c"), "--alert-webhook-file", str(tmp_path / "none")).code == 3
+        sandbox.run_inside(*args, str(tmp_path / "c"), "--alert-webhook-file", str(file)).fails(Exit.CONFIG)
+    sandbox.run_inside(*args, str(tmp_path / "c"), "--alert-webhook-file", str(tmp_path / "none")).fails(Exit.CONFIG)
 
 
 def test_a_file_that_is_no_state_is_left_alone(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"precious": 1}')
-    done = check(sandbox, receiver, tmp_path)
-    assert (done.code, (tmp_path / "state.json").read_text()) == (0, '{"precious": 1}')
+    done = check(sandbox, receiver, tmp_path).ok()
+    assert (tmp_path / "state.json").read_text() == '{"precious": 1}'
     assert "is not a state file" in done.json["warnings"][0]  # and the verdict is there all the same
     assert done.data[0]["verdict"] == "healthy"
 
 
-def test_a_run_that_finds_the_state_held_tells_nothing(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+def test_a_run_that_finds_the_state_file_locked_sends_nothing(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
     with alerts.held_state(str(tmp_path / "state.json")):
         done = check(sandbox, receiver, tmp_path, "--open-after", "1")
-    assert (done.code, len(receiver.posts)) == (10, 0)
+    done.ends(Exit.FINDINGS)
+    assert len(receiver.posts) == 0
     assert "another run holds the state file" in done.json["warnings"][-1]
 
 
 def test_a_week_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
-    """672 runs on the sandbox's clock: each incident is told when it opens and when it clears, and never else."""
+    """672 runs on the sandbox's clock: an incident is reported when it opens and when it clears, never else."""
     import health_check
 
     from helpers.command import cli
@@ -173,10 +175,9 @@ def test_a_week_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receiver, t
         for step in range(7 * 24 * 4):
             for begin, end in incidents:
                 if step in (begin, end):
-                    sandbox._token = ""
                     sandbox.api("PUT", "/data_sinks/123/" + ("pause" if step == begin else "activate"))
             health_check.health_check(args, context)
-            sandbox.control("POST", "clock", {"advance_seconds": 900})
+            sandbox.advance(900)
     told = [("opened" if body["opened"] else "recovered") for body, _ in receiver.posts]
     assert told == ["opened", "recovered"] * 3
     assert all(not body["still"] for body, _ in receiver.posts)
@@ -224,7 +225,7 @@ def test_reminders_come_at_most_every_six_hours() -> None:
     assert reminded == 3
 
 
-def test_without_a_webhook_nothing_counts_as_told(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
+def test_without_a_webhook_nothing_counts_as_delivered(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
     words = ["--resource-type", "destinations", "--resource-id", "123", "--state", str(tmp_path / "state.json")]
     mute = sandbox.run_inside("health_check.py", *words, "--open-after", "1")
@@ -241,10 +242,10 @@ def test_the_webhook_may_stand_in_the_env_file(sandbox: Sandbox, receiver: Recei
     file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
     file.chmod(0o600)
     words = ["--resource-type", "destinations", "--resource-id", "123", "--open-after", "1", "--env-file", str(file)]
-    done = sandbox.run(
+    sandbox.run_inside(
         "health_check.py", *words, "--state", str(tmp_path / "state.json"), env={"NEXLA_SERVICE_KEY": ""}
-    )
-    assert (done.code, len(receiver.posts)) == (10, 1), done.err
+    ).ends(Exit.FINDINGS)
+    assert len(receiver.posts) == 1
 
 
 def test_two_checks_may_share_a_state_file() -> None:

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 
 import support
-from support import Done, Sandbox
+from support import Done, Exit, Sandbox
+from support.clocks import VirtualClock
 
 PYTHON_RAISES = "def transform(input, metadata, args):\n    raise ValueError('no amount in ' + repr(input['email']))\n"
 
@@ -27,8 +28,7 @@ class Shop:
         self.config = support.plant_orders(sandbox)
         self.folder = sandbox.data / "buckets" / "shop" / "in"
         (self.folder / "orders.csv").write_text("id,email,amount\n1,a@example.com,1.5\n2,b@example.com,2.5\n")
-        done = sandbox.run_inside("deploy_flow.py", "--config", support.write_config(tmp_path, self.config))
-        assert done.code == 0, done.err
+        done = sandbox.run_inside("deploy_flow.py", "--config", support.write_config(tmp_path, self.config)).ok()
         self.source, (self.sink,) = done.data["source"], [sink["id"] for sink in done.data["destinations"]]
         self.nexset, self.derived = sorted(done.data["nexsets"].values())
 
@@ -122,8 +122,7 @@ def schedule_never_fires(shop: Shop) -> None:
 
 def schedule_stuck(shop: Shop) -> None:
     shop.edit("sources", shop.source, source_config={"path": "shop/in", "start.cron": "0 0/15 * * * ?"}, stuck=True)
-    shop.sandbox.control("POST", "clock", {"advance_seconds": 7200})
-    shop.sandbox._token = ""
+    shop.sandbox.advance(7200)
 
 
 def rate_limited(shop: Shop) -> None:
@@ -161,32 +160,33 @@ FAULTS: list[tuple[Callable[[Shop], None], str, str]] = [
 
 
 @pytest.fixture
-def shop(sandbox: Sandbox, tmp_path: Path) -> Shop:
+def shop(sandbox: Sandbox, tmp_path: Path, clock: VirtualClock) -> Shop:
+    clock.meanwhile = sandbox.idle
     return Shop(sandbox, tmp_path)
 
 
 @pytest.mark.parametrize(("break_it", "fault", "kind"), FAULTS, ids=lambda value: getattr(value, "__name__", None))
 def test_the_true_cause_is_ranked_first(shop: Shop, break_it: Callable[[Shop], None], fault: str, kind: str) -> None:
     break_it(shop)
-    done = shop.diagnose()
-    assert done.code == 10, done.err
+    done = shop.diagnose().ends(Exit.FINDINGS)
     causes = done.data["causes"]
     assert (causes[0]["fault"], causes[0]["type"]) == (fault, kind), json.dumps(causes, indent=1)
     assert causes[0]["evidence"]
     for line in (causes[0]["confirm"], causes[0]["repair"]):
         words = shlex.split(line)
         assert words[0] == "python"
-        told = shop.sandbox.run_inside(Path(words[1]).name, *[word for word in words[2:] if word != "--wait"])
-        assert told.code not in (2, 5), (line, told.err)  # it exists, and finds what it names
+        said = shop.sandbox.run_inside(Path(words[1]).name, *[word for word in words[2:] if word != "--wait"])
+        assert said.code not in (Exit.USAGE, Exit.NOT_FOUND), said.told("it does not exist, or not what it names", line)
 
 
-def test_a_healthy_flow_has_no_cause_and_says_what_was_looked_at(shop: Shop) -> None:
+def test_a_healthy_flow_has_no_cause_and_says_what_was_checked(shop: Shop) -> None:
     for number in range(3, 6):
         shop.put(f"id,email,amount\n{number},x@example.com,{number}\n", f"{number}.csv")
         shop.run()
     shop.run()  # one that finds nothing new, which is no fault
-    done = shop.diagnose("--probe")
-    assert (done.code, done.data["causes"], done.data["verdict"]) == (0, [], "no fault found")
+    done = shop.diagnose("--probe").ok()
+    assert done.data["causes"] == []
+    assert done.data["verdict"] == "no fault found"
     assert len(done.data["checked"]) >= 12
     assert done.data["could_not_be_read"] == []
 
@@ -195,7 +195,7 @@ def test_from_any_resource_of_the_flow_the_cause_is_the_same(shop: Shop) -> None
     missing_table(shop)
     found = []
     for kind, number in (("sources", shop.source), ("nexsets", shop.nexset), ("nexsets", shop.derived)):
-        done = shop.sandbox.run("diagnose_flow.py", "--resource-type", kind, "--resource-id", str(number))
+        done = shop.sandbox.run_inside("diagnose_flow.py", "--resource-type", kind, "--resource-id", str(number))
         found.append(done.data["causes"])
     assert found[0] == found[1] == found[2] == shop.diagnose().data["causes"]
 
@@ -204,17 +204,17 @@ def test_after_the_repair_the_waiting_records_arrive_and_no_fault_is_left(shop: 
     missing_table(shop)
     shop.table("id INTEGER, amount DOUBLE")
     repair = shlex.split(shop.diagnose().data["causes"][0]["repair"])
-    assert shop.sandbox.run(Path(repair[1]).name, *repair[2:]).code == 0
+    shop.sandbox.run_inside(Path(repair[1]).name, *repair[2:]).ok()
     assert [row[0] for row in support.table(shop.sandbox)] == [3]
-    assert shop.diagnose().code == 0
+    shop.diagnose().ok()
 
 
-def test_a_branch_that_rests_does_not_outrank_the_fault_of_the_resource_asked_about(shop: Shop) -> None:
+def test_a_paused_branch_does_not_outrank_the_fault_of_the_resource_asked_about(shop: Shop) -> None:
     body = {**shop.config["destination"], "name": "second", "data_set_id": shop.derived}
     _, second = shop.sandbox.api("POST", "/data_sinks", body)
     shop.sandbox.api("PUT", f"/data_sinks/{second['id']}/pause")
-    healthy = shop.diagnose()
-    assert (healthy.code, [cause["id"] for cause in healthy.data["elsewhere"]]) == (0, [second["id"]])
+    healthy = shop.diagnose().ok()
+    assert [cause["id"] for cause in healthy.data["elsewhere"]] == [second["id"]]
     partial_write(shop)
     done = shop.diagnose()
     assert (done.data["causes"][0]["fault"], done.data["elsewhere"][0]["id"]) == ("partial_write", second["id"])
@@ -242,17 +242,17 @@ def test_one_member_that_cannot_be_read_does_not_hide_the_others(shop: Shop) -> 
     paused_source(shop)
     path = f"/data_sets/{shop.derived}/metrics/run_summary"
     shop.sandbox.faults({"action": "status", "status": 403, "method": "GET", "path": path, "times": 9})
-    done = shop.diagnose()
-    assert (done.code, done.data["causes"][0]["fault"]) == (10, "paused_source")
+    done = shop.diagnose().ends(Exit.FINDINGS)
+    assert done.data["causes"][0]["fault"] == "paused_source"
     assert "the runs of nexset" in done.data["could_not_be_read"][0]
 
 
 def test_a_probe_is_a_write(shop: Shop) -> None:
-    done = shop.sandbox.run(
+    done = shop.sandbox.run_inside(
         "diagnose_flow.py", "--resource-type", "sources", "--resource-id", str(shop.source), "--probe",
         env={"NEXLA_READ_ONLY": "1"},
     )  # fmt: skip
-    assert done.code == 3
+    done.fails(Exit.CONFIG)
 
 
 def test_values_in_quarantine_are_hidden_unless_asked_for(shop: Shop) -> None:
@@ -276,11 +276,12 @@ def test_what_cannot_be_read_is_never_no_fault(shop: Shop) -> None:
     path = f"/data_sources/{shop.source}/flow/logs"
     shop.sandbox.faults({"action": "status", "status": 403, "method": "GET", "path": path, "times": 9})
     done = shop.diagnose()
-    assert (done.code, done.data["verdict"]) == (6, "no fault seen, but not all could be read")
+    done.ends(Exit.UPSTREAM)
+    assert done.data["verdict"] == "no fault seen, but not all could be read"
     assert "the log of run" in done.json["warnings"][0]
     summary = f"/data_sources/{shop.source}/metrics/run_summary"
     shop.sandbox.faults({"action": "status", "status": 500, "method": "GET", "path": summary, "times": 9})
-    assert shop.diagnose().code == 6
+    shop.diagnose().ends(Exit.UPSTREAM)
 
 
 def test_the_graph_marks_the_fault(shop: Shop) -> None:
@@ -317,18 +318,18 @@ def test_markdown_is_for_a_pull_request(shop: Shop) -> None:
     assert "repair: `python scripts/operate_flow.py --operation activate" in text
 
 
-def test_the_demo_flows_are_told_apart(sandbox: Sandbox) -> None:
+def test_the_demo_flows_have_different_causes(sandbox: Sandbox) -> None:
     expected = {123: None, 456: "paused_source", 789: "bad_credential", 321: "schedule_never_fires"}
     for number, fault in expected.items():
-        done = sandbox.run("diagnose_flow.py", "--resource-type", "sources", "--resource-id", str(number))
-        first = done.data["causes"][0]["fault"] if done.data["causes"] else None
-        assert (first, done.code) == (fault, 10 if fault else 0)
+        done = sandbox.run_inside("diagnose_flow.py", "--resource-type", "sources", "--resource-id", str(number))
+        done.ends(Exit.FINDINGS if fault else Exit.OK, about=number)
+        assert (done.data["causes"][0]["fault"] if done.data["causes"] else None) == fault
 
 
 def test_wrong_input(sandbox: Sandbox) -> None:
-    assert sandbox.run("diagnose_flow.py", "--resource-id", "99999").code == 5
-    assert sandbox.run("diagnose_flow.py").code == 2
-    assert sandbox.run("diagnose_flow.py", "--resource-type", "teams", "--resource-id", "42").code == 2
+    sandbox.run_inside("diagnose_flow.py", "--resource-id", "99999").fails(Exit.NOT_FOUND)
+    sandbox.run_inside("diagnose_flow.py").fails(Exit.USAGE)
+    sandbox.run_inside("diagnose_flow.py", "--resource-type", "teams", "--resource-id", "42").fails(Exit.USAGE)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +339,7 @@ def test_wrong_input(sandbox: Sandbox) -> None:
         ("Connection timed out", "was not reached"), ("invalid input syntax for type integer", "correct the records"),
     ],
 )  # fmt: skip
-def test_the_way_out_of_a_refused_write_fits_the_log(shop: Shop, line: str, part: str) -> None:
+def test_the_remedy_for_a_refused_write_fits_the_log(shop: Shop, line: str, part: str) -> None:
     partial_write(shop)
     source = shop.sandbox.snapshot()["sources"][0]
     rows = [{"timestamp": source["last_run_id"], "run_id": source["last_run_id"], "resource_id": shop.sink, "log": line,
@@ -348,5 +349,6 @@ def test_the_way_out_of_a_refused_write_fits_the_log(shop: Shop, line: str, part
         {"action": "status", "status": 200, "body": body, "method": "GET", "path": ".*/flow/logs", "times": 9}
     )
     cause = shop.diagnose().data["causes"][0]
-    assert (cause["fault"], part in cause["by_hand"]) == ("partial_write", True), cause
+    assert cause["fault"] == "partial_write"
+    assert part in cause["by_hand"]
     assert "has to come in once more" in cause["by_hand"]

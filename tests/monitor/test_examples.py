@@ -5,14 +5,13 @@ from __future__ import annotations
 import configparser
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from support import ROOT, Sandbox
+from support import CLEAN, ROOT, Exit, Sandbox, run_shell, run_words
 
 EXAMPLES = ROOT / "examples" / "monitoring"
 HOME = "/opt/nexla-data-flows-operator"
@@ -45,8 +44,8 @@ def test_the_cron_line_runs_in_a_bare_environment(places: dict[str, str], tmp_pa
     assert fields[:5] == ["*/15", "*", "*", "*", "*"]
     assert "%" not in fields[5]  # cron would end the command there
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SHELL": "/bin/sh"}
-    done = subprocess.run(["/bin/sh", "-c", here(fields[5], places)], env=bare, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # nothing to mail
+    done = run_words(["/bin/sh", "-c", here(fields[5], places)], env=bare).ok()
+    assert (done.out, done.err) == ("", "")  # nothing to mail
     assert {file.name for file in (tmp_path / "var").iterdir()} >= {"state.json", "health.html", "health.json"}
 
 
@@ -55,14 +54,13 @@ def test_the_systemd_unit_runs_and_its_timer_is_valid(places: dict[str, str], tm
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(EXAMPLES / "nexla-health.service")
     command = here(unit["Service"]["ExecStart"], places)
-    done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, env={"HOME": str(tmp_path)}, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    run_words(["/bin/sh", "-c", command], env={"HOME": str(tmp_path)}).ok()
     assert unit["Service"]["SuccessExitStatus"] == "10"
     timer = configparser.ConfigParser()
     timer.read(EXAMPLES / "nexla-health.timer")
     assert timer["Timer"]["OnCalendar"] == "*:0/15"
     if shutil.which("systemd-analyze"):
-        assert subprocess.run(["systemd-analyze", "calendar", "*:0/15"], capture_output=True).returncode == 0
+        run_words(["systemd-analyze", "calendar", "*:0/15"], env=CLEAN).ok()
 
 
 def test_the_github_job_runs_and_writes_its_summary(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -76,9 +74,7 @@ def test_the_github_job_runs_and_writes_its_summary(sandbox: Sandbox, tmp_path: 
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     env = {**sandbox.env, "PATH": path, "GITHUB_STEP_SUMMARY": str(summary)}
     assert set(step["env"]) == {"NEXLA_SERVICE_KEY", "NEXLA_ALERT_WEBHOOK"}
-    done = subprocess.run(["bash", "-eo", "pipefail", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    run_shell(step["run"], cwd=tmp_path, env=env).ok()
     assert summary.read_text().startswith("### Nexla health: 0 unhealthy, 0 unknown, 3 healthy")
     sandbox.api("PUT", "/data_sinks/123/pause")
-    red = subprocess.run(["bash", "-eo", "pipefail", "-c", step["run"]], cwd=tmp_path, env=env, capture_output=True)
-    assert red.returncode == 10
+    run_shell(step["run"], cwd=tmp_path, env=env).ends(Exit.FINDINGS)

@@ -8,18 +8,27 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support import forked
+from support.children import PATIENCE, Child, at_once, ended_as, finish
+from support.done import Done, Exit
 
+__all__ = [
+    "CLEAN", "FOREVER", "ROOT", "SCRIPTS", "Child", "Done", "Exit", "Sandbox",
+    "answers", "at_once", "ended_as", "finish", "run_shell", "run_words", "until",
+]  # fmt: skip
+
+FOREVER = 86_400.0  # seconds that nobody waits for: if they were, the test would be timed out
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 OURS = ("NEXLA_", "XDG_STATE", "PYTEST_", "COV_", "PYTHONUNBUFFERED")  # what a user's shell does not have set
@@ -31,31 +40,6 @@ sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-
-
-@dataclass
-class Done:
-    """A finished script."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def data(self) -> Any:
-        return self.json["data"]
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The one error object on standard error; it is the last line."""
-        lines = [line for line in self.err.splitlines() if line.startswith("{")]
-        assert len(lines) == 1, self.err
-        error: dict[str, Any] = json.loads(lines[0])["error"]
-        return error
 
 
 @dataclass
@@ -84,11 +68,16 @@ class Sandbox:
 
     def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """One request as the owner, past the scripts."""
+        return _http(method, self.url + path, body, f"Bearer {self.token}")
+
+    @property
+    def token(self) -> str:
+        """The owner's session token."""
         if not self._token:
             status, answer = _http("POST", f"{self.url}/token", None, f"Basic {self.key}")
             assert status == 200
             self._token = answer["access_token"]
-        return _http(method, self.url + path, body, f"Bearer {self._token}")
+        return self._token
 
     def faults(self, *rules: dict[str, Any]) -> None:
         self.control("POST", "faults", list(rules))
@@ -124,36 +113,53 @@ class Sandbox:
         return {kind: sorted(str(row["name"]) for row in snapshot.get(kind, [])) for kind in kinds}
 
     def idle(self) -> None:
-        for _ in range(400):
-            if self.control("GET", "idle")["idle"]:
-                return
-            time.sleep(0.01)
-        raise AssertionError("the engine did not come to rest")
+        """Wait until the engine has nothing to do."""
+        until(lambda: self.control("GET", "idle")["idle"], "the engine comes to rest")
+
+    def advance(self, seconds: float) -> None:
+        """Let the sandbox's clock go on; tokens expire by it."""
+        self.control("POST", "clock", {"advance_seconds": seconds})
+        self._token = ""
+
+    def act_as(self, email: str) -> None:
+        """Let the scripts run as this user."""
+        self.key = next(u["service_key"] for u in self.control("GET", "users")["users"] if u["email"] == email)
 
     def run(self, script: str, *args: str, env: dict[str, str] | None = None, **options: Any) -> Done:
         """Run a script to its end."""
         return run_script(script, *args, env={**self.env, **(env or {})}, **options)
 
-    def run_inside(self, script: str, *args: str) -> Done:
-        """Run a script's ``main`` in this process, which has its packages loaded: for the many runs of a series."""
+    def run_inside(self, script: str, *args: str, env: dict[str, str] | None = None) -> Done:
+        """Run a script's ``main`` in this process, which has its packages loaded and may have a clock of its own."""
         out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         os.environ.clear()
-        os.environ.update(self.env)
+        os.environ.update({**self.env, **(env or {})})
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = importlib.import_module(script.removesuffix(".py")).main(list(args))
         finally:
             os.environ.clear()
             os.environ.update(before)
-        return Done(code, out.getvalue(), err.getvalue())
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return Done(code, out.getvalue(), err.getvalue(), " ".join([script, *args]))
 
     def fork(self, script: str, *args: str) -> forked.Forked:
         """As ``start``, in a process that need not load the packages: for the many kills of a series."""
         return forked.Forked(script, args, self.env)
 
-    def start(self, script: str, *args: str) -> subprocess.Popen[str]:
-        """Start a script that waits for a line on standard input before it does anything."""
-        return subprocess.Popen(
+    def run_killed(self, script: str, *args: str, **at: Any) -> Done:
+        """Run a script that is killed at the request which this rule of a fault describes."""
+        child = self.fork(script, *args)
+        self.faults({"action": "kill", "pid": child.pid, **at})
+        done = finish(child)
+        self.faults()
+        return done
+
+    def start(self, script: str, *args: str) -> Child:
+        """A script that waits for a line on standard input before it does anything."""
+        process = subprocess.Popen(
             [sys.executable, "-c", GATE, str(SCRIPTS / script), *args],
             env=self.env,
             text=True,
@@ -162,31 +168,40 @@ class Sandbox:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        return Child(process, " ".join([script, *args]))
 
 
-def at_once(children: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
-    """Let children that ``Sandbox.start`` holds go at the same time; each one's exit code and standard error."""
-    for child in children:
-        assert child.stdin
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    errors = [child.communicate(timeout=60)[1] for child in children]
-    return [(child.returncode, err) for child, err in zip(children, errors, strict=True)]
+def answers(body: Any, path: str, method: str = "GET", **more: Any) -> dict[str, Any]:
+    """The rule of a fault: these requests are answered with this body, and have no effect."""
+    return {"action": "status", "status": 200, "body": body, "method": method, "path": path, "times": 99, **more}
 
 
-def run_script(
-    script: str, *args: str, env: dict[str, str], stdin: str | None = None, cwd: Path = ROOT, timeout: float = 120
-) -> Done:
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for something that is sure to come."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"waited {PATIENCE:g} s in vain until {what}"
+        time.sleep(0.01)
+
+
+def run_words(words: Sequence[str | Path], *, env: dict[str, str], stdin: str | None = None, cwd: Path = ROOT) -> Done:
+    """Run any program to its end."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPTS / script), *args],
-        env=env,
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+        words, env=env, cwd=cwd, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr, " ".join(map(str, words)))
+
+
+def run_shell(line: str, *, env: dict[str, str], cwd: Path = ROOT) -> Done:
+    """Run a line of bash, where each part of a pipe counts."""
+    return run_words(["bash", "-eo", "pipefail", "-c", line], env=env, cwd=cwd)
+
+
+def run_script(script: str, *args: str, env: dict[str, str], stdin: str | None = None, cwd: Path = ROOT) -> Done:
+    """Run a script to its end."""
+    done = run_words([sys.executable, SCRIPTS / script, *args], env=env, stdin=stdin, cwd=cwd)
+    return Done(done.code, done.out, done.err, " ".join([script, *args]))
 
 
 def _http(method: str, url: str, body: Any = None, authorization: str = "") -> tuple[int, Any]:
@@ -194,7 +209,7 @@ def _http(method: str, url: str, body: Any = None, authorization: str = "") -> t
     headers = {"Authorization": authorization} if authorization else {}
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             text, status = answer.read(), answer.status
     except urllib.error.HTTPError as error:
         text, status = error.read(), error.code
@@ -223,7 +238,11 @@ def start_sandbox(folder: Path) -> Iterator[Sandbox]:
         yield sandbox
     finally:
         child.terminate()
-        child.wait(10)
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:  # a request that a test has made to hang may still hang
+            child.kill()
+            child.wait()
 
 
 def plant_orders(sandbox: Sandbox, rows: int = 20, bucket: str = "shop") -> dict[str, Any]:

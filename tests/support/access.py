@@ -8,16 +8,14 @@ from typing import Any
 
 from support import Done, Sandbox
 
-SEEDS = [
-    "--resource-type",
-    "sources",
-    "--resource-ids",
-    "123,456,789",
-    "--accessor-type",
-    "TEAM",
-    "--accessor-id",
-    "42",
-]
+SEEDS = ["--resource-type", "sources", "--resource-ids", "123,456,789",
+         "--accessor-type", "TEAM", "--accessor-id", "42"]  # fmt: skip
+
+
+SOURCE = ["--resource-type", "sources", "--resource-id", "123"]
+THREE = ["--resource-type", "sources", "--resource-ids", "123,456,789"]
+NEXSET = ["--resource-type", "nexsets", "--resource-id", "123"]
+TEAM = ["--accessor-type", "TEAM", "--accessor-id", "42"]
 
 
 PATHS = {"sources": "data_sources", "nexsets": "data_sets", "destinations": "data_sinks", "flows": "flows",
@@ -69,6 +67,14 @@ def declared(tmp_path: Path, *resources: dict[str, Any]) -> str:
     file = tmp_path / "access.json"
     file.write_text(json.dumps({"resources": list(resources)}))
     return str(file)
+
+
+def declared_for_three(path: Path, role: str, team: int = 7) -> str:
+    """A file that gives a team one role on the three sources of the seeds."""
+    accessors = [{"type": "TEAM", "id": team, "role": role}]
+    resources = [{"type": "sources", "id": number, "accessors": accessors} for number in (123, 456, 789)]
+    path.write_text(json.dumps({"resources": resources}))
+    return str(path)
 
 
 ANA = "ana.silva@example.com"

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import support
-from support import Sandbox
+from support import Done, Sandbox
 
 
-def deploy(sandbox: Sandbox, tmp_path: Path, config: Any, *args: str, **options: Any) -> support.Done:
+def deploy(sandbox: Sandbox, tmp_path: Path, config: Any, *args: str, env: dict[str, str] | None = None) -> Done:
     path = support.write_config(tmp_path, config)
-    return sandbox.run("deploy_flow.py", "--config", path, "--verify-timeout", "20", *args, **options)
+    return sandbox.run_inside("deploy_flow.py", "--config", path, "--verify-timeout", "20", *args, env=env)
 
 
 def rows(sandbox: Sandbox, kind: str) -> list[dict[str, Any]]:

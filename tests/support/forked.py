@@ -19,6 +19,9 @@ import nexla_sdk  # noqa: F401
 import pyjolt  # noqa: F401
 import tenacity  # noqa: F401
 
+from support.children import PATIENCE
+from support.done import Done
+
 ROOT = Path(__file__).resolve().parents[2]
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
@@ -35,6 +38,7 @@ def _run(script: str, args: tuple[str, ...], env: dict[str, str], files: tuple[s
     sys.argv = [script, *args]
     code = importlib.import_module(script.removesuffix(".py")).main(list(args))
     sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 
@@ -52,25 +56,31 @@ def _start_server() -> None:
             os.environ["PYTHONPATH"] = before
 
 
+def _empty_file() -> str:
+    descriptor, name = tempfile.mkstemp()
+    os.close(descriptor)
+    return name
+
+
 class Forked:
-    """A process that waits for a word before it does anything; used as a Popen is."""
+    """A process that waits for a word before it does anything."""
 
     def __init__(self, script: str, args: tuple[str, ...], env: dict[str, str]) -> None:
         _start_server()
-        self._files = tuple(tempfile.mkstemp()[1] for _ in range(2))
+        self._files = tuple(_empty_file() for _ in range(2))
         self._gate, theirs = FORKS.Pipe()
         self._process = FORKS.Process(target=_run, args=(script, args, env, self._files, theirs), daemon=True)
         self._process.start()
         self.pid = self._process.pid
-        self.returncode: int | None = None
+        self.command = " ".join([script, *args])
 
-    def communicate(self, text: str, timeout: float) -> tuple[str, str]:
-        """Let it go, wait for its end, and give what it wrote."""
-        self._gate.send(text)
-        self._process.join(timeout)
-        assert self._process.exitcode is not None, "it has not ended"
-        self.returncode = self._process.exitcode
+    def go(self) -> None:
+        self._gate.send("go")
+
+    def wait(self) -> Done:
+        self._process.join(PATIENCE)
+        assert self._process.exitcode is not None, f"{self.command} has not ended"
         texts = [Path(name).read_text(encoding="utf-8") for name in self._files]
         for name in self._files:
             Path(name).unlink()
-        return texts[0], texts[1]
+        return Done(self._process.exitcode, *texts, self.command)

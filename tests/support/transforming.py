@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support import Done, Sandbox
+from support import ROOT, Done, Sandbox
 
 DEMANDS = ["--must-not-contain", "ssn", "--must-mask", "email,phone", "--must-keep", "customer_id"]
 
@@ -42,6 +42,12 @@ def attach(sandbox: Sandbox, people: int, file: str, *more: str) -> Done:
     )  # fmt: skip
 
 
+EXAMPLES = ROOT / "examples" / "transforms"
+
+
+ATTACH = ["attach", "--nexset-name", "x", "--file", "F", "--name", "m"]
+
+
 LAST = "    return output"
 
 
@@ -74,8 +80,7 @@ MUTATIONS = {
 
 def live_child(sandbox: Sandbox, people: int, tmp_path: Path) -> int:
     """A proven, ACTIVE nexset."""
-    done = attach(sandbox, people, script(tmp_path, GOOD), "--activate")
-    assert done.code == 0, done.err
+    done = attach(sandbox, people, script(tmp_path, GOOD), "--activate").ok()
     return int(done.data["ids"]["nexset:masked"])
 
 

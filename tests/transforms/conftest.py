@@ -1,4 +1,4 @@
-"""A nexset with personal data."""
+"""A nexset with personal data; and nothing here waits for the sandbox, only for time to pass."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ import json
 
 import pytest
 
+from helpers.change.changes import SKIPPED, Found
+from helpers.transforms.proof_steps import RehearsalStep
 from support import Sandbox
+from support.clocks import VirtualClock
 from support.transforming import RECORDS
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(clock: VirtualClock) -> None:
+    """Of scripts that run in this process."""
+
+
+@pytest.fixture
+def no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the parent has no samples yet to try a transform on."""
+    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
 
 
 @pytest.fixture

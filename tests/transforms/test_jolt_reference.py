@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support import ROOT, Sandbox
+from support import ROOT, Exit, Sandbox
 
 CASES = json.loads((ROOT / "tests" / "data" / "jolt_cases.json").read_text(encoding="utf-8"))
 
@@ -29,8 +29,7 @@ def test_the_documented_semantics(sandbox_process: Sandbox, tmp_path: Path, case
     for name, value in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
     words = ["--operation", "test", "--file", str(tmp_path / "spec.json"), "--samples", str(tmp_path / "in.json")]
-    done = sandbox_process.run_inside("manage_transforms.py", *words, "--expect", str(tmp_path / "out.json"))
-    assert done.code == 0, done.out
+    done = sandbox_process.run_inside("manage_transforms.py", *words, "--expect", str(tmp_path / "out.json")).ok()
     if case["name"].startswith("sort"):
         assert list(done.data[0]["output"]) == sorted(case["input"])
 
@@ -39,4 +38,6 @@ def test_a_wrong_expectation_is_noticed(sandbox_process: Sandbox, tmp_path: Path
     for name, value in (("spec", CASES[0]["spec"]), ("in", [CASES[0]["input"]]), ("out", [{"other": 1}])):
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
     words = ["--operation", "test", "--file", str(tmp_path / "spec.json"), "--samples", str(tmp_path / "in.json")]
-    assert sandbox_process.run_inside("manage_transforms.py", *words, "--expect", str(tmp_path / "out.json")).code == 10
+    sandbox_process.run_inside("manage_transforms.py", *words, "--expect", str(tmp_path / "out.json")).ends(
+        Exit.FINDINGS
+    )

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.transforms import quality, schemas
-from support import Done, Sandbox
+from support import Done, Exit, Sandbox
 
 PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
 RECORDS = st.lists(
@@ -43,10 +43,12 @@ def samples(tmp_path: Path, records: Any, name: str = "samples.json") -> str:
 
 def test_the_seeds_example(sandbox: Sandbox) -> None:
     args = ["--resource-id", "456", "--required", "customer_id,email", "--types", "customer_id:int,email:str"]
-    done = validate(sandbox, *args)
-    assert (done.code, done.data["valid"]) == (0, True)
-    wrong = validate(sandbox, "--resource-id", "456", "--required", "customer_id,phone", "--types", "customer_id:str")
-    assert (wrong.code, wrong.data["valid"]) == (10, False)
+    done = validate(sandbox, *args).ok()
+    assert done.data["valid"] is True
+    wrong = validate(
+        sandbox, "--resource-id", "456", "--required", "customer_id,phone", "--types", "customer_id:str"
+    ).ends(Exit.FINDINGS)
+    assert wrong.data["valid"] is False
     found = {row["rule"]: (row["checked"], row["failed"]) for row in wrong.data["rules"] if row["failed"]}
     assert found == {"required": (20, 20), "type str": (20, 20)}
 
@@ -54,38 +56,38 @@ def test_the_seeds_example(sandbox: Sandbox) -> None:
 def test_a_derived_nexset_is_judged_by_its_output(sandbox: Sandbox) -> None:
     body = {"name": "no pii", "parent_data_set_id": 123, "has_custom_transform": True, "transform_id": 123}
     _, child = sandbox.api("POST", "/data_sets", body)
-    assert validate(sandbox, "--resource-id", str(child["id"]), "--required", "order_id").code == 0
-    assert validate(sandbox, "--resource-id", str(child["id"]), "--required", "ssn").code == 10
+    validate(sandbox, "--resource-id", str(child["id"]), "--required", "order_id").ok()
+    validate(sandbox, "--resource-id", str(child["id"]), "--required", "ssn").ends(Exit.FINDINGS)
     drift = validate(sandbox, "--resource-id", str(child["id"]), "--compare", "123")
     assert {(row["field"], row["change"], row["breaking"]) for row in drift.data["drift"]} == {
         ("ssn", "removed", True), ("card_number", "removed", True)
     }  # fmt: skip
-    assert drift.code == 10
+    drift.ends(Exit.FINDINGS)
 
 
 def test_zero_and_too_few_samples_are_never_valid(sandbox: Sandbox, tmp_path: Path) -> None:
-    empty = validate(sandbox, "--resource-id", "789", "--required", "id")
-    assert (empty.code, empty.data["valid"]) == (10, False)
+    empty = validate(sandbox, "--resource-id", "789", "--required", "id").ends(Exit.FINDINGS)
+    assert empty.data["valid"] is False
     assert "0 samples are too few" in empty.json["warnings"][0]
     few = samples(tmp_path, [{"id": 1}] * 4)
-    assert validate(sandbox, "--samples", few, "--required", "id").code == 10
-    assert validate(sandbox, "--samples", few, "--required", "id", "--min-samples", "4").code == 0
+    validate(sandbox, "--samples", few, "--required", "id").ends(Exit.FINDINGS)
+    validate(sandbox, "--samples", few, "--required", "id", "--min-samples", "4").ok()
 
 
 def test_a_rule_that_nothing_was_checked_by_is_not_kept(sandbox: Sandbox, tmp_path: Path) -> None:
     file = samples(tmp_path, [{"id": n, "when": None} for n in range(9)])
-    done = validate(sandbox, "--samples", file, "--types", "when:date")
-    assert (done.code, done.data["rules"][0]["verdict"]) == (10, "nothing to check")
+    done = validate(sandbox, "--samples", file, "--types", "when:date").ends(Exit.FINDINGS)
+    assert done.data["rules"][0]["verdict"] == "nothing to check"
 
 
 def test_the_nexsets_own_schema(sandbox: Sandbox) -> None:
-    assert validate(sandbox, "--resource-id", "456", "--against-schema").code == 0
+    validate(sandbox, "--resource-id", "456", "--against-schema").ok()
     body = {"rawMessage": {"customer_id": "seven"}, "nexlaMetaData": {}}
     sandbox.faults(
         {"action": "status", "status": 200, "body": [body] * 6, "method": "GET", "path": "/data_sets/456/samples"}
     )
-    done = validate(sandbox, "--resource-id", "456", "--against-schema")
-    assert (done.code, done.data["rules"][1]["field"]) == (10, "customer_id")
+    done = validate(sandbox, "--resource-id", "456", "--against-schema").ends(Exit.FINDINGS)
+    assert done.data["rules"][1]["field"] == "customer_id"
     assert done.data["rules"][1]["examples"][0] == {"record": 1, "value": "text of 5"}
 
 
@@ -104,16 +106,17 @@ def test_every_rule_of_a_rules_file(sandbox: Sandbox, tmp_path: Path) -> None:
         "price": {"min": 0, "max": 9}, "code": {"regex": "[A-Z]{2}-\\d"}, "when": {"max_age_hours": 1},
         "note": {"nullable": True}}}  # fmt: skip
     spec = samples(tmp_path, rules, "rules.json")
-    assert validate(sandbox, "--samples", samples(tmp_path, records), "--rules", spec).code == 0
+    validate(sandbox, "--samples", samples(tmp_path, records), "--rules", spec).ok()
     breaks = {"id": (1.0, "type int"), "kind": ("c", "enum"), "price": (10, "range 0 to 9"), "code": ("xAB-1", "regex"),
               "when": ("2020-01-01", "at most 1 h old")}  # fmt: skip
     for name, (value, rule) in breaks.items():
         broken = samples(tmp_path, [*records[:-1], {**records[-1], name: value}])
         done = validate(sandbox, "--samples", broken, "--rules", spec)
         failed = [(row["field"], row["rule"], row["failed"]) for row in done.data["rules"] if row["failed"]]
-        assert (done.code, failed) == (10, [(name, rule, 1)])
+        done.ends(Exit.FINDINGS)
+        assert failed == [(name, rule, 1)]
     twice = samples(tmp_path, [*records[:-1], records[0]])
-    assert validate(sandbox, "--samples", twice, "--rules", spec).code == 10
+    validate(sandbox, "--samples", twice, "--rules", spec).ends(Exit.FINDINGS)
 
 
 def test_nested_paths_and_lists() -> None:
@@ -146,30 +149,25 @@ def test_nested_paths_and_lists() -> None:
     ],
 )
 def test_wrong_input_is_usage(sandbox: Sandbox, args: list[str], text: str) -> None:
-    done = validate(sandbox, *args)
-    assert done.code == 2, done.err
-    assert text in done.error["message"]
+    validate(sandbox, *args).fails(Exit.USAGE, text)
 
 
-def test_10_000_samples_in_less_than_three_seconds(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_ten_times_the_samples_take_ten_times_the_work(sandbox: Sandbox, tmp_path: Path) -> None:
     records = [{"id": n, "email": f"u{n}@example.com", "a": {"b": [1, 2], "c": "x"}} for n in range(10_000)]
-    file, schema = samples(tmp_path, records), tmp_path / "schema.json"
-    assert validate(sandbox, "--samples", file, "--infer", str(schema)).code == 0
+    schema = tmp_path / "schema.json"
+    validate(sandbox, "--samples", samples(tmp_path, records[:100]), "--infer", str(schema)).ok()
     rules = samples(tmp_path, {"fields": {"id": {"unique": True, "type": "int"}}}, "rules.json")
-    started = time.monotonic()
-    args = [
-        "--required",
-        "id,a.c",
-        "--types",
-        "email:str,a.b:list,a.b[]:int",
-        "--schema",
-        str(schema),
-        "--rules",
-        rules,
-    ]
-    done = sandbox.run("validate_nexset.py", "--samples", file, *args)
-    assert time.monotonic() - started < 3
-    assert (done.code, done.json["meta"]["samples"]) == (0, 10_000)
+    args = ["--required", "id,a.c", "--types", "email:str,a.b:list,a.b[]:int", "--schema", str(schema),
+            "--rules", rules]  # fmt: skip
+
+    def work(count: int) -> float:
+        file = samples(tmp_path, records[:count])
+        began = time.process_time()
+        done = validate(sandbox, "--samples", file, *args).ok()
+        assert done.json["meta"]["samples"] == count
+        return time.process_time() - began
+
+    assert work(10_000) < 3 * 10 * min(work(1_000) for _ in range(3))
 
 
 # -- against oracles
@@ -295,12 +293,13 @@ def test_null_missing_and_equal_objects() -> None:
 
 def test_outputs_that_are_null_are_no_samples(sandbox: Sandbox, tmp_path: Path) -> None:
     file = samples(tmp_path, [{"a": 1}, *[None] * 7])
-    done = validate(sandbox, "--samples", file, "--types", "a:int")
-    assert (done.code, done.json["meta"]["samples"], done.json["meta"]["without_output"]) == (10, 1, 7)
+    done = validate(sandbox, "--samples", file, "--types", "a:int").ends(Exit.FINDINGS)
+    assert done.json["meta"]["samples"] == 1
+    assert done.json["meta"]["without_output"] == 7
     own = samples(tmp_path, {"min_samples": 3, "fields": {"a": {"type": "int"}}}, "rules.json")
     two = samples(tmp_path, [{"a": 1}, {"a": 2}], "two.json")
-    assert validate(sandbox, "--samples", two, "--rules", own).code == 10
-    assert validate(sandbox, "--samples", two, "--rules", own, "--min-samples", "2").code == 0
+    validate(sandbox, "--samples", two, "--rules", own).ends(Exit.FINDINGS)
+    validate(sandbox, "--samples", two, "--rules", own, "--min-samples", "2").ok()
 
 
 def test_each_missing_property_of_a_schema_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -311,7 +310,7 @@ def test_each_missing_property_of_a_schema_is_named(sandbox: Sandbox, tmp_path: 
     assert rows == {("schema", "(record)"): 6, ("schema: required", "b"): 6, ("schema: required", "c"): 6}
 
 
-def test_drift_of_odd_schemas() -> None:
+def test_drift_of_malformed_schemas() -> None:
     anything, text = (
         {"properties": {"a": {}}, "required": ["a"]},
         {"properties": {"a": {"type": "string"}}, "required": ["a"]},
@@ -331,18 +330,15 @@ def test_a_pattern_that_never_ends_is_ended_by_the_deadline(sandbox: Sandbox, tm
     spec: Any = {"fields": {"x": {"regex": "(a+)+$"}}}
     if way == "--schema":
         spec = {"type": "object", "properties": {"x": {"type": "string", "pattern": "(a+)+$"}}}
-    started = time.monotonic()
     done = validate(sandbox, "--samples", records, way, samples(tmp_path, spec, "rules.json"), "--timeout", "1")
-    assert (done.code, done.error["name"]) == (12, "TIMEOUT"), done.err
-    assert time.monotonic() - started < 10
+    done.fails(Exit.TIMEOUT)
 
 
 def test_outputs_that_are_null_are_no_shape(sandbox: Sandbox) -> None:
     rows = [{"input": {"a": n}, "output": {"a": n} if n % 2 else None} for n in range(12)]
     rule = {"action": "status", "status": 200, "body": rows, "path": "/data_sets/.*/samples", "times": 9}
     sandbox.faults(rule)
-    done = validate(sandbox, "--resource-id", "456", "--compare", "456")
-    assert (done.code, done.data["same"]) == (0, True), done.out
+    done = validate(sandbox, "--resource-id", "456", "--compare", "456").ok()
+    assert done.data["same"] is True
     sandbox.faults({**rule, "body": rows[:6]})
-    few = validate(sandbox, "--resource-id", "456", "--compare", "456")
-    assert few.code == 10
+    validate(sandbox, "--resource-id", "456", "--compare", "456").ends(Exit.FINDINGS)

@@ -1,27 +1,22 @@
-"""manage_transforms.py when others are at work too: nothing unproven flows on, nobody's work is undone or doubled."""
+"""manage_transforms.py while others are at work: nothing unproven is passed on, nobody's work is undone or doubled."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import support
-from helpers.transforms import proof_steps as transform_proving
 from helpers.transforms.code import from_file
-from support import Done, Sandbox
+from support import Done, Exit, Sandbox, at_once
 from support.access import entry, plant, user
+from support.interference import before_request
 from support.transforming import DEMANDS, GOOD, MUTATIONS, RECORDS, attach, live_child, manage, script, statuses_seen
 
 LEAKING = MUTATIONS["identity"].replace("return input", "return {**input, 'more': 1}")
-TOO_MANY = [
-    "--min-samples",
-    str(len(RECORDS) + 1),
-    "--proof-timeout",
-    "0.5",
-]  # the rehearsal is skipped, the proof fails
+TOO_MANY = ["--min-samples", str(len(RECORDS) + 1), "--proof-timeout", "0.5"]  # no rehearsal, and the proof fails
 
 
 def code_of(sandbox: Sandbox, name: str = "mask") -> dict[str, Any]:
@@ -33,16 +28,9 @@ def status(sandbox: Sandbox, nexset: int) -> str:
     return str(sandbox.api("GET", f"/data_sets/{nexset}")[1]["status"])
 
 
-def during_the_proof(monkeypatch: pytest.MonkeyPatch, do: Any) -> None:
-    """Let something happen once, when the proof has begun."""
-    look, done = transform_proving.ProofStep._look, []
-
-    def looking(self: transform_proving.ProofStep, *args: Any) -> Any:
-        if not done:
-            done.append(do())
-        return look(self, *args)
-
-    monkeypatch.setattr(transform_proving.ProofStep, "_look", looking)
+def during_the_proof(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Let something happen once, when the new code is in place and its proof begins."""
+    before_request(monkeypatch, "GET", "/data_sets/.*/samples", do, after="PUT /transforms/.*")
 
 
 def update(sandbox: Sandbox, file: str, *more: str) -> Done:
@@ -55,12 +43,11 @@ def test_an_update_holds_every_active_user_until_it_is_proven(
     nexset, before = live_child(sandbox, people, tmp_path), code_of(sandbox)["code"]
     seen: list[str] = []
     during_the_proof(monkeypatch, lambda: seen.append(status(sandbox, nexset)))
-    failed = update(sandbox, script(tmp_path, LEAKING, "leaking.py"), *TOO_MANY)
-    assert (failed.code, seen) == (9, ["PAUSED"]), failed.err
+    update(sandbox, script(tmp_path, LEAKING, "leaking.py"), *TOO_MANY).fails(Exit.ROLLED_BACK)
+    assert seen == ["PAUSED"]
     assert (status(sandbox, nexset), code_of(sandbox)["code"]) == ("ACTIVE", before)
     sandbox.clear_journal()
-    done = update(sandbox, script(tmp_path, GOOD.replace("***", "xxx"), "other.py"))
-    assert done.code == 0, done.err
+    update(sandbox, script(tmp_path, GOOD.replace("***", "xxx"), "other.py")).ok()
     assert statuses_seen(sandbox, nexset) == ["pause", "activate"]
     assert status(sandbox, nexset) == "ACTIVE"
 
@@ -73,13 +60,9 @@ def test_an_update_that_is_killed_is_proven_when_it_is_resumed(
     nexset, before = live_child(sandbox, people, tmp_path), code_of(sandbox)["code"]
     leaking = script(tmp_path, LEAKING, "leaking.py")
     words = ["--operation", "update", "--name", "mask", "--file", leaking, "--yes", *DEMANDS, *TOO_MANY]
-    child = sandbox.fork("manage_transforms.py", *words)
-    sandbox.faults({"action": "kill", "method": "PUT", "nth": nth, "when": when, "pid": child.pid})
-    child.communicate("go\n", timeout=60)
-    sandbox.faults()
-    assert child.returncode == -9, "hold, update, undo of both"
-    resumed = sandbox.run_inside("manage_transforms.py", *words, "--resume")
-    assert resumed.code in (1, 9), resumed.err
+    done = sandbox.run_killed("manage_transforms.py", *words, method="PUT", nth=nth, when=when)
+    done.is_killed("hold, update, undo of both")
+    sandbox.run_inside("manage_transforms.py", *words, "--resume").ends(Exit.ERROR, Exit.ROLLED_BACK)
     assert (status(sandbox, nexset), code_of(sandbox)["code"]) == ("ACTIVE", before)
 
 
@@ -89,18 +72,18 @@ def test_demands_are_held_also_against_code_that_is_there_already(
     live_child(sandbox, people, tmp_path)
     sandbox.clear_journal()
     words = ["--name", "mask", "--file", script(tmp_path, GOOD), "--yes"]
-    done = manage(sandbox, "update", *words, "--must-not-contain", "email")
-    assert (done.code, sandbox.writes()) == (9, []), done.err
-    assert "HAS IT ALREADY" in done.error["message"]
-    fine = manage(sandbox, "update", *words, *DEMANDS)
-    assert (fine.code, fine.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
+    manage(sandbox, "update", *words, "--must-not-contain", "email").fails(Exit.ROLLED_BACK, "HAS IT ALREADY")
+    assert sandbox.writes() == []
+    fine = manage(sandbox, "update", *words, *DEMANDS).ok()
+    assert fine.data["outcome"] == "unchanged"
+    assert sandbox.writes() == []
 
 
 def test_an_update_of_what_nothing_uses_says_that_nothing_is_proven(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset("empty")
-    assert manage(sandbox, "create", "--file", script(tmp_path, GOOD), "--name", "mask").code == 0
-    done = update(sandbox, script(tmp_path, LEAKING, "leaking.py"))
-    assert (done.code, "nothing is proven" in done.json["warnings"][0]) == (0, True)
+    manage(sandbox, "create", "--file", script(tmp_path, GOOD), "--name", "mask").ok()
+    done = update(sandbox, script(tmp_path, LEAKING, "leaking.py")).ok()
+    assert "nothing is proven" in done.json["warnings"][0]
 
 
 def test_an_undo_leaves_what_somebody_else_has_written_meanwhile(
@@ -111,7 +94,8 @@ def test_an_undo_leaves_what_somebody_else_has_written_meanwhile(
     number = code_of(sandbox)["id"]
     during_the_proof(monkeypatch, lambda: sandbox.api("PUT", f"/transforms/{number}", {"name": "mask", **rival}))
     done = update(sandbox, script(tmp_path, LEAKING, "leaking.py"), *TOO_MANY)
-    assert (done.code, "somebody else has changed" in str(done.json["data"]["left_behind"])) == (11, True), done.err
+    done.fails(Exit.LEFT_BEHIND)
+    assert "somebody else has changed" in str(done.data["left_behind"])
     assert "remove it all" not in done.error["hint"]
     assert code_of(sandbox)["code"] == rival["code"]
 
@@ -120,54 +104,47 @@ def test_two_attaches_at_once_make_one_nexset(sandbox: Sandbox, people: int, tmp
     file = script(tmp_path, GOOD)
     words = ["--operation", "attach", "--file", file, "--name", "mask", "--parent", str(people)]
     words += ["--nexset-name", "masked", *DEMANDS]
-    children = [sandbox.start("manage_transforms.py", *words, "--journal", str(tmp_path / f"{n}")) for n in range(3)]
-    ends = support.at_once(children)
-    assert all(code in (0, 9) for code, _ in ends), ends
+    children = [sandbox.fork("manage_transforms.py", *words, "--journal", str(tmp_path / f"{n}")) for n in range(3)]
+    ends = [done.ends(Exit.OK, Exit.ROLLED_BACK) for done in at_once(children)]
     names = [row["name"] for row in sandbox.snapshot()["nexsets"]]
     assert names.count("masked") == 1, ends
-    assert any(code == 0 for code, _ in ends)
+    assert Exit.OK in [done.code for done in ends], ends
 
 
-def test_a_nexset_that_somebody_else_made_meanwhile_is_not_deleted(
+def test_a_nexset_that_somebody_else_creates_meanwhile_is_not_deleted(
     sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The POST is answered with 503; what is found then is another person's."""
-    monkeypatch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
-    assert manage(sandbox, "create", "--file", script(tmp_path, GOOD), "--name", "mask").code == 0
+    manage(sandbox, "create", "--file", script(tmp_path, GOOD), "--name", "mask").ok()
     number = code_of(sandbox)["id"]
     boss = sandbox.control("POST", "users", {"email": "boss@example.com", "org_admin": True})["id"]
     body = {"name": "masked", "parent_data_set_id": people, "has_custom_transform": True, "transform_id": number}
-    made: list[int] = []
 
-    def by_somebody_else(session: Any, path: str, sent: Any, find: Any, say: Any) -> Any:
-        made.append(sandbox.api("POST", "/data_sets", body)[1]["id"])
-        plant(sandbox, "nexsets", made[0], entry("USER", user(sandbox, "ana.silva@example.com"), "admin"))
-        sandbox.control("POST", "edit", {"kind": "nexsets", "id": made[0], "set": {"owner_id": boss}})
-        return find(), True
+    def somebody_else_creates_it() -> int:
+        nexset = int(sandbox.api("POST", "/data_sets", body)[1]["id"])
+        plant(sandbox, "nexsets", nexset, entry("USER", user(sandbox, "ana.silva@example.com"), "admin"))
+        sandbox.control("POST", "edit", {"kind": "nexsets", "id": nexset, "set": {"owner_id": boss}})
+        return nexset
 
-    monkeypatch.setattr("helpers.transform_attach.create", by_somebody_else)
-    done = attach(sandbox, people, script(tmp_path, GOOD), *TOO_MANY)
-    assert done.code in (1, 9), done.err
-    assert [row["id"] for row in sandbox.snapshot()["nexsets"] if row["name"] == "masked"] == made
+    theirs = before_request(monkeypatch, "POST", "/data_sets", somebody_else_creates_it)
+    sandbox.faults({"action": "status", "status": 503, "method": "POST", "path": "/data_sets", "nth": 2, "times": 9})
+    attach(sandbox, people, script(tmp_path, GOOD), *TOO_MANY).ends(Exit.ERROR, Exit.ROLLED_BACK)
+    assert [row["id"] for row in sandbox.snapshot()["nexsets"] if row["name"] == "masked"] == theirs
 
 
-def test_a_nexset_that_rests_is_said_to_rest(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+def test_a_nexset_that_stays_paused_is_reported_as_paused(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
     """As after a kill, when the same command is run again on another machine, which has no journal of it."""
     nexset = live_child(sandbox, people, tmp_path)
     other = script(tmp_path, GOOD.replace("***", "xxx"), "other.py")
     words = ["--operation", "attach", "--file", other, "--name", "other", "--nexset", str(nexset), *DEMANDS]
-    child = sandbox.fork("manage_transforms.py", *words)
-    sandbox.faults(
-        {"action": "kill", "method": "PUT", "path": f"/data_sets/{nexset}", "when": "after", "pid": child.pid}
-    )
-    child.communicate("go\n", timeout=60)
-    sandbox.faults()
+    done = sandbox.run_killed("manage_transforms.py", *words, method="PUT", path=f"/data_sets/{nexset}", when="after")
+    done.is_killed()
     sandbox.state = tmp_path / "another-machine"
-    again = sandbox.run_inside("manage_transforms.py", *words)
-    assert (again.code, status(sandbox, nexset)) == (0, "PAUSED")
+    again = sandbox.run_inside("manage_transforms.py", *words).ok()
+    assert status(sandbox, nexset) == "PAUSED"
     assert "is PAUSED and stays so" in json.dumps(again.json["warnings"])
-    woken = sandbox.run_inside("manage_transforms.py", *words, "--activate")
-    assert (woken.code, status(sandbox, nexset)) == (0, "ACTIVE")
+    sandbox.run_inside("manage_transforms.py", *words, "--activate").ok()
+    assert status(sandbox, nexset) == "ACTIVE"
 
 
 def test_a_code_that_holds_a_secret_is_not_put_back_redacted(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
@@ -178,14 +155,11 @@ def test_a_code_that_holds_a_secret_is_not_put_back_redacted(sandbox: Sandbox, p
     ]
     held = script(tmp_path, json.dumps(spec), "held.json")
     words = ["--name", "mask", "--parent", str(people), "--nexset-name", "masked", "--must-not-contain", "ssn"]
-    assert manage(sandbox, "attach", "--file", held, *words).code == 0
+    manage(sandbox, "attach", "--file", held, *words).ok()
     leaking = script(tmp_path, LEAKING, "leaking.py")
     change = ["--operation", "update", "--name", "mask", "--file", leaking, "--yes", *DEMANDS, *TOO_MANY]
-    child = sandbox.fork("manage_transforms.py", *change)
-    sandbox.faults({"action": "kill", "method": "PUT", "path": "/transforms/.*", "when": "after", "pid": child.pid})
-    child.communicate("go\n", timeout=60)
-    sandbox.faults()
-    assert child.returncode == -9
+    sandbox.run_killed("manage_transforms.py", *change, method="PUT", path="/transforms/.*", when="after").is_killed()
     resumed = sandbox.run_inside("manage_transforms.py", *change, "--resume")
-    assert (resumed.code, "holds a secret" in str(resumed.json["data"]["left_behind"])) == (11, True), resumed.err
+    resumed.fails(Exit.LEFT_BEHIND)
+    assert "holds a secret" in str(resumed.data["left_behind"])
     assert "redacted" not in json.dumps(code_of(sandbox)["code"])

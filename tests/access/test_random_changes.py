@@ -19,17 +19,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-import support
-from support import Done, Sandbox
+from support import Done, Exit, Sandbox
 from support.access import CHLOE, entry, plant, rules, user
-from support.killing import Killed, killed_at
+from support.clocks import VirtualClock
+from support.interference import Killed, killed_at
 
 SOURCES = (123, 456, 789)
 ACCESSORS = (("TEAM", 42), ("TEAM", 7), ("ORG", 1))
 ORDER = ("collaborator", "operator", "admin", "owner")
 Model = dict[int, dict[tuple[str, int], frozenset[str]]]
-
-
 operation = st.one_of(
     st.tuples(st.just("grant"), st.sampled_from(ACCESSORS), st.sampled_from(ORDER)),
     st.tuples(st.just("revoke"), st.sampled_from(ACCESSORS), st.sampled_from((None, *ORDER))),
@@ -129,15 +127,15 @@ class AccessMachine(RuleBasedStateMachine):
         self.count = next(COUNT)
         args, wanted = words(what, sources, self.folder, self.count), expected(self.model, what, sources)
         if locks_out(self.model, wanted, what):
-            refused = self.sandbox.run_inside("manage_access.py", *args)
-            assert (refused.code, now(self.sandbox)) == (2, self.model)
+            self.sandbox.run_inside("manage_access.py", *args).fails(Exit.USAGE)
+            assert now(self.sandbox) == self.model
         try:
             done = run(self.sandbox, [*args, "--yes"], problem)
         except Killed:
             self.cut_off = [*args, "--yes"], wanted, what[0] in ("replace", "prune")
             return
-        assert done.code in (0, 9), done.err
-        self.model = wanted if done.code == 0 else self.model
+        done.ends(Exit.OK, Exit.ROLLED_BACK)
+        self.model = wanted if done.code == Exit.OK else self.model
 
     @precondition(lambda self: self.cut_off is not None)
     @rule()
@@ -145,8 +143,7 @@ class AccessMachine(RuleBasedStateMachine):
         assert self.cut_off
         args, self.model, _ = self.cut_off
         self.cut_off = None
-        done = self.sandbox.run_inside("manage_access.py", *args, "--resume")
-        assert done.code == 0, done.err
+        self.sandbox.run_inside("manage_access.py", *args, "--resume").ok()
 
     @precondition(lambda self: self.cut_off is None or not self.cut_off[2])
     @rule(number=st.sampled_from(SOURCES), role=st.sampled_from(ORDER[:2]))
@@ -174,8 +171,7 @@ class AccessMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[AccessMachine]:
-    monkeypatch.setattr("helpers.limits.Clock.sleep", staticmethod(lambda seconds: None))
+def machine(sandbox: Sandbox, tmp_path: Path, clock: VirtualClock) -> type[AccessMachine]:
     return type("AccessMachine", (AccessMachine,), {"sandbox": sandbox, "folder": tmp_path})
 
 
@@ -221,69 +217,3 @@ def run(sandbox: Sandbox, args: list[str], problem: Any) -> Done:
         return sandbox.run_inside("manage_access.py", *args)
     finally:
         sandbox.faults()
-
-
-# -- offboarding
-
-
-def offboard(sandbox: Sandbox, count: int) -> tuple[list[str], list[int], int]:
-    """Many sources on which one person has access, besides a team; the command that takes it."""
-    sandbox.control("POST", "bulk", {"count": count})
-    numbers = [row["id"] for row in sandbox.snapshot()["sources"] if str(row["name"]).startswith("bulk-")]
-    chloe = user(sandbox, CHLOE)
-    for number in numbers:
-        more = {"org_id": 1, "role": "operator", "expires": None, "created_at": None, "updated_at": None}
-        own = [{"type": kind, "id": chloe, **more} for kind in ("USER", "TEAM")]
-        sandbox.control("POST", "edit", {"kind": "sources", "id": number, "set": {"rules": own}})
-    ids = ",".join(map(str, numbers))
-    flags = ["--resource-type", "sources", "--resource-ids", ids, "--accessor-type", "USER", "--accessor-email", CHLOE]
-    return ["--operation", "revoke", *flags, "--quiet", "--rps", "1000"], numbers, chloe
-
-
-def left(sandbox: Sandbox) -> tuple[int, int]:
-    """How many sources the person, and the team with the same id, still have."""
-    docs = [row for row in sandbox.snapshot()["sources"] if str(row["name"]).startswith("bulk-")]
-    types = [rule["type"] for row in docs for rule in row["rules"]]
-    return types.count("USER"), types.count("TEAM")
-
-
-def test_a_person_leaves_500_resources_in_1001_requests(sandbox: Sandbox) -> None:
-    args, numbers, _ = offboard(sandbox, 500)
-    sandbox.clear_journal()
-    done = sandbox.run("manage_access.py", *args)
-    assert (done.code, done.data["changed"]) == (0, 500), done.err
-    assert len(sandbox.journal()) <= 1001
-    assert left(sandbox) == (0, len(numbers))
-
-
-@pytest.mark.parametrize(("method", "when"), [(None, "before"), ("DELETE", "after")])
-def test_a_leaving_that_is_killed_at_any_request_is_resumed(
-    sandbox: Sandbox, tmp_path: Path, method: str | None, when: str
-) -> None:
-    """Before every request, and after every write; after any other answer is the same as before the next request."""
-    for nth in range(1, 60):
-        sandbox.reset("demo")
-        sandbox.state = tmp_path / f"{when}-{nth}"
-        args, numbers, _ = offboard(sandbox, 8)
-        child = sandbox.fork("manage_access.py", *args)
-        rule = {"action": "kill", "nth": nth, "when": when, "pid": child.pid}
-        sandbox.faults(rule | ({"method": method} if method else {}))
-        child.communicate("go\n", timeout=60)
-        sandbox.faults()
-        if child.returncode == 0:
-            break
-        assert child.returncode == -9
-        done = sandbox.run_inside("manage_access.py", *args, "--resume")
-        assert done.code == 0, done.err
-        assert left(sandbox) == (0, len(numbers)), f"killed {when} {method} {nth}"
-    assert nth > (len(numbers) if method else 3 * len(numbers)), "the kills did not reach every request"
-    sandbox.clear_journal()
-    again = sandbox.run_inside("manage_access.py", *args)
-    assert (again.code, again.data["outcome"], sandbox.writes()) == (0, "unchanged", [])
-
-
-def test_two_at_once_end_as_one(sandbox: Sandbox) -> None:
-    args, numbers, _ = offboard(sandbox, 30)
-    ends = support.at_once([sandbox.start("manage_access.py", *args) for _ in range(2)])
-    assert sorted(code for code, _ in ends) in ([0, 0], [0, 1]), ends
-    assert left(sandbox) == (0, len(numbers))

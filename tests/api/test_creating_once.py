@@ -1,0 +1,73 @@
+"""A create happens once, or is reported as unknown, whatever became of the response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.api.session import Session
+from helpers.api.transport import ApiError, call
+from helpers.api.writes import create
+from helpers.core.errors import Exit
+from helpers.core.kinds import KINDS
+from support import Sandbox
+from support.requesting import ends_with, hits
+
+
+@pytest.mark.parametrize(
+    ("rule", "posts", "rows", "code"),
+    [
+        ({"action": "status", "status": 503, "when": "after"}, 1, 1, None),
+        ({"action": "reset", "when": "after"}, 1, 1, None),
+        ({"action": "cut", "when": "after"}, 1, 1, None),
+        ({"action": "html", "when": "after"}, 1, 1, None),
+        ({"action": "status", "status": 200, "body": None, "when": "after"}, 1, 1, None),
+        ({"action": "status", "status": 200, "body": {"name": "no id"}, "when": "after"}, 1, 1, None),
+        ({"action": "status", "status": 500, "when": "after"}, 1, 1, None),
+        ({"action": "status", "status": 503, "when": "before"}, 2, 1, None),
+        ({"action": "status", "status": 503, "when": "before", "times": 9}, 2, 0, Exit.UNKNOWN_OUTCOME),
+        ({"action": "status", "status": 429, "when": "before"}, 2, 1, None),
+        ({"action": "status", "status": 401, "when": "before"}, 2, 1, None),
+        ({"action": "reset", "when": "before"}, 1, 0, Exit.UNKNOWN_OUTCOME),
+        ({"action": "status", "status": 500, "when": "before"}, 1, 0, Exit.UPSTREAM),
+        ({"action": "status", "status": 400, "when": "before"}, 1, 0, Exit.ERROR),
+        ({"action": "redirect", "when": "before", "headers": {"location": "/elsewhere"}}, 1, 0, Exit.CONFIG),
+    ],
+)
+def test_a_create_happens_once_or_is_reported_unknown(
+    sandbox: Sandbox, live: Session, rule: dict[str, Any], posts: int, rows: int, code: Exit | None
+) -> None:
+    from helpers.api.resources import by_name
+
+    sandbox.faults({"method": "POST", "path": "/data_sources", **rule})
+    body = {"name": "fresh", "source_type": "s3"}
+
+    def find() -> Any:
+        return next(iter(by_name(live, KINDS["sources"], "fresh")), None)
+
+    def make() -> Any:
+        return create(live, "/data_sources", body, find, lambda text: None)
+
+    if code is None:
+        row, _ = make()
+        assert row["name"] == "fresh"
+    else:
+        error = ends_with(code, make)
+        assert "data_sources" in error.message
+    assert hits(sandbox, "POST", "/data_sources") == posts
+    assert len([s for s in sandbox.snapshot()["sources"] if s["name"] == "fresh"]) == rows
+
+
+def test_hazard_a_no_hidden_retries(sandbox: Sandbox, live: Session) -> None:
+    sandbox.faults({"action": "status", "status": 503, "method": "POST", "path": "/projects", "times": 9})
+    with pytest.raises(ApiError):
+        call(live, "POST", "/projects", body={"name": "x"})
+    assert hits(sandbox, "POST", "/projects") == 1
+
+
+def test_hazard_d_a_create_whose_response_fits_no_model_keeps_its_id(sandbox: Sandbox, live: Session) -> None:
+    malformed = {"id": 77, "name": "x", "status": None, "source_type": None, "access_roles": [None]}
+    sandbox.faults({"action": "status", "status": 200, "body": malformed, "method": "POST", "path": "/data_sources"})
+    row, adopted = create(live, "/data_sources", {"name": "x", "source_type": "s3"}, lambda: None, lambda text: None)
+    assert (row["id"], adopted) == (77, False)

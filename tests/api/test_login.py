@@ -1,0 +1,67 @@
+"""One token per process, shared by all threads, and never anything else than a token."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.api.resources import get
+from helpers.api.session import Session
+from helpers.core import limits
+from helpers.core.errors import Exit
+from helpers.core.kinds import KINDS
+from helpers.core.settings import load_settings
+from support import Sandbox
+from support.requesting import ends_with, hits
+
+
+@pytest.mark.parametrize("seconds", [3600, 3599, 1800])
+def test_hazard_c_one_token_per_process(sandbox: Sandbox, seconds: int) -> None:
+    sandbox.control("POST", "settings", {"token_seconds": seconds})
+    fresh = Session(load_settings(environ=sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
+    for _ in range(5):
+        get(fresh, KINDS["sources"], 123)
+    assert hits(sandbox, "POST", "/token") == 1
+
+
+def test_hazard_c_threads_share_one_token_even_when_it_expires(sandbox: Sandbox, live: Session) -> None:
+    def read() -> None:
+        for _ in range(5):
+            get(live, KINDS["sources"], 123)
+
+    for tokens in (1, 2):
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert hits(sandbox, "POST", "/token") == tokens
+        sandbox.control("POST", "clock", {"advance_seconds": 7200})
+
+
+@pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 7}, [], "x"])
+def test_hazard_c_a_token_response_without_a_token_is_never_used(sandbox: Sandbox, live: Session, body: Any) -> None:
+    sandbox.faults({"action": "status", "status": 200, "body": body, "path": "/token", "times": 9})
+    error = ends_with(Exit.UPSTREAM, lambda: get(live, KINDS["sources"], 123))
+    assert "login" in error.message
+    assert hits(sandbox, "GET", "/data_sources/123") == 0
+
+
+def test_hazard_c_a_text_expires_in_is_reported(sandbox: Sandbox, live: Session) -> None:
+    answer = {"access_token": "t" * 20, "token_type": "Bearer", "expires_in": "3600"}
+    sandbox.faults({"action": "status", "status": 200, "body": answer, "path": "/token", "times": 9})
+    ends_with(Exit.UPSTREAM, lambda: get(live, KINDS["sources"], 123))
+
+
+def test_hazard_c_netrc_does_not_replace_the_credentials(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login u password p\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    fresh = Session(load_settings(environ=sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
+    fresh.client.http_client.session.trust_env = True  # as for any host that is not this machine
+    assert get(fresh, KINDS["sources"], 123)["id"] == 123

@@ -1,0 +1,138 @@
+"""Faults of the network, and responses that are none: each has its message, and is repeated only if that helps."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from helpers.api.resources import get
+from helpers.api.session import Exchange, Session
+from helpers.api.transport import ApiError, call
+from helpers.core import limits, redact
+from helpers.core.errors import Exit, OperatorError
+from helpers.core.kinds import KINDS
+from helpers.core.settings import Settings, load_settings
+from support import CLEAN, FOREVER, Sandbox, run_words
+from support.requesting import ends_with
+
+
+def _settings(url: str) -> Settings:
+    return load_settings(environ={"NEXLA_SERVICE_KEY": "k" * 20, "NEXLA_API_URL": url})
+
+
+def _unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _fails(url: str) -> tuple[OperatorError, Session]:
+    lost = Session(_settings(url), limits.Deadline(600), limits.RateLimiter(unlimited=True))
+    return ends_with(Exit.UPSTREAM, lambda: get(lost, KINDS["sources"], 1)), lost
+
+
+def test_a_refused_connection_is_tried_four_times() -> None:
+    error, lost = _fails(f"http://127.0.0.1:{_unused_port()}/nexla-api")
+    assert "connection refused" in error.message
+    assert lost.requests == 4
+
+
+def test_an_unknown_host_fails_at_once() -> None:
+    error, lost = _fails("https://no-such-host.invalid/nexla-api")
+    assert "DNS" in error.message
+    assert lost.requests == 1
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[int]:
+    """A server with a certificate that nobody signed."""
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    run_words([*words, "-keyout", tmp_path / "k.pem", "-out", tmp_path / "c.pem"], env=CLEAN).ok()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+                context.wrap_socket(connection, server_side=True).close()
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.close()
+
+
+def test_a_tls_fault_fails_at_once(tls_server: int) -> None:
+    error, lost = _fails(f"https://localhost:{tls_server}/nexla-api")
+    assert "TLS" in error.message
+    assert lost.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]", True), ("EOF occurred in violation of protocol", True),
+        ("[SSL: WRONG_VERSION_NUMBER]", False), ("certificate verify failed", False),
+    ],
+)  # fmt: skip
+def test_tls_that_breaks_after_the_handshake_is_not_taken_for_unsent(
+    live: Session, monkeypatch: pytest.MonkeyPatch, text: str, sent: bool
+) -> None:
+    broken = Exchange("POST", "/data_sources", error=requests.exceptions.SSLError(ssl.SSLError(1, text)))
+    monkeypatch.setattr(Session, "send", lambda *args: broken)
+    with pytest.raises(ApiError, match="TLS") as caught:
+        call(live, "POST", "/data_sources", body={"name": "x"})
+    assert (caught.value.sent, caught.value.settled) == (sent, not sent)
+
+
+def test_hazard_a_a_dripping_response_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits.Clock, "now", staticmethod(time.monotonic))
+    slow = Session(load_settings(environ=sandbox.env), limits.Deadline(0.5), limits.RateLimiter(unlimited=True))
+    sandbox.faults({"action": "drip", "path": "/data_sources/123", "when": "after", "seconds": FOREVER, "times": 9})
+    ends_with(Exit.TIMEOUT, lambda: get(slow, KINDS["sources"], 123))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"action": "html"}, "HTML, not JSON"),
+        ({"action": "status", "status": 200, "body": None}, "empty answer"),
+        ({"action": "status", "status": 200, "body": [1]}, "a list where an object"),
+        ({"action": "status", "status": 200, "body": "password=hunter2hunter2"}, "a str where an object"),
+        ({"action": "redirect", "status": 302, "headers": {"location": "https://example.com/"}}, "redirected"),
+    ],
+)
+def test_a_response_of_the_wrong_kind_is_an_error(
+    sandbox: Sandbox, live: Session, rule: dict[str, Any], words: str
+) -> None:
+    sandbox.faults({"path": "/data_sources/123", "times": 9, **rule})
+    with pytest.raises(ApiError) as caught:
+        get(live, KINDS["sources"], 123)
+    assert words in caught.value.message
+    assert "hunter2" not in redact.redact_text(caught.value.message)
+
+
+def test_no_message_of_the_transport_holds_the_key(sandbox: Sandbox, live: Session) -> None:
+    key = str(live.settings.service_key)
+    echo = {"message": f"bad header Basic {key} and password=correct-horse"}
+    sandbox.faults({"action": "status", "status": 422, "body": echo, "path": "/data_sources/123"})
+    error = ends_with(Exit.ERROR, lambda: get(live, KINDS["sources"], 123))
+    text = json.dumps(redact.redact(error.as_dict()))
+    assert key not in text
+    assert "correct-horse" not in text
+    assert re.search(r"\[redacted\]", text)

@@ -1,0 +1,116 @@
+"""A deployment that fails: everything is undone, or exactly what remains is listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import support
+from support import Exit, Sandbox
+from support.clocks import VirtualClock
+from support.deploying import deploy, rows
+
+
+def test_no_data_means_no_nexset_and_everything_is_undone(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    config["source"]["source_config"]["path"] = "shop/empty"
+    before = sandbox.resources()
+    done = deploy(sandbox, tmp_path, config, "--verify-timeout", "1")
+    done.fails(Exit.ROLLED_BACK, "no fitting nexset")
+    assert done.data["left_behind"] == []
+    assert sandbox.resources() == before
+
+
+def test_a_transform_that_drops_everything_is_a_failure(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    config["nexsets"][0]["transform"] = [
+        {"operation": "nexla.custom",
+         "spec": {"language": "python", "encoding": "none", "script": "def transform(i, m, a):\n    return None"}}
+    ]  # fmt: skip
+    before = sandbox.resources()
+    deploy(sandbox, tmp_path, config, "--verify-timeout", "1").fails(Exit.ROLLED_BACK, "no output sample")
+    assert sandbox.resources() == before
+
+
+def test_errors_at_the_destination_undo_the_deployment(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    config["destination"]["sink_config"] |= {"insert.mode": "UPSERT", "primary.key": "no_such_column"}
+    before = sandbox.resources()
+    deploy(sandbox, tmp_path, config).fails(Exit.ROLLED_BACK, "20 errors")
+    assert sandbox.resources() == before
+
+
+def test_keep_leaves_everything_and_says_how_to_go_on(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    config["verify"] = {"min_records": 21}
+    done = deploy(sandbox, tmp_path, config, "--on-failure", "keep", "--verify-timeout", "1")
+    done.fails(Exit.TIMEOUT, "20 records")
+    assert "--resume" in done.error["hint"]
+    assert {row["step"] for row in done.data["kept"]} >= {"source", "nexset:clean", "destination:warehouse"}
+    assert sandbox.resources()["sinks"] == ["warehouse"]
+    config["verify"] = {"min_records": 20}
+    refused = deploy(sandbox, tmp_path, config)
+    refused.fails(Exit.USAGE, about="an unfinished journal is not overwritten")
+    assert "--resume" in refused.error["hint"]
+    resumed = deploy(sandbox, tmp_path, config, "--resume").ok()
+    assert resumed.data["destinations"][0]["records"] == 20, "records of the first run are not waited for again"
+
+
+def test_left_behind_lists_exactly_what_remains(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    config["verify"] = {"min_records": 21}
+    sandbox.faults({"action": "status", "status": 405, "method": "DELETE", "path": r"/data_sources/\d+", "times": 9})
+    done = deploy(sandbox, tmp_path, config, "--verify-timeout", "1")
+    done.fails(Exit.LEFT_BEHIND)
+    left = done.data["left_behind"]
+    assert [row["step"] for row in left] == ["source"]
+    assert left[0]["id"] == rows(sandbox, "sources")[0]["id"]
+    assert (rows(sandbox, "sinks"), [n["name"] for n in rows(sandbox, "nexsets")]) == ([], ["orders, Schema #1"])
+    sandbox.faults()
+    deploy(sandbox, tmp_path, config, "--teardown", "--yes").ok()
+    assert rows(sandbox, "sources") == []
+
+
+def test_the_deadline_of_the_command_undoes_and_ends(
+    sandbox: Sandbox, tmp_path: Path, config: Any, clock: VirtualClock
+) -> None:
+    before = sandbox.resources()
+    sandbox.control("POST", "settings", {"discovery_seconds": 600})
+    clock.meanwhile = lambda: None
+    done = deploy(sandbox, tmp_path, config, "--timeout", "3")
+    done.fails(Exit.ROLLED_BACK)
+    assert done.data["cause"]["name"] == "TIMEOUT"
+    assert clock.now() < 6, "it waits no longer than it may, but for undoing"
+    assert sandbox.resources() == before
+
+
+@pytest.mark.parametrize(
+    ("rule", "nth"),
+    [
+        ({"action": "status", "status": 404}, 2),
+        ({"action": "status", "status": 200, "body": {"flows": [None]}}, 2),
+        ({"action": "status", "status": 200, "body": {"flows": []}}, 3),
+        ({"action": "status", "status": 200, "body": {"flows": [{"id": 1}]}}, 2),
+        ({"action": "status", "status": 200, "body": {}}, 4),
+    ],
+)
+def test_a_malformed_flow_response_ends_in_an_undo(
+    sandbox: Sandbox, tmp_path: Path, config: Any, rule: Any, nth: int
+) -> None:
+    before = sandbox.resources()
+    sandbox.faults({**rule, "method": "GET", "path": r"/data_sources/\d+/flow", "nth": nth})
+    done = deploy(sandbox, tmp_path, config)
+    if done.code == Exit.OK:
+        assert sandbox.resources()["sinks"] == ["warehouse"]
+    else:
+        done.fails(Exit.ROLLED_BACK)
+        assert sandbox.resources() == before
+
+
+def test_delivered_rows_and_lost_states_are_reported(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    sandbox.api("POST", "/data_sources", {**config["source"], "data_credentials_id": config["credential_id"]})
+    config["verify"] = {"min_records": 21}
+    done = deploy(sandbox, tmp_path, config, "--verify-timeout", "1")
+    done.fails(Exit.ROLLED_BACK)
+    text = " ".join(done.data["warnings"])
+    assert "20 records were delivered to warehouse" in text
+    assert "was INIT before and is PAUSED now" in text
+    assert done.error["retryable"] is False
+    assert len(support.table(sandbox)) == 20

@@ -1,0 +1,104 @@
+"""Creates whose outcome is open: found and adopted, or listed; never created twice and never called undone."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import support
+from support import Exit, Sandbox
+from support.clocks import VirtualClock
+from support.deploying import deploy, rows
+from support.interference import unanswered_post
+
+
+@pytest.mark.parametrize("lookup", [{"action": "status", "status": 403}, {"action": "html"}])
+def test_a_lost_create_that_cannot_be_searched_for_is_unknown(
+    sandbox: Sandbox, tmp_path: Path, config: Any, lookup: Any
+) -> None:
+    sandbox.faults(
+        {"action": "reset", "when": "after", "method": "POST", "path": "/data_sources"},
+        {**lookup, "method": "GET", "path": "/data_sources", "nth": 2, "times": 9},
+    )
+    done = deploy(sandbox, tmp_path, config)
+    done.fails(Exit.UNKNOWN_OUTCOME)
+    assert [row["step"] for row in done.data["kept"]] == ["source"]
+    sandbox.faults()
+    deploy(sandbox, tmp_path, config, "--resume").ok()
+    assert sandbox.resources()["sources"] == ["orders"]
+
+
+@pytest.mark.parametrize("late", [2.5, 10, 50, None])
+def test_a_create_that_takes_effect_late_is_not_called_undone(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    config: Any,
+    clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    late: float | None,
+) -> None:
+    """So many seconds late, or after the command has ended."""
+    take_effect = unanswered_post(monkeypatch, sandbox, "/data_sources")
+    clock.meanwhile = lambda: take_effect() if late is not None and clock.now() >= late else None
+    done = deploy(sandbox, tmp_path, config, "--timeout", "2")
+    take_effect()
+    if rows(sandbox, "sources"):
+        done.ends(Exit.LEFT_BEHIND, Exit.UNKNOWN_OUTCOME)
+        assert "source" in json.dumps(done.data)
+    else:
+        done.fails(Exit.ROLLED_BACK, about="it appeared while undoing, and was removed")
+
+
+def test_of_two_sources_that_two_runs_create_the_older_stays(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    body = {**config["source"], "data_credentials_id": config["credential_id"]}
+    _, older = sandbox.api("POST", "/data_sources", body)
+    sandbox.faults({"action": "status", "status": 200, "body": [], "path": "/data_sources", "method": "GET"})
+    done = deploy(sandbox, tmp_path, config).ok()
+    assert [row["id"] for row in rows(sandbox, "sources")] == [older["id"]]
+    assert any("another run" in warning for warning in done.json["warnings"])
+
+
+def test_a_killed_nexset_is_found_when_the_resume_fails_early(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    before = sandbox.resources()
+    path = support.write_config(tmp_path, config)
+    at = {"method": "POST", "path": "/data_sets", "when": "after"}
+    sandbox.run_killed("deploy_flow.py", "--config", path, **at).is_killed()
+    assert "clean" in sandbox.resources()["nexsets"]
+    sandbox.faults({"action": "status", "status": 403, "method": "GET", "path": "/data_sources"})
+    sandbox.run_inside("deploy_flow.py", "--config", path, "--resume").fails(Exit.ROLLED_BACK)
+    assert sandbox.resources() == before
+
+
+@pytest.mark.parametrize(("age", "left"), [(0, True), (100, False)])
+def test_an_unanswered_create_counts_as_not_created_only_when_it_can_no_longer_appear(
+    sandbox: Sandbox, tmp_path: Path, age: int, left: bool
+) -> None:
+    import argparse
+
+    from helpers.api.session import Session
+    from helpers.change.changes import Run
+    from helpers.change.journal import Entry
+    from helpers.core import limits
+    from helpers.core.errors import OperatorError
+    from helpers.core.settings import Settings
+    from helpers.deploy import config as flow_config
+    from helpers.deploy.plan import deploy_steps
+
+    config, _ = flow_config.load(str(support.write_config(tmp_path, support.plant_orders(sandbox))))
+    args = argparse.Namespace(verify_timeout=1.0, no_verify=True)
+    step = next(step for step in deploy_steps(config, args) if step.key == "source")
+    deadline = limits.Deadline(None)
+    session = Session(Settings(sandbox.url, sandbox.key), deadline, limits.RateLimiter(None, unlimited=True))
+    run = Run(session, lambda text: None)
+    entry = Entry("source", "create", 1, made=True, at=time.time() - age)
+    if left:
+        with pytest.raises(OperatorError) as caught:
+            step.undo(run, entry)
+        assert caught.value.code is Exit.LEFT_BEHIND
+    else:
+        step.undo(run, entry)
+    assert entry.id is None

@@ -1,0 +1,135 @@
+"""What a proof must notice: no leak passes, and too little proves nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.api.samples import Sample
+from helpers.transforms.proof import Demands, failures
+from support import Exit, Sandbox, answers
+from support.transforming import DEMANDS, GOOD, MUTATIONS, RECORDS, attach, script
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_no_mutation_of_a_mask_is_ever_attached(sandbox: Sandbox, people: int, tmp_path: Path, mutation: str) -> None:
+    """Run here on the parent's samples first, it is not even sent."""
+    assert MUTATIONS[mutation] != GOOD
+    sandbox.clear_journal()
+    done = attach(sandbox, people, script(tmp_path, MUTATIONS[mutation]))
+    done.fails(Exit.ROLLED_BACK, "run here on 12 samples", about=mutation)
+    assert sandbox.writes() == []
+    assert not re.search(r"u\d+@example|123-45-", done.err)  # a script's own message may hold a record
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.usefixtures("no_rehearsal")
+def test_the_proof_catches_it_also_on_the_platform(
+    sandbox: Sandbox, people: int, tmp_path: Path, mutation: str
+) -> None:
+    """As when the parent had no samples yet to try it on."""
+    before = sandbox.resources()
+    words = ["--file", script(tmp_path, MUTATIONS[mutation]), "--name", "mask", "--parent", str(people)]
+    words += ["--nexset-name", "masked", *DEMANDS, "--proof-timeout", "0.5"]
+    done = sandbox.run_inside("manage_transforms.py", "--operation", "attach", *words)
+    done.fails(Exit.ROLLED_BACK, "is not proven", about=mutation)
+    assert sandbox.resources() == before
+
+
+def test_zero_and_too_few_samples_prove_nothing(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    attach(sandbox, people, script(tmp_path, GOOD), "--min-samples", "13").fails(Exit.ROLLED_BACK, "12 samples")
+    attach(sandbox, people, script(tmp_path, GOOD), "--min-samples", "0").fails(Exit.USAGE)
+    assert failures([], Demands()) == ["0 samples with input and output are too few; 5 are wanted"]
+
+
+def test_a_demand_on_a_field_that_nobody_has_proves_nothing() -> None:
+    samples = [Sample({"ssn": f"123-45-{n}"}, {"x": n}) for n in range(1000, 1006)]
+    assert failures(samples, Demands(gone=("ssn",))) == []
+    assert "nothing is proven" in failures(samples, Demands(gone=("sssn",)))[0]
+    assert "nothing is proven" in failures(samples, Demands(masked=("email",)))[0]
+
+
+def test_one_value_proves_nothing_for_all() -> None:
+    pairs = [Sample({"ssn": "123-45-6789" if n == 3 else None, "x": n}, {"x": -n}) for n in range(12)]
+    assert "only 1 samples have a value; 5 are wanted" in failures(pairs, Demands(gone=("ssn",)))[0]
+    assert failures(pairs, Demands(gone=("ssn",), least=1)) == []
+
+
+def test_samples_from_before_the_change_do_not_count(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    """The answer shows good output, but not of this code: it must not pass."""
+    output = {"rawMessage": {"customer_id": 1, "email": "***", "phone": "***"}, "nexlaMetaData": {}}
+    stale = [{"input": {"rawMessage": record, "nexlaMetaData": {}}, "output": output} for record in RECORDS]
+    sandbox.faults(answers(stale, rf"/data_sets/(?!{people}/)\d+/samples"))
+    attach(sandbox, people, script(tmp_path, GOOD)).fails(Exit.ROLLED_BACK, "from before the change")
+
+
+@pytest.mark.parametrize("form", ["b64encode(raw).decode()", "hexlify(raw).decode()", "raw[::-1].decode()"])
+def test_a_value_in_another_form_is_no_mask(form: str) -> None:
+    import base64
+    import binascii
+
+    names = {"b64encode": base64.b64encode, "hexlify": binascii.hexlify}
+    pairs = [
+        Sample({"ssn": f"123-45-{n}"}, {"ssn": "x", "y": eval(form, names, {"raw": f"123-45-{n}".encode()})})
+        for n in range(1000, 1006)
+    ]
+    assert "still readable" in failures(pairs, Demands(masked=("ssn",)))[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "demands"),
+    [
+        ({"emails": ["u{n}@example.com"]}, {"emails": ["u{n}@example.com"]}, Demands(masked=("emails",))),
+        ({"emails": ["u{n}@example.com"]}, {"mails": ["u{n}@example.com"]}, Demands(gone=("emails",))),
+        ({"address": {"street": "Main street {n}"}}, {"addr": {"s": "main STREET {n}"}}, Demands(gone=("address",))),
+        (
+            {"address": {"street": "Main street {n}"}},
+            {"address": {"street": "Main street {n}"}},
+            Demands(masked=("address",)),
+        ),
+        ({"state": "NY"}, {"state": "NY"}, Demands(masked=("state",))),
+        ({"vip": True}, {"vip": True}, Demands(masked=("vip",))),
+        ({"age": 7}, {"age": 7}, Demands(masked=("age",))),
+        ({"card": "4111 1111 1111 {n}"}, {"card": "4111.1111.1111.{n}"}, Demands(masked=("card",))),
+        ({"name": "Ana Silva {n}"}, {"name": "Ana\u200bSilva {n}"}, Demands(masked=("name",))),
+        ({"name": "Ana Silva {n}"}, {"name": "\uff21na Silva {n}"}, Demands(masked=("name",))),
+        ({"age": 42}, {"age": "42"}, Demands(masked=("age",))),
+        ({"state": "NY"}, {"state": "ny "}, Demands(masked=("state",))),
+        ({"state": "NY"}, {"state": "the state NY"}, Demands(masked=("state",))),
+        ({"states": ["NY", "LA"]}, {"states": "NY,LA"}, Demands(masked=("states",))),
+        ({"vip": True}, {"vip": "true"}, Demands(masked=("vip",))),
+        ({"vip": True}, {"vip": 1}, Demands(masked=("vip",))),
+        ({"salary": 50000.0}, {"pay": 50000}, Demands(gone=("salary",))),
+        ({"salary": 5000000.0}, {"pay": "5 000 000"}, Demands(gone=("salary",))),
+        ({"mood": "\U0001f600\U0001f43b"}, {"mood": "\U0001f600\U0001f43b"}, Demands(masked=("mood",))),
+        ({"email": "-"}, {"email": "-"}, Demands(masked=("email",))),
+    ],
+)
+def test_no_leak_passes_whatever_the_value_is(before: Any, after: Any, demands: Demands) -> None:
+    def filled(value: Any, n: int) -> Any:
+        return json.loads(json.dumps(value).replace("{n}", str(n)))
+
+    pairs = [Sample(filled(before, n), {**filled(after, n), "more": n}) for n in range(1000, 1006)]
+    assert failures(pairs, demands), "it passes"
+
+
+def test_a_mask_that_was_there_before_may_stay() -> None:
+    pairs = [Sample({"email": "***", "x": n}, {"email": "***"}) for n in range(6)]
+    assert "no sample has a value" in failures(pairs, Demands(masked=("email",)))[0], "alone they prove nothing"
+    pairs += [Sample({"email": f"user{n}@example.com"}, {"email": "u***"}) for n in range(5)]
+    assert failures(pairs, Demands(masked=("email",))) == []
+
+
+def test_the_value_of_another_record_is_no_mask() -> None:
+    pairs = [Sample({"email": f"user{n}@example.com"}, {"email": f"user{(n + 1) % 6}@example.com"}) for n in range(6)]
+    assert "in another sample" in failures(pairs, Demands(masked=("email",)))[0]
+
+
+@pytest.mark.parametrize("value", ["abc", {"who": {"abc": 1}}, ["x", {"abc": None}]])
+def test_a_short_value_is_found_anywhere_also_as_a_key(value: Any) -> None:
+    pairs = [Sample({"code": "abc", "x": n}, {"y": value}) for n in range(6)]
+    assert "still readable" in failures(pairs, Demands(gone=("code",)))[0]
