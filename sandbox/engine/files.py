@@ -91,7 +91,7 @@ def _read_delimited(file: Path, target: Path, delimiter: str) -> Reading:
 
 
 def _json_values(file: Path) -> Iterator[tuple[int, Any]]:
-    """Each value with its line (its position, in an array); a line that does not parse yields its ValueError."""
+    """Each value with its line number, or its position in an array; a malformed line yields its ValueError."""
     text = file.read_text(encoding="utf-8")
     if text.lstrip().startswith("["):
         yield from enumerate(json.loads(text), 1)

@@ -12,7 +12,7 @@ WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
 
 
 def next_fire(expression: str, after: float) -> float:
-    """The next time after ``after`` at which the expression fires, in epoch seconds (UTC).
+    """When the expression fires next after a time; both in epoch seconds (UTC).
 
     Infinity when it never fires again or does not parse. The API server accepts any text here (public server sources),
     so a wrong expression simply never fires.

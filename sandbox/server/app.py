@@ -60,7 +60,7 @@ class App:
             await self._serve(http, path.removeprefix(API_PREFIX), raw, send)
 
     async def _serve(self, http: HttpRequest, path: str, raw: bytes, send: Send) -> None:
-        """Serve one API request, or do to it what a fault says."""
+        """Serve one API request, or apply the fault that picks it."""
         scope, method = http.scope, http.method
         entry = {"n": len(self.journal) + 1, "method": method, "path": path, "query": dict(http.query_params)}
         self.journal.append(entry)

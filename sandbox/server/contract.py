@@ -41,7 +41,7 @@ def _resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 
 class Operation:
-    """One method of one path, with its compiled schemas."""
+    """One method of one path."""
 
     def __init__(self, method: str, template: str, path_item: dict[str, Any]) -> None:
         self.method, self.template = method, template

@@ -100,7 +100,7 @@ def _list_users(control: Control, body: Any, query: Mapping[str, str]) -> Any:
 
 
 def _edit(control: Control, body: Any, query: Mapping[str, str]) -> Any:
-    """Change a stored document past the API: ``{"kind", "id", "set": {…}}``, for example to make a credential bad."""
+    """Change a stored document without the API: ``{"kind", "id", "set": {…}}``, e.g. to make a credential bad."""
     return control.world.store.put(body["kind"], _document(control, body) | body["set"])
 
 

@@ -78,7 +78,7 @@ class Faults:
 
 
 async def misbehave(fault: Fault, scope: Scope, send: Send, body: bytes, headers: dict[str, str]) -> None:
-    """Respond as the fault says. ``body`` and ``headers`` are those of the response that it replaces."""
+    """Respond as the fault demands. ``body`` and ``headers`` are those of the response that it replaces."""
     if fault.action == "kill":
         os.kill(fault.pid, signal.SIGKILL)
         _reset(scope)
