@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.access import rules as access_rules
+from helpers.access.rules import AccessRule, AccessRules
+from helpers.access.writer import RuleWriter
 from helpers.api.session import Exchange
 from helpers.core import limits
 from helpers.core.kinds import KINDS
@@ -40,20 +41,20 @@ def test_replace_shows_the_whole_difference_and_needs_yes(sandbox: Sandbox, tmp_
     access(sandbox, "replace", *words, "--yes").fails(Exit.USAGE, "remove everybody")
 
 
-def rule_sets() -> st.SearchStrategy[access_rules.Rules]:
+def rule_sets() -> st.SearchStrategy[AccessRules]:
     """Some rules: each accessor in each role, for good or until one of two days."""
     ends = st.sampled_from([None, "2031-01-01T00:00:00.000Z", "2032-01-01T00:00:00.000Z"])
     who = st.tuples(st.sampled_from(["USER", "TEAM"]), st.sampled_from([7, 42]), st.sampled_from(["operator", "admin"]))
     return st.dictionaries(who, ends, max_size=5).map(
-        lambda found: {key: access_rules.Rule(*key, "", end) for key, end in found.items()}
+        lambda found: {key: AccessRule(*key, "", end) for key, end in found.items()}
     )
 
 
 class Server:
     """The accessors of one resource, behind Session.send; what is not known of the real one is a setting."""
 
-    def __init__(self, rules: access_rules.Rules, *, by_role: bool, put_changes_end: bool) -> None:
-        self.rules = {key: rule.until for key, rule in rules.items()}
+    def __init__(self, rules: AccessRules, *, by_role: bool, put_changes_end: bool) -> None:
+        self.rules = {key: rule.expires_at for key, rule in rules.items()}
         self.by_role, self.put_changes_end = by_role, put_changes_end
         self.sent: list[list[Any]] = []
         self.settings = SimpleNamespace(read_only=False, host="h")
@@ -80,14 +81,14 @@ class Server:
 
 @given(rule_sets(), rule_sets(), st.booleans(), st.booleans())
 def test_an_empty_list_is_never_sent(
-    before: access_rules.Rules, after: access_rules.Rules, by_role: bool, put_changes_end: bool
+    before: AccessRules, after: AccessRules, by_role: bool, put_changes_end: bool
 ) -> None:
     """It would remove everybody. And whatever is to change, it is changed, on every kind of server."""
     server: Any = Server(before, by_role=by_role, put_changes_end=put_changes_end)
-    writer = access_rules.Writer(server, KINDS["sources"], 1, lambda rule: False, lambda text: None)
+    writer = RuleWriter(server, KINDS["sources"], 1, lambda rule: False, lambda text: None)
     writer.change(before, after)
     assert [] not in server.sent
-    assert server.rules == {key: rule.until for key, rule in after.items()}
+    assert server.rules == {key: rule.expires_at for key, rule in after.items()}
 
 
 def test_copy_from_gives_the_same_and_takes_nothing(sandbox: Sandbox) -> None:

@@ -19,5 +19,5 @@ def _no_waiting(clock: VirtualClock) -> None:
 @pytest.fixture
 def live(sandbox: Sandbox) -> Session:
     """A session on the sandbox."""
-    found = load_settings(environ=sandbox.env)
+    found = load_settings(sandbox.env)
     return Session(found, limits.Deadline(600), limits.RateLimiter(unlimited=True))

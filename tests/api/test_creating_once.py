@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from helpers.api.failures import ApiError
+from helpers.api.resources import by_name
 from helpers.api.session import Session
-from helpers.api.transport import ApiError, call
+from helpers.api.transport import call
 from helpers.api.writes import create
 from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
@@ -38,7 +40,6 @@ from support.requesting import ends_with, hits
 def test_a_create_happens_once_or_is_reported_unknown(
     sandbox: Sandbox, live: Session, rule: dict[str, Any], posts: int, rows: int, code: Exit | None
 ) -> None:
-    from helpers.api.resources import by_name
 
     sandbox.faults({"method": "POST", "path": "/data_sources", **rule})
     body = {"name": "fresh", "source_type": "s3"}

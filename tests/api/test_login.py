@@ -21,7 +21,7 @@ from support.requesting import ends_with, hits
 @pytest.mark.parametrize("seconds", [3600, 3599, 1800])
 def test_hazard_c_one_token_per_process(sandbox: Sandbox, seconds: int) -> None:
     sandbox.control("POST", "settings", {"token_seconds": seconds})
-    fresh = Session(load_settings(environ=sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
+    fresh = Session(load_settings(sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
     for _ in range(5):
         get(fresh, KINDS["sources"], 123)
     assert hits(sandbox, "POST", "/token") == 1
@@ -62,6 +62,6 @@ def test_hazard_c_netrc_does_not_replace_the_credentials(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login u password p\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    fresh = Session(load_settings(environ=sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
+    fresh = Session(load_settings(sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
     fresh.client.http_client.session.trust_env = True  # as for any host that is not this machine
     assert get(fresh, KINDS["sources"], 123)["id"] == 123

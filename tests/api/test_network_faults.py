@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import requests
 
+from helpers.api.failures import ApiError
 from helpers.api.resources import get
 from helpers.api.session import Exchange, Session
-from helpers.api.transport import ApiError, call
+from helpers.api.transport import call
 from helpers.core import limits, redact
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
@@ -27,7 +28,7 @@ from support.requesting import ends_with
 
 
 def _settings(url: str) -> Settings:
-    return load_settings(environ={"NEXLA_SERVICE_KEY": "k" * 20, "NEXLA_API_URL": url})
+    return load_settings({"NEXLA_SERVICE_KEY": "k" * 20, "NEXLA_API_URL": url})
 
 
 def _unused_port() -> int:
@@ -97,12 +98,12 @@ def test_tls_that_breaks_after_the_handshake_is_not_taken_for_unsent(
     monkeypatch.setattr(Session, "send", lambda *args: broken)
     with pytest.raises(ApiError, match="TLS") as caught:
         call(live, "POST", "/data_sources", body={"name": "x"})
-    assert (caught.value.sent, caught.value.settled) == (sent, not sent)
+    assert (caught.value.sent, caught.value.known_not_applied) == (sent, not sent)
 
 
 def test_hazard_a_a_dripping_response_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits.Clock, "now", staticmethod(time.monotonic))
-    slow = Session(load_settings(environ=sandbox.env), limits.Deadline(0.5), limits.RateLimiter(unlimited=True))
+    slow = Session(load_settings(sandbox.env), limits.Deadline(0.5), limits.RateLimiter(unlimited=True))
     sandbox.faults({"action": "drip", "path": "/data_sources/123", "when": "after", "seconds": FOREVER, "times": 9})
     ends_with(Exit.TIMEOUT, lambda: get(slow, KINDS["sources"], 123))
 

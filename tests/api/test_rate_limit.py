@@ -15,7 +15,7 @@ from support.requesting import hits
 
 def test_after_a_429_the_limits_are_asked_for_and_kept(sandbox: Sandbox) -> None:
     sandbox.control("POST", "settings", {"limits": {"light": 4}})
-    live = Session(load_settings(environ=sandbox.env), limits.Deadline(600), limits.RateLimiter())
+    live = Session(load_settings(sandbox.env), limits.Deadline(600), limits.RateLimiter())
     sandbox.faults({"action": "status", "status": 429, "path": "/data_sources/123"})
     get(live, KINDS["sources"], 123)
     assert hits(sandbox, "GET", "/limits") == 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from helpers.api.probes import probe
+from helpers.api.resources import Pages
 from helpers.api.session import Session
 from helpers.core.kinds import KINDS
 from support import Sandbox
 
 
 def test_hazard_d_one_malformed_row_does_not_hide_the_others(sandbox: Sandbox, live: Session) -> None:
-    from helpers.api.resources import Pages
 
     rows = [{"id": 1, "name": "a"}, {"id": 2, "name": None, "status": None}, None, {"id": 3, "tags": None}]
     sandbox.faults({"action": "status", "status": 200, "body": rows, "path": "/data_sources"},
@@ -17,7 +18,6 @@ def test_hazard_d_one_malformed_row_does_not_hide_the_others(sandbox: Sandbox, l
 
 
 def test_hazard_e_probe_is_only_ok_when_it_says_so(sandbox: Sandbox, live: Session) -> None:
-    from helpers.api.probes import probe
 
     assert probe(live, 123) == ("ok", "")
     assert probe(live, 789)[0] == "failed"
@@ -30,7 +30,6 @@ def test_hazard_e_probe_is_only_ok_when_it_says_so(sandbox: Sandbox, live: Sessi
 
 
 def test_hazard_e_the_pager_is_not_cut_by_a_server_cap(sandbox: Sandbox, live: Session) -> None:
-    from helpers.api.resources import Pages
 
     sandbox.control("POST", "bulk", {"count": 246})
     sandbox.control("POST", "settings", {"max_per_page": 50})
@@ -39,7 +38,6 @@ def test_hazard_e_the_pager_is_not_cut_by_a_server_cap(sandbox: Sandbox, live: S
 
 
 def test_hazard_e_a_cap_that_answers_400_is_taken(sandbox: Sandbox, live: Session) -> None:
-    from helpers.api.resources import Pages
 
     sandbox.control("POST", "bulk", {"count": 96})
     sandbox.faults({"action": "status", "status": 400, "path": "/data_sources"})

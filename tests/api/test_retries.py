@@ -97,7 +97,7 @@ def test_a_404_on_the_second_delete_is_success(sandbox: Sandbox, live: Session) 
 
 def test_read_only_blocks_every_write(sandbox: Sandbox, live: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXLA_READ_ONLY", "1")
-    live = Session(load_settings(environ=sandbox.env), limits.Deadline(600), limits.RateLimiter(unlimited=True))
+    live = Session(load_settings(sandbox.env), limits.Deadline(600), limits.RateLimiter(unlimited=True))
     for method in ("POST", "PUT", "DELETE"):
         ends_with(Exit.CONFIG, lambda method=method: call(live, method, "/data_sources/123", body={}))
     assert sandbox.writes() == []

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import support
-from helpers.change.changes import UNCHANGED, Finish, Found, Run, Step, apply, plan
+from helpers.change.changes import apply, plan
 from helpers.change.journal import Entry, Journal
+from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, RecoveryCommands, Step
 from helpers.core import limits
 from helpers.core.errors import Exit, OperatorError
 from support import Sandbox
@@ -51,7 +52,7 @@ class SetStep(Step):
         super().__init__(name, f"set {name}")
         self.world, self.name, self.value = world, name, value
 
-    def find(self, run: Run) -> Found:
+    def find(self, run: ChangeRun) -> Found:
         have = self.world.values.get(self.name)
         if have is None:
             return Found("create")
@@ -59,28 +60,30 @@ class SetStep(Step):
             return Found(UNCHANGED, 1)
         return Found("update", 1, {"value": [have, self.value]}, {"value": have})
 
-    def apply(self, run: Run, found: Found) -> tuple[int | None, bool]:
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
         self.world.write(self.name, self.value)
-        return 1, found.action == "create" or run.made(self.key)
+        return Applied(1, found.action == "create" or run.created(self.key))
 
-    def undo(self, run: Run, entry: Entry) -> None:
+    def undo(self, run: ChangeRun, entry: Entry) -> None:
         if self.name in self.world.stuck:
             raise OperatorError(Exit.ERROR, "cannot be undone")
-        self.world.write(self.name, None if entry.made else entry.before.get("value", self.world.values.get(self.name)))
+        self.world.write(
+            self.name, None if entry.created else entry.before.get("value", self.world.values.get(self.name))
+        )
 
 
-FINISH = Finish("again", "remove")
+RECOVERY = RecoveryCommands("again", "remove")
 HEADER = {"command": "test", "host": "h", "subject": "s"}
 
 
-def start(folder: str, *, resume: bool = False) -> Run:
+def start(folder: str, *, resume: bool = False) -> ChangeRun:
     session: Any = SimpleNamespace(deadline=limits.Deadline(None), settings=SimpleNamespace(read_only=False))
-    return Run(session, lambda text: None, Journal(Path(folder) / "j.jsonl", HEADER, resume=resume))
+    return ChangeRun(session, lambda text: None, Journal(Path(folder) / "j.jsonl", HEADER, resume=resume))
 
 
-def go(run: Run, steps: list[Step], *, rollback: bool = True) -> Exit:
+def go(run: ChangeRun, steps: list[Step], *, rollback: bool = True) -> Exit:
     try:
-        apply(run, steps, rollback=rollback, finish=FINISH)
+        apply(run, steps, rollback=rollback, recovery=RECOVERY)
         return Exit.OK
     except OperatorError as error:
         return error.code
@@ -103,7 +106,7 @@ def test_plan_after_apply_is_empty_and_twice_is_once(before: dict[str, int], wan
         assert go(start(folder), steps) is Exit.OK
         once, writes = dict(world.values), world.writes
         session: Any = SimpleNamespace(deadline=limits.Deadline(None))
-        assert not [o for o in plan(Run(session, lambda text: None, dry=True), steps) if o.changed]
+        assert not [o for o in plan(ChangeRun(session, lambda text: None, dry=True), steps) if o.changed]
         for resume in (False, True):
             assert go(start(folder, resume=resume), steps) is Exit.OK
         assert (world.values, world.writes) == (once, writes)
@@ -121,7 +124,7 @@ def test_a_failure_anywhere_is_undone_or_listed(
         run = start(folder)
         assert run.journal
         try:
-            apply(run, steps, rollback=True, finish=FINISH)
+            apply(run, steps, rollback=True, recovery=RECOVERY)
             assert all(world.values[name] == value for name, value in wanted.items())
         except OperatorError as error:
             different = {n for n in {*before, *world.values} if before.get(n) != world.values.get(n)}
@@ -183,7 +186,7 @@ def test_a_step_that_the_config_no_longer_has_is_listed() -> None:
         world.fail_at = {3}
         run = start(folder, resume=True)
         with pytest.raises(OperatorError) as caught:
-            apply(run, both[1:], rollback=True, finish=FINISH)
+            apply(run, both[1:], rollback=True, recovery=RECOVERY)
         assert caught.value.code is Exit.LEFT_BEHIND
         assert [row["step"] for row in caught.value.data["left_behind"]] == ["a"]
 

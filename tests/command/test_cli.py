@@ -15,10 +15,8 @@ from pathlib import Path
 import pytest
 
 import support
-from support import CLEAN, FOREVER, ROOT, SCRIPTS, Exit, Sandbox, run_words, until
+from support import CLEAN, COMMANDS, FOREVER, ROOT, SCRIPTS, Exit, Sandbox, run_words, until
 from support.children import PATIENCE
-
-COMMANDS = sorted(p.name for p in SCRIPTS.glob("*.py") if p.name not in ("__init__.py", "retry_helpers.py"))
 
 
 @pytest.mark.parametrize("script", COMMANDS)
@@ -128,9 +126,10 @@ def test_quiet_is_quiet_and_progress_goes_to_standard_error(sandbox: Sandbox) ->
 def test_only_verbose_shows_a_traceback(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "import sys; sys.path.insert(0, 'scripts'); from helpers.command import cli\n"
-        "def job(a, c): raise RuntimeError('defect')\n"
-        "p = cli.build_parser('x', 'd', 'python scripts/x.py')\n"
-        "sys.exit(cli.main('x', p, job, sys.argv[1:]))"
+        "from helpers.command.parser import command_parser\n"
+        "def defect(args): raise RuntimeError('defect')\n"
+        "parser = command_parser('x', 'd', 'python scripts/x.py')\n"
+        "sys.exit(cli.main(cli.Command('x', 'no:job'), parser, defect, sys.argv[1:]))"
     )
     for args, shown in (([], False), (["--verbose"], True)):
         done = run_words([sys.executable, "-c", code, *args], env=CLEAN)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.core.errors import OperatorError
-from helpers.core.times import Schedule, iso, to_ms
+from helpers.core.schedule import Schedule
+from helpers.core.times import iso, to_ms
 
 NOW = 1_795_000_000.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,8 +81,6 @@ def test_an_output_that_cannot_be_written_stops_before_anything(
 
 
 def test_output_follows_links_and_never_replaces_a_pipe(sandbox: Sandbox, tmp_path: Path) -> None:
-    import os
-
     target, link, pipe = tmp_path / "real.json", tmp_path / "link.json", tmp_path / "pipe"
     link.symlink_to(target)
     sandbox.run("list_resources.py", "--type", "sources", "--output", str(link)).ok()

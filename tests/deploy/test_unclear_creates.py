@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 
 import support
+from helpers.change.journal import Entry
+from helpers.change.model import ChangeRun
+from helpers.core.errors import OperatorError
+from helpers.deploy import config as flow_config
+from helpers.deploy.model import parse
+from helpers.deploy.plan import deploy_steps
+from helpers.deploy.state import FlowState
 from support import Exit, Sandbox
 from support.clocks import VirtualClock
 from support.deploying import deploy, rows
 from support.interference import unanswered_post
+from support.requesting import session_on
 
 
 @pytest.mark.parametrize("lookup", [{"action": "status", "status": 403}, {"action": "html"}])
@@ -77,24 +85,12 @@ def test_a_killed_nexset_is_found_when_the_resume_fails_early(sandbox: Sandbox, 
 def test_an_unanswered_create_counts_as_not_created_only_when_it_can_no_longer_appear(
     sandbox: Sandbox, tmp_path: Path, age: int, left: bool
 ) -> None:
-    import argparse
 
-    from helpers.api.session import Session
-    from helpers.change.changes import Run
-    from helpers.change.journal import Entry
-    from helpers.core import limits
-    from helpers.core.errors import OperatorError
-    from helpers.core.settings import Settings
-    from helpers.deploy import config as flow_config
-    from helpers.deploy.plan import deploy_steps
-
-    config, _ = flow_config.load(str(support.write_config(tmp_path, support.plant_orders(sandbox))))
-    args = argparse.Namespace(verify_timeout=1.0, no_verify=True)
-    step = next(step for step in deploy_steps(config, args) if step.key == "source")
-    deadline = limits.Deadline(None)
-    session = Session(Settings(sandbox.url, sandbox.key), deadline, limits.RateLimiter(None, unlimited=True))
-    run = Run(session, lambda text: None)
-    entry = Entry("source", "create", 1, made=True, at=time.time() - age)
+    loaded = flow_config.load(str(support.write_config(tmp_path, support.plant_orders(sandbox))))
+    steps = deploy_steps(FlowState(parse(loaded)), verify=False, timeout=1.0)
+    step = next(step for step in steps if step.key == "source")
+    run = ChangeRun(session_on(sandbox), lambda text: None)
+    entry = Entry("source", "create", 1, created=True, at=time.time() - age)
     if left:
         with pytest.raises(OperatorError) as caught:
             step.undo(run, entry)

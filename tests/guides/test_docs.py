@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from skills_ref import validate
 
 from support import ROOT, SCRIPTS, Done, Exit, Sandbox, run_shell, run_words
 from support import guides as doc_checks
@@ -70,8 +71,6 @@ def test_environment_variables_are_all_documented() -> None:
 
 
 def test_the_skill_page_is_short_and_valid(tmp_path: Path) -> None:
-    from skills_ref import validate
-
     assert len(TEXTS["SKILL.md"].splitlines()) <= 200
     folder = tmp_path / "nexla-data-flows-operator"
     folder.mkdir()

@@ -7,15 +7,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from nexla_sdk.models.credentials.requests import CredentialCreate
+from nexla_sdk.models.destinations.requests import DestinationCreate
+from nexla_sdk.models.sources.requests import SourceCreate
 
-from support import ROOT, SCRIPTS
+from helpers.deploy import config as flow_config
+from helpers.deploy import model as flow_model
+from support import COMMANDS, ROOT, SCRIPTS
 
 FILES = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 ).stdout.split()
 TESTS = [name for name in FILES if name.startswith("tests/") and name.endswith(".py") and (ROOT / name).is_file()
          and not name.startswith("tests/sandbox/") and name != "tests/house/test_repository.py"]  # fmt: skip
-COMMANDS = sorted(p.name for p in SCRIPTS.glob("*.py") if p.name not in ("__init__.py", "retry_helpers.py"))
 
 
 def requirements(name: str) -> list[str]:
@@ -52,18 +56,11 @@ def test_every_requirement_is_pinned_in_the_constraints() -> None:
 
 
 def test_the_stored_schema_is_the_models() -> None:
-    from helpers.deploy import config as flow_config
-    from helpers.deploy import model as flow_model
 
     assert flow_config.SCHEMA_FILE.read_text() == flow_model.schema_text()
 
 
 def test_the_config_knows_every_field_of_the_sdks_create_models() -> None:
-    from nexla_sdk.models.credentials.requests import CredentialCreate
-    from nexla_sdk.models.destinations.requests import DestinationCreate
-    from nexla_sdk.models.sources.requests import SourceCreate
-
-    from helpers.deploy import model as flow_model
 
     for sdk, ours in ((SourceCreate, flow_model.Source), (DestinationCreate, flow_model.Destination),
                       (CredentialCreate, flow_model.Credential)):  # fmt: skip
@@ -72,10 +69,10 @@ def test_the_config_knows_every_field_of_the_sdks_create_models() -> None:
 
 @pytest.mark.parametrize("config", sorted((ROOT / "examples" / "flows").glob("*.json")), ids=lambda p: p.name)
 def test_every_example_flow_is_valid(config: Path) -> None:
-    from helpers.deploy import config as flow_config
 
     env = dict.fromkeys(re.findall(r"\$\{(\w+)\}", config.read_text()), "x" * 8)
-    assert flow_config.load(str(config), env)[0].all_destinations
+    loaded = flow_config.load(str(config), env)
+    assert flow_model.parse(loaded).all_destinations
 
 
 def test_files_stay_readable() -> None:

@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from helpers.api.resources import Pages
+from helpers.api.session import Session
+from helpers.core import limits
+from helpers.core.kinds import KINDS
+from helpers.core.settings import load_settings
 from support import Exit, Sandbox, run_shell, run_words
 
 
@@ -168,14 +173,9 @@ def test_wrong_input(sandbox: Sandbox, args: list[str], code: Exit, words: str) 
 
 
 def test_a_list_that_changes_while_it_is_read_has_no_duplicates(sandbox: Sandbox) -> None:
-    from helpers.api.resources import Pages
-    from helpers.api.session import Session
-    from helpers.core import limits
-    from helpers.core.kinds import KINDS
-    from helpers.core.settings import load_settings
 
     sandbox.control("POST", "bulk", {"count": 250})
-    session = Session(load_settings(environ=sandbox.env), limits.Deadline(60), limits.RateLimiter(unlimited=True))
+    session = Session(load_settings(sandbox.env), limits.Deadline(60), limits.RateLimiter(unlimited=True))
     seen = []
     for row in Pages(session, KINDS["sources"]):
         seen.append(row["id"])

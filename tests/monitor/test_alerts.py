@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.monitor import alerts
 from helpers.monitor.alert_text import BLOCKS_MAX, SECTION_MAX, TITLE_MAX, payload
+from helpers.monitor.incidents import AlertPolicy, count, events, held_state, mark_told
 from support import Done, Exit, Sandbox
 from support.clocks import VirtualClock
+from support.requesting import job_in_this_process
 
 
 class Receiver:
@@ -150,7 +151,7 @@ def test_a_run_that_finds_the_state_file_locked_sends_nothing(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path
 ) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
-    with alerts.held_state(str(tmp_path / "state.json")):
+    with held_state(str(tmp_path / "state.json")):
         done = check(sandbox, receiver, tmp_path, "--open-after", "1")
     done.ends(Exit.FINDINGS)
     assert len(receiver.posts) == 0
@@ -159,24 +160,15 @@ def test_a_run_that_finds_the_state_file_locked_sends_nothing(
 
 def test_a_week_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     """672 runs on the sandbox's clock: an incident is reported when it opens and when it clears, never else."""
-    import health_check
-
-    from helpers.command import cli
-
-    parser = health_check.build_parser()
     words = ["--resource-type", "destinations", "--resource-id", "123", "--skip", "freshness,volume,errors,quarantine",
              "--state", str(tmp_path / "state.json"), "--alert-format", "generic", "--remind-hours", "0"]  # fmt: skip
-    args = parser.parse_args(words)
     incidents = [(20, 24), (100, 101), (300, 420), (500, 502)]  # the second is over before it counts
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**sandbox.env, "NEXLA_ALERT_WEBHOOK": receiver.url}.items():
-            patch.setenv(name, value)
-        context = cli.Context(args, cli.Reporter(quiet=True))
+    with job_in_this_process(sandbox, "health_check.py", *words, NEXLA_ALERT_WEBHOOK=receiver.url) as check_once:
         for step in range(7 * 24 * 4):
             for begin, end in incidents:
                 if step in (begin, end):
                     sandbox.api("PUT", "/data_sinks/123/" + ("pause" if step == begin else "activate"))
-            health_check.health_check(args, context)
+            check_once()
             sandbox.advance(900)
     told = [("opened" if body["opened"] else "recovered") for body, _ in receiver.posts]
     assert told == ["opened", "recovered"] * 3
@@ -184,7 +176,7 @@ def test_a_week_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receiver, t
     assert len({key for _, key in receiver.posts}) == len(receiver.posts)
 
 
-# -- the rules alone
+# -- the policy alone
 
 
 def row(number: int, good: bool, text: str = "broken") -> dict[str, Any]:
@@ -196,14 +188,14 @@ def row(number: int, good: bool, text: str = "broken") -> dict[str, Any]:
 def test_openings_and_clearings_alternate_and_follow_the_counts(
     rounds: list[bool], open_after: int, clear: int
 ) -> None:
-    rules = alerts.Rules(open_after, clear, 0)
+    policy = AlertPolicy(open_after, clear, 0)
     incidents: dict[str, Any] = {}
     told, is_open, run = [], False, 0
     for number, good in enumerate(rounds):
         run = run + 1 if number and rounds[number - 1] == good else 1
-        incidents = alerts.count(incidents, [row(1, good)], rules)
-        due = alerts.events(incidents, [row(1, good)], rules, float(number))
-        alerts.mark_told(incidents, due, float(number))
+        incidents = count(incidents, [row(1, good)], policy)
+        due = events(incidents, [row(1, good)], policy, float(number))
+        mark_told(incidents, due, float(number))
         told += [name for name, rows in due.items() if rows]
         expected = None
         if not is_open and not good and run >= open_after:
@@ -215,12 +207,12 @@ def test_openings_and_clearings_alternate_and_follow_the_counts(
 
 
 def test_reminders_come_at_most_every_six_hours() -> None:
-    rules, incidents, reminded = alerts.Rules(), dict[str, Any](), 0
+    policy, incidents, reminded = AlertPolicy(), dict[str, Any](), 0
     for quarter in range(4 * 24):
         now = quarter * 900.0
-        incidents = alerts.count(incidents, [row(1, False)], rules)
-        due = alerts.events(incidents, [row(1, False)], rules, now)
-        alerts.mark_told(incidents, due, now)
+        incidents = count(incidents, [row(1, False)], policy)
+        due = events(incidents, [row(1, False)], policy, now)
+        mark_told(incidents, due, now)
         reminded += len(due["still"])
     assert reminded == 3
 
@@ -249,12 +241,12 @@ def test_the_webhook_may_stand_in_the_env_file(sandbox: Sandbox, receiver: Recei
 
 
 def test_two_checks_may_share_a_state_file() -> None:
-    rules, incidents, opened = alerts.Rules(), dict[str, Any](), 0
+    policy, incidents, opened = AlertPolicy(), dict[str, Any](), 0
     for _ in range(4):
         for number in (1, 2):
-            incidents = alerts.count(incidents, [row(number, False)], rules)
-            due = alerts.events(incidents, [row(number, False)], rules, 0.0)
-            alerts.mark_told(incidents, due, 1.0)
+            incidents = count(incidents, [row(number, False)], policy)
+            due = events(incidents, [row(number, False)], policy, 0.0)
+            mark_told(incidents, due, 1.0)
             opened += len(due["opened"])
     assert opened == 2
 
@@ -270,8 +262,8 @@ def test_secrets_and_markup_of_names_reach_no_receiver() -> None:
 
 def test_what_cannot_be_read_counts_as_bad() -> None:
     unknown = {**row(1, False), "verdict": "unknown"}
-    incidents = alerts.count({}, [unknown], alerts.Rules(open_after=1))
-    assert alerts.events(incidents, [unknown], alerts.Rules(), 0.0)["opened"] == [unknown]
+    incidents = count({}, [unknown], AlertPolicy(open_after=1))
+    assert events(incidents, [unknown], AlertPolicy(), 0.0)["opened"] == [unknown]
 
 
 @given(st.lists(st.text(max_size=600), min_size=1, max_size=120))

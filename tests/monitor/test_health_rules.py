@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from helpers.api.runs import Run, merged
-from helpers.core.times import Schedule
-from helpers.monitor.health import Facts, as_row, judge, verdict
-from helpers.monitor.health_config import Limits
+from helpers.api.runs import ResourceRun, merged
+from helpers.core.schedule import Schedule
+from helpers.monitor.health import HealthFacts, as_row, judge, verdict
+from helpers.monitor.health_config import HealthLimits
 
 NOW = 1_795_240_000.0  # 2026-11-21T05:46:40Z
 DAILY = "0 0 6 * * ?"
@@ -22,24 +22,24 @@ def test_of_several_waiting_runs_the_oldest_shows_for_how_long_nothing_came() ->
     """A new run every day must not make the wait look short: 10 minutes, where two days have gone by."""
     now = Schedule(DAILY).last_before(NOW) or 0.0
     now += 600
-    facts = Facts(
+    facts = HealthFacts(
         "destinations", 1, status="ACTIVE", runtime_status="PROCESSING", schedule=Schedule(DAILY),
-        source_run=int((now - 600) * 1000), runs=[Run(int((now - 2 * 86_400) * 1000), 5, 900, 0)],
+        source_run=int((now - 600) * 1000), runs=[ResourceRun(int((now - 2 * 86_400) * 1000), 5, 900, 0)],
     )  # fmt: skip
-    (stalled,) = [check for check in judge(facts, Limits(), now) if check.name == "stalled"]
+    (stalled,) = [check for check in judge(facts, HealthLimits(), now) if check.name == "stalled"]
     assert stalled.verdict == "bad", stalled
-    delivered = Facts(**{**facts.__dict__, "runs": [Run(int((now - 86_400) * 1000), 5, 900, 0)]})
-    (fine,) = [check for check in judge(delivered, Limits(), now) if check.name == "stalled"]
+    delivered = HealthFacts(**{**facts.__dict__, "runs": [ResourceRun(int((now - 86_400) * 1000), 5, 900, 0)]})
+    (fine,) = [check for check in judge(delivered, HealthLimits(), now) if check.name == "stalled"]
     assert fine.verdict == "ok"
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> Facts:
+def histories(draw: st.DrawFn) -> HealthFacts:
     ages = sorted(draw(st.lists(st.integers(60, 10 * 86_400), max_size=12, unique=True)))
     number = st.integers(0, 1000) | st.just(0)
-    runs = [Run(int((NOW - age) * 1000), draw(number), 0, draw(number)) for age in ages]
+    runs = [ResourceRun(int((NOW - age) * 1000), draw(number), 0, draw(number)) for age in ages]
     kind = draw(st.sampled_from(["sources", "nexsets", "destinations"]))
-    return Facts(
+    return HealthFacts(
         kind, 1, "x", 2,
         draw(st.sampled_from(["ACTIVE", "ACTIVE", "ACTIVE", "PAUSED", "INIT", "RATE_LIMITED", None])),
         draw(st.sampled_from(["IDLE", "PROCESSING", None])),
@@ -52,28 +52,30 @@ def histories(draw: st.DrawFn) -> Facts:
     )  # fmt: skip
 
 
-def may_be_healthy(facts: Facts) -> bool:
+def may_be_healthy(facts: HealthFacts) -> bool:
     """The oracle: every reason against it, written out plainly."""
     if facts.problem or facts.status != "ACTIVE" or facts.runs is None or facts.unreadable:
         return False
     marks = [run.id / 1000 for run in facts.runs]
     if facts.kind == "sources" and facts.source_run:
         marks.append(facts.source_run / 1000)
-    if not marks or (facts.credential or "200").startswith("403"):
+    if not marks or (facts.credential or "200").startswith("403") or max(marks) > NOW + 3600:
         return False
-    if max(marks) > NOW + 3600:
-        return False
-    newest, due = max(marks), 1_795_154_400.0  # 2026-11-20T06:00:00Z, the last run that was due before NOW - 30 min
+    return may_be_fresh(facts, max(marks)) and may_be_good_runs(facts) and may_be_delivering(facts, min(marks))
+
+
+def may_be_fresh(facts: HealthFacts, newest: float) -> bool:
+    due = 1_795_154_400.0  # 2026-11-20T06:00:00Z, the last run that was due before NOW - 30 min
     if facts.schedule is None:
-        if NOW - newest > 86_400:
-            return False
-    elif "2020" in facts.schedule.expression:
-        if facts.kind == "sources":
-            return False
-        if NOW - newest > 86_400:
-            return False
-    elif newest < due and (facts.kind == "sources" or facts.source_run / 1000 < due or NOW - newest > 86_400):
-        return False
+        return NOW - newest <= 86_400
+    if "2020" in facts.schedule.expression:
+        return facts.kind != "sources" and NOW - newest <= 86_400
+    missed = facts.kind == "sources" or facts.source_run / 1000 < due or NOW - newest > 86_400
+    return newest >= due or not missed
+
+
+def may_be_good_runs(facts: HealthFacts) -> bool:
+    assert facts.runs is not None
     last = facts.runs[:10]
     if last:
         shares = [run.errors / (run.records + run.errors) if run.records + run.errors else 0 for run in last]
@@ -92,12 +94,17 @@ def may_be_healthy(facts: Facts) -> bool:
             return False
         if last[0].errors >= max(10, 3 * median(run.errors for run in before) + 1):
             return False
+    return True
+
+
+def may_be_delivering(facts: HealthFacts, oldest: float) -> bool:
+    with_data = [run.id / 1000 for run in facts.runs or [] if run.records]
     if facts.kind == "destinations" and facts.runtime_status == "PROCESSING":
         newest = with_data[0] if with_data else 0.0
         waits = facts.source_run / 1000 or newest
         hour_ago = 1_795_154_400.0  # the last 06:00 before NOW - 1 h
         fires = facts.schedule and "2020" not in facts.schedule.expression
-        if fires and min(marks) <= hour_ago and newest < hour_ago <= facts.source_run / 1000:
+        if fires and oldest <= hour_ago and newest < hour_ago <= facts.source_run / 1000:
             waits = hour_ago
         if (newest < waits or not facts.source_run) and NOW - waits > 3600:
             return False
@@ -111,18 +118,20 @@ A_MINUTE_AGO = int((NOW - 60) * 1000)
 @settings(max_examples=600, deadline=None)
 @given(histories())
 @example(  # its first run began a minute ago: it has not been waiting since a time that its schedule names
-    Facts(**PROCESSING_NOW, schedule=Schedule(DAILY), source_run=A_MINUTE_AGO, runs=[Run(A_MINUTE_AGO, 0, 0, 0)])
+    HealthFacts(
+        **PROCESSING_NOW, schedule=Schedule(DAILY), source_run=A_MINUTE_AGO, runs=[ResourceRun(A_MINUTE_AGO, 0, 0, 0)]
+    )
 )
 @example(  # a schedule that is over
-    Facts(
+    HealthFacts(
         **PROCESSING_NOW,
         schedule=Schedule("0 0 6 * * ? 2020"),
         source_run=A_MINUTE_AGO,
-        runs=[Run(A_MINUTE_AGO, 0, 0, 0)],
+        runs=[ResourceRun(A_MINUTE_AGO, 0, 0, 0)],
     )
 )
-def test_healthy_exactly_when_the_oracle_finds_nothing_against_it(facts: Facts) -> None:
-    row = as_row(facts, judge(facts, Limits(), NOW))
+def test_healthy_exactly_when_the_oracle_finds_nothing_against_it(facts: HealthFacts) -> None:
+    row = as_row(facts, judge(facts, HealthLimits(), NOW))
     assert (row["verdict"] == "healthy") == may_be_healthy(facts), row
     assert (row["verdict"] == "healthy") == (not row["issues"])
 
@@ -146,27 +155,31 @@ def test_malformed_rows_are_counted_and_not_added(found: list[dict[str, Any]]) -
 
 
 def test_runs_that_cannot_be_read_are_unknown_whatever_is_skipped() -> None:
-    facts = Facts("sources", 1, status="ACTIVE", runs=None, runs_problem="500")
-    assert verdict(judge(facts, Limits(skip=frozenset({"freshness"})), NOW)) == "unknown"
-    only_status = Limits(skip=frozenset({"freshness", "errors", "volume", "stalled", "quarantine", "sla"}))
+    facts = HealthFacts("sources", 1, status="ACTIVE", runs=None, runs_problem="500")
+    assert verdict(judge(facts, HealthLimits(skip=frozenset({"freshness"})), NOW)) == "unknown"
+    only_status = HealthLimits(skip=frozenset({"freshness", "errors", "volume", "stalled", "quarantine", "sla"}))
     assert verdict(judge(facts, only_status, NOW)) == "healthy"
 
 
 def test_a_dead_schedule_does_not_make_what_is_below_it_fresh() -> None:
-    old = [Run(int((NOW - 200 * 86_400) * 1000), 5, 0, 0)]
+    old = [ResourceRun(int((NOW - 200 * 86_400) * 1000), 5, 0, 0)]
     for expression in ("0 0 6 1 1 ? 2020", "nonsense"):
-        facts = Facts("destinations", 1, status="ACTIVE", schedule=Schedule(expression), runs=old)
-        assert verdict(judge(facts, Limits(), NOW)) == "unhealthy"
-    quartz = Facts(
-        "sources", 1, status="ACTIVE", schedule=Schedule("0 0 6 LW * ?"), runs=[Run(int(NOW * 1000) - 9, 5, 0, 0)]
+        facts = HealthFacts("destinations", 1, status="ACTIVE", schedule=Schedule(expression), runs=old)
+        assert verdict(judge(facts, HealthLimits(), NOW)) == "unhealthy"
+    quartz = HealthFacts(
+        "sources",
+        1,
+        status="ACTIVE",
+        schedule=Schedule("0 0 6 LW * ?"),
+        runs=[ResourceRun(int(NOW * 1000) - 9, 5, 0, 0)],
     )
-    assert verdict(judge(quartz, Limits(), NOW)) == "healthy"  # Quartz knows it, although it cannot be read here
+    assert verdict(judge(quartz, HealthLimits(), NOW)) == "healthy"  # Quartz knows it, although it cannot be read here
 
 
 def test_a_source_that_runs_on_without_records_is_seen() -> None:
-    days = [Run(int((NOW - day * 86_400) * 1000), 480, 0, 0) for day in range(5, 12)]
-    facts = Facts("sources", 1, status="ACTIVE", runs=days, source_run=int((NOW - 60) * 1000))
-    row = as_row(facts, judge(facts, Limits(), NOW))
+    days = [ResourceRun(int((NOW - day * 86_400) * 1000), 480, 0, 0) for day in range(5, 12)]
+    facts = HealthFacts("sources", 1, status="ACTIVE", runs=days, source_run=int((NOW - 60) * 1000))
+    row = as_row(facts, judge(facts, HealthLimits(), NOW))
     assert (row["verdict"], row["records"]) == ("unhealthy", None)  # the newest run has no row, so no records are shown
     assert "although the source runs" in row["issues"][0]
 

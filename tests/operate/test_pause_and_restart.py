@@ -137,7 +137,7 @@ def test_a_response_without_an_effect_is_not_believed(sandbox: Sandbox) -> None:
     _, row = sandbox.api("GET", "/data_sinks/123")
     rule = {"action": "status", "status": 200, "body": {**row, "status": "PAUSED"}, "method": "PUT", "when": "before"}
     sandbox.faults({**rule, "path": "/data_sinks/123/pause", "times": 9})
-    operate(sandbox, "pause", "destinations", 123).fails(Exit.ROLLED_BACK, "is ACTIVE after it was told to pause")
+    operate(sandbox, "pause", "destinations", 123).fails(Exit.ROLLED_BACK, "is ACTIVE after the request to pause it")
 
 
 def test_a_member_that_was_never_active_needs_no_pause(sandbox: Sandbox) -> None:

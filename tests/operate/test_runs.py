@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from helpers.api.flow_lookup import read_flow_target
+from helpers.core.errors import OperatorError
+from helpers.core.kinds import KINDS
+from helpers.operate.wait import wait_for_run
 from support import Exit, Sandbox
 from support.clocks import VirtualClock
 from support.operating import operate
+from support.requesting import session_on
 
 
 def test_status_shows_each_members_own_status_and_the_next_run(sandbox: Sandbox) -> None:
@@ -86,44 +91,23 @@ def test_wait_does_not_call_a_run_ok_that_a_destination_got_nothing_of(sandbox: 
     sandbox.control("POST", "history", {"kind": "sources", "id": 123, "runs": [{"ago": -50, "records": 9}]})
     words = ["--operation", "status", "--resource-type", "sources", "--resource-id", "123", "--wait"]
     baseline = sandbox.run_inside("operate_flow.py", *words[:-1]).data["members"][0]["run_id"]
-    import operate_flow
-
-    from helpers.api.flow_lookup import find_target
-    from helpers.command import cli
-    from helpers.operate import wait as watch
-
-    args = operate_flow.build_parser().parse_args(words)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.env.items():
-            patch.setenv(name, value)
-        session = cli.Context(args, cli.Reporter(quiet=True)).session
-        flow = find_target(session, args).flow
-        with pytest.raises(Exception, match="has not ended"):
-            watch.wait_for_run(session, flow, baseline - 1, 400.0, lambda text: None)
+    session = session_on(sandbox)
+    flow = read_flow_target(session, KINDS["sources"], 123).flow
+    with pytest.raises(OperatorError, match="has not ended"):
+        wait_for_run(session, flow, baseline - 1, 400.0, lambda text: None)
 
 
 def test_wait_does_not_end_while_the_source_is_at_work(sandbox: Sandbox, clock: VirtualClock) -> None:
     """Every destination has taken something of the run, and more is on its way."""
-    import operate_flow
-
-    from helpers.api.flow_lookup import find_target
-    from helpers.command import cli
-    from helpers.operate import wait as watch
-
-    words = ["--operation", "status", "--resource-type", "sources", "--resource-id", "123"]
     for kind in ("sources", "nexsets", "sinks"):
         sandbox.control("POST", "history", {"kind": kind, "id": 123, "runs": [{"run_id": 1795300000000, "records": 9}]})
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "PROCESSING"}})
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.env.items():
-            patch.setenv(name, value)
-        args = operate_flow.build_parser().parse_args(words)
-        session = cli.Context(args, cli.Reporter(quiet=True)).session
-        flow = find_target(session, args).flow
-        with pytest.raises(Exception, match="has not ended"):
-            watch.wait_for_run(session, flow, 1795299999999, 300.0, lambda text: None)
-        sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "IDLE"}})
-        assert watch.wait_for_run(session, flow, 1795299999999, 300.0, lambda text: None)["outcome"] == "ok"
+    session = session_on(sandbox)
+    flow = read_flow_target(session, KINDS["sources"], 123).flow
+    with pytest.raises(OperatorError, match="has not ended"):
+        wait_for_run(session, flow, 1795299999999, 300.0, lambda text: None)
+    sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "IDLE"}})
+    assert wait_for_run(session, flow, 1795299999999, 300.0, lambda text: None)["outcome"] == "ok"
 
 
 def test_metrics_are_the_sum_of_the_runs_by_day_and_by_run(sandbox: Sandbox) -> None:

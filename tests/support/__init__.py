@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from support import forked
 from support.children import PATIENCE, Child, at_once, ended_as, finish
 from support.done import Done, Exit
@@ -31,6 +33,7 @@ __all__ = [
 FOREVER = 86_400.0  # seconds that nobody waits for: if they were, the test would be timed out
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
+COMMANDS = sorted(p.name for p in SCRIPTS.glob("*.py") if p.name not in ("__init__.py", "retry_helpers.py"))
 OURS = ("NEXLA_", "XDG_STATE", "PYTEST_", "COV_", "PYTHONUNBUFFERED")  # what a user's shell does not have set
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
 GATE = """
@@ -282,8 +285,6 @@ def write_config(folder: Path, config: Any, name: str = "flow.json") -> str:
 
 def table(sandbox: Sandbox, name: str = "orders", database: str = "dw") -> list[tuple[Any, ...]]:
     """The rows of a delivered table, in order; empty when it is not there."""
-    import duckdb
-
     file = sandbox.data / "databases" / f"{database}.duckdb"
     if not file.exists():
         return []

@@ -13,6 +13,9 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from helpers.core.errors import MEANINGS, Exit, OperatorError
+from helpers.deploy.config import contradictions
+from helpers.deploy.model import FlowConfig
 from support import ROOT, SCRIPTS
 
 GUIDES = ("SKILL.md", "README.md", "REFERENCE.md", "EXAMPLES.md", "TRANSFORMS.md", "ACCESS_CONTROL.md")
@@ -74,8 +77,6 @@ def parser_of(script: str) -> argparse.ArgumentParser:
 
 def command_problems(text: str) -> list[str]:
     """Commands that their own script would not accept."""
-    from helpers.core.errors import OperatorError
-
     problems = []
     for line in command_lines(text):
         words = shlex.split(line, comments=True)
@@ -114,9 +115,6 @@ def link_problems(text: str, root: Path = ROOT) -> list[str]:
 
 def json_problems(text: str) -> list[str]:
     """JSON blocks that do not parse, and whole flow configs that the model refuses."""
-    from helpers.deploy.config import contradictions
-    from helpers.deploy.model import FlowConfig
-
     problems = []
     for block in blocks(text):
         if block.kind != "json":
@@ -144,14 +142,12 @@ def unexplained_blocks(text: str) -> list[str]:
 
 def exit_code_problems(text: str) -> list[str]:
     """A table of exit codes that is not the code's own; a text without one has nothing to compare."""
-    from helpers.core.errors import MEANINGS, Exit
-
     rows = re.findall(r"^\| (\d+) \| ([A-Z_]+) \| (.+?) \|$", text, re.MULTILINE)
     if not rows:
         return ["no table of exit codes"]
     problems = []
     if [(int(code), name) for code, name, _ in rows] != [(int(code), code.name) for code in Exit]:
-        problems.append("codes or names differ from helpers/errors.py")
+        problems.append("codes or names differ from helpers/core/errors.py")
     if "When |" in text:
         problems += [f"{code}: {words}" for code, _, words in rows if MEANINGS[Exit(int(code))] != words]
     return problems

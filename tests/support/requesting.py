@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from helpers.api.session import Session
+from helpers.command.context import Context
+from helpers.command.parser import common_options
+from helpers.command.progress import Reporter
+from helpers.core import limits
 from helpers.core.errors import Exit, OperatorError
+from helpers.core.settings import load_settings
 from support import Sandbox
+
+
+def session_on(sandbox: Sandbox) -> Session:
+    """A session with the sandbox's key, without a deadline or a rate."""
+    return Session(load_settings(sandbox.env), limits.Deadline(None), limits.RateLimiter(unlimited=True))
+
+
+@contextmanager
+def job_in_this_process(sandbox: Sandbox, script: str, *words: str, **env: str) -> Iterator[Callable[[], Any]]:
+    """A script's job, for many calls: each gives the job's Result, as if the script had been started again."""
+    module: Any = importlib.import_module(script.removesuffix(".py"))
+    job_module, _, name = module.COMMAND.job.partition(":")
+    job = getattr(importlib.import_module(job_module), name)
+    parser = module.build_parser()
+    args = parser.parse_args(list(words))
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in {**sandbox.env, **env}.items():
+            patch.setenv(key, value)
+        request = module.build_request(args)
+        settings = load_settings(sandbox.env)
+        context = Context(common_options(args), parser.invocation(args), Reporter(quiet=True), settings)
+        yield lambda: job(request, context)
 
 
 def hits(sandbox: Sandbox, method: str, path: str) -> int:

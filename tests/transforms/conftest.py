@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from helpers.change.changes import SKIPPED, Found
-from helpers.transforms.proof_steps import RehearsalStep
+from helpers.change.model import SKIPPED, Found
+from helpers.transforms.proof_steps import LocalTrialStep
 from support import Sandbox
 from support.clocks import VirtualClock
 from support.transforming import RECORDS
@@ -21,7 +21,7 @@ def _no_waiting(clock: VirtualClock) -> None:
 @pytest.fixture
 def no_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the parent has no samples yet to try a transform on."""
-    monkeypatch.setattr(RehearsalStep, "find", lambda step, run: Found(SKIPPED, step.nexset))
+    monkeypatch.setattr(LocalTrialStep, "find", lambda step, run: Found(SKIPPED, step.nexset_id))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,6 @@ def test_a_secret_in_a_script_is_not_shown_in_base64_either(sandbox: Sandbox, tm
 
 
 def test_another_language_is_shown_and_copied_as_it_is_and_not_run(sandbox: Sandbox, tmp_path: Path) -> None:
-    import base64
 
     source = "function transformAttribute(input, metadata, args) { return 1 }"
     body = {"name": "js", "output_type": "attribute", "code_type": "javascript", "code_encoding": "base64"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.transforms.code import Code, from_file
-from helpers.transforms.local_run import run
+from helpers.transforms.local_run import run_locally
 from support import Exit, Sandbox
 from support.transforming import EXAMPLES, GOOD, LAST, RECORDS, manage, script
 
@@ -91,13 +91,15 @@ def transform(input, metadata, args):
     return {"time": datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")).isoformat(), "left": Pair(1).left}
 """
     spec = {"language": "python", "encoding": "none", "script": source}
-    (outcome,) = run(Code("record", ({"operation": "nexla.custom", "spec": spec},)), [{"modules": USUAL.split()}])
+    (outcome,) = run_locally(
+        Code("record", ({"operation": "nexla.custom", "spec": spec},)), [{"modules": USUAL.split()}]
+    )
     assert outcome.output == {"time": "2026-07-01T00:00:00+02:00", "left": 1}, outcome
 
 
 def test_the_function_that_runs_is_the_kinds_own() -> None:
     both = "def transform(i, m, a):\n    return 'WRONG'\ndef transformAttribute(i, m, a):\n    return 'right'\n"
-    (outcome,) = run(Code("attribute", script=both), [{}])
+    (outcome,) = run_locally(Code("attribute", script=both), [{}])
     assert outcome.output == "right"
 
 
@@ -107,7 +109,7 @@ def test_ten_times_the_records_take_jolt_ten_times_the_work() -> None:
     def work(count: int) -> float:
         records = [{"id": n, "a": {"b": n, "c": "x"}, "tags": ["p", "q"]} for n in range(count)]
         began = time.process_time()
-        assert len(run(code, records)) == count
+        assert len(run_locally(code, records)) == count
         return time.process_time() - began
 
     work(10)  # loads what it needs

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from helpers.transforms.code import from_file, of_row
-from helpers.transforms.local_run import run
+from helpers.transforms.local_run import run_locally
 from support.transforming import EXAMPLES
 
 VECTORS = json.loads((EXAMPLES / "vectors.json").read_text())
@@ -18,7 +18,7 @@ RECORD_VECTORS = json.loads((EXAMPLES / "record_vectors.json").read_text(encodin
 @pytest.mark.parametrize("file", sorted(VECTORS))
 def test_the_ready_attribute_transforms_keep_their_vectors(file: str) -> None:
     code = from_file(str(EXAMPLES / file), "attribute")
-    outcomes = run(code, [record for record, _ in VECTORS[file]])
+    outcomes = run_locally(code, [record for record, _ in VECTORS[file]])
     for (record, expected), outcome in zip(VECTORS[file], outcomes, strict=True):
         assert (outcome.error, outcome.output) == (None, expected), record
         assert type(outcome.output) is type(expected), record
@@ -31,13 +31,13 @@ def test_the_guides_table_of_attribute_transforms_is_true() -> None:
     rows = re.findall(r"^\| `(\w+\.py)` \| `(.*?)` \| `(.*?)` \|$", text, re.MULTILINE)
     assert {name for name, _, _ in rows} >= set(fields)
     for name, given, wanted in rows:
-        (outcome,) = run(from_file(str(EXAMPLES / name), "attribute"), [{fields[name]: given}])
+        (outcome,) = run_locally(from_file(str(EXAMPLES / name), "attribute"), [{fields[name]: given}])
         assert str(outcome.output) == wanted, name
 
 
 @pytest.mark.parametrize("file", sorted(RECORD_VECTORS))
 def test_the_ready_record_transforms_keep_their_vectors(file: str) -> None:
-    outcomes = run(from_file(str(EXAMPLES / file), "record"), [record for record, _ in RECORD_VECTORS[file]])
+    outcomes = run_locally(from_file(str(EXAMPLES / file), "record"), [record for record, _ in RECORD_VECTORS[file]])
     for (record, expected), outcome in zip(RECORD_VECTORS[file], outcomes, strict=True):
         assert (outcome.error, outcome.output) == (None, expected), record
 

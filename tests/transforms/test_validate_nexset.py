@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.transforms import quality, schemas
+from helpers.transforms import json_schema, quality, schemas
+from helpers.transforms.rule_specs import FieldRule
 from support import Done, Exit, Sandbox
 
 PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=3)
@@ -181,8 +182,8 @@ def oracle_type(value: Any, name: str) -> bool:
 @settings(max_examples=200, deadline=None)
 @given(RECORDS, st.sampled_from(["id", "email", "a", "b.c"]), st.sampled_from(["int", "number", "str", "bool", "list"]))
 def test_required_and_type_count_what_the_oracle_counts(records: list[dict[str, Any]], name: str, kind: str) -> None:
-    need, typed = quality.required(name), quality.typed(name, kind)
-    quality.run([need, typed], records)
+    need, typed = quality.rules_for_field(FieldRule(name, {"required": True, "type": kind}), 0.0)
+    quality.check_records([need, typed], records)
     there = [record[name] for record in records if record.get(name) is not None]
     assert (need.checked, need.failed) == (len(records), len(records) - len(there))
     assert (typed.checked, typed.failed) == (len(there), sum(not oracle_type(value, kind) for value in there))
@@ -218,8 +219,8 @@ def breaks(rule: str, value: Any, spec: dict[str, Any], before: list[Any]) -> bo
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PLAIN, max_size=8), SPECS)
 def test_the_rules_of_a_file_count_what_the_oracle_counts(values: list[Any], spec: dict[str, Any]) -> None:
-    rules = quality.from_spec("x", spec, 0.0)
-    quality.run(rules, [{"x": value} for value in values])
+    rules = quality.rules_for_field(FieldRule("x", spec), 0.0)
+    quality.check_records(rules, [{"x": value} for value in values])
     names = ("not null", "unique", "range", "enum", "regex", "type")
     for one in rules:
         rule = next(name for name in names if one.name.startswith(name))
@@ -235,7 +236,7 @@ def test_the_rules_of_a_file_count_what_the_oracle_counts(values: list[Any], spe
 def test_what_is_inferred_from_samples_holds_for_them_and_differs_in_nothing(records: list[dict[str, Any]]) -> None:
     schema = schemas.infer(records)
     assert not [error for record in records for error in jsonschema.Draft7Validator(schema).iter_errors(record)]
-    (whole,) = quality.by_schema(schema, records)
+    (whole,) = json_schema.by_schema(schema, records)
     assert (whole.checked, whole.failed) == (len(records), 0)
     saved = json.loads(json.dumps(schema))
     assert saved == schema
@@ -250,14 +251,14 @@ def test_a_change_that_breaks_nobody_lets_the_new_samples_pass(
     """When no difference is breaking, every new record keeps the old schema."""
     before = schemas.infer(old)
     if not any(row["breaking"] for row in schemas.drift(before, schemas.infer(new))):
-        assert quality.by_schema(before, new)[0].failed == 0
+        assert json_schema.by_schema(before, new)[0].failed == 0
     back = schemas.drift(schemas.infer(new), before)
     assert {row["field"] for row in back} == {row["field"] for row in schemas.drift(before, schemas.infer(new))}
 
 
 def test_true_is_no_number_and_one_is_not_true() -> None:
-    rule = quality.from_spec("a", {"enum": [1]}, 0.0)[0]
-    quality.run([rule], [{"a": True}, {"a": 1}, {"a": 1.0}])
+    rule = quality.rules_for_field(FieldRule("a", {"enum": [1]}), 0.0)[0]
+    quality.check_records([rule], [{"a": True}, {"a": 1}, {"a": 1.0}])
     assert (rule.checked, rule.failed) == (3, 2)
 
 
@@ -266,8 +267,8 @@ def rule(spec: dict[str, Any], *values: Any) -> list[bool]:
     now = 1_795_240_000.0  # 2026-11-21
     found = []
     for value in values:
-        rules = quality.from_spec("x", spec, now)
-        quality.run(rules, [{"x": value} if value is not quality.MISSING else {}])
+        rules = quality.rules_for_field(FieldRule("x", spec), now)
+        quality.check_records(rules, [{"x": value} if value is not quality.MISSING else {}])
         found.append(not any(one.failed for one in rules))
     return found
 
@@ -284,8 +285,8 @@ def test_null_missing_and_equal_objects() -> None:
     assert rule({"required": True, "nullable": True}, None, 1, quality.MISSING) == [True, True, False]
     assert rule({"required": True}, None, 1, quality.MISSING) == [False, True, False]
     assert rule({"nullable": False}, None, 1) == [False, True]
-    unique = quality.from_spec("x", {"unique": True}, 0)
-    quality.run(unique, [{"x": {"a": 1, "b": 2}}, {"x": {"b": 2, "a": 1}}, {"x": 1}, {"x": "1"}, {"x": True}])
+    unique = quality.rules_for_field(FieldRule("x", {"unique": True}), 0)
+    quality.check_records(unique, [{"x": {"a": 1, "b": 2}}, {"x": {"b": 2, "a": 1}}, {"x": 1}, {"x": "1"}, {"x": True}])
     assert unique[0].failed == 1
     assert rule({"type": "date"}, "2026-11-21", 1_795_239_000, 100_000_007, "soon") == [True, True, False, False]
     assert rule({"min": 0}, 1, True, "1") == [True, False, False]

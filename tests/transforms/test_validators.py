@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 from support import Sandbox
 
 
 def test_a_validator_and_a_validation_schema_send_records_to_quarantine(sandbox: Sandbox, people: int) -> None:
-    import base64
 
     strict = "def transform(input, metadata, args):\n    return input['customer_id'] != 3\n"
     spec = {"language": "python", "encoding": "base64", "script": base64.b64encode(strict.encode()).decode()}
