@@ -46,45 +46,12 @@ ROOMS_OF_HELP = {
     "operate": {"request"},
     "transforms": {"code", "request", "rule_specs"},
 }
-PYTHONS_OWN = set(
-    [
-        "ast",
-        "base64",
-        "binascii",
-        "bz2",
-        "collections",
-        "contextlib",
-        "datetime",
-        "difflib",
-        "errno",
-        "fnmatch",
-        "hashlib",
-        "heapq",
-        "importlib",
-        "ipaddress",
-        "linecache",
-        "locale",
-        "lzma",
-        "math",
-        "ntpath",
-        "pathlib",
-        "pkgutil",
-        "runpy",
-        "shlex",
-        "shutil",
-        "signal",
-        "struct",
-        "textwrap",
-        "threading",
-        "token",
-        "tokenize",
-        "traceback",
-        "typing",
-        "urllib",
-        "weakref",
-        "zlib",
-    ]
-)
+PYTHONS_OWN = {
+    "ast", "base64", "binascii", "bz2", "collections", "contextlib", "datetime", "difflib", "errno", "fnmatch",
+    "glob", "grp", "hashlib", "heapq", "importlib", "ipaddress", "linecache", "locale", "lzma", "math", "ntpath",
+    "pathlib", "pkgutil", "pwd", "runpy", "shlex", "shutil", "signal", "struct", "textwrap", "threading", "token",
+    "tokenize", "traceback", "typing", "urllib", "warnings", "weakref", "zlib",
+}  # fmt: skip
 IMPORTED = """
 import contextlib, io, json, runpy, sys
 import argparse
