@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from helpers.access import declaration
@@ -54,6 +55,7 @@ GOES_WITH = {  # flag: the operations that know it
 }
 IDENTITY = ("operation", "resource_type", *SELECTORS, "with_credentials", *ACCESSOR, "role", "expires_at", "accessors",
             "from", "file", "prune", "env_file")  # fmt: skip
+FILES = ("accessors", "file", "env_file")
 
 
 def build_parser() -> Parser:
@@ -148,8 +150,9 @@ def _accessor(given: dict[str, Any]) -> AccessorName | None:
 
 
 def _identity(given: dict[str, Any]) -> str:
-    """What tells this change apart from others: everything that says who gets what."""
-    digest = hashlib.sha256(json.dumps([given[name] for name in IDENTITY]).encode()).hexdigest()[:12]
+    """What tells this change apart from others: everything that says who gets what, from whatever folder it is run."""
+    values = [str(Path(given[name]).absolute()) if name in FILES and given[name] else given[name] for name in IDENTITY]
+    digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
     return f"{given['operation']} {given['accessor_type'] or ''} {digest}"
 
 

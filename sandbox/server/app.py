@@ -63,6 +63,7 @@ class App:
         """Serve one API request, or apply the fault that picks it."""
         scope, method = http.scope, http.method
         entry = {"n": len(self.journal) + 1, "method": method, "path": path, "query": dict(http.query_params)}
+        entry["user_agent"] = http.headers.get("user-agent", "")
         self.journal.append(entry)
         fault = self.faults.pick(method, path)
         if fault and fault.action == "late":  # it takes effect long after the caller has given up

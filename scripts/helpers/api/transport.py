@@ -86,7 +86,7 @@ def call(
     def once() -> Response:
         return _read_response(session, session.send(method, path, params, body), path, expect)
 
-    return _retrying(session, effect, lambda text: report(f"{method} {path}: {text}"))(once)
+    return _retrying(session, effect, report)(once)
 
 
 def _retrying(session: Session, effect: Effect, report: Callable[[str], None]) -> tenacity.Retrying:

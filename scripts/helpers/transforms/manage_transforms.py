@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from helpers.api.resources import Pages, get, require_unique
 from helpers.change.changes import apply, plan
-from helpers.change.journal import open_journal
+from helpers.change.journal import Journal, open_journal
 from helpers.change.model import ChangeRun, RecoveryCommands
 from helpers.command.context import Context
 from helpers.command.output import Result
@@ -102,18 +103,20 @@ def _change(request: TransformRequest, context: Context) -> Result:
         rows = [outcome.as_row() for outcome in plan(change, steps.steps)]
         data = {"outcome": "planned", "to_do": change.changed, **steps.users, **_diff(steps, context)}
         return Result({**data, "steps": rows}, meta, change.warnings, Exit.OK, PLAN_COLUMNS, "steps")
-    names = (request.operation, request.kind, request.transform_id, request.name, request.nexset_id, request.parent_id)
-    subject = " ".join(str(name) for name in (*names, request.nexset_name))
-    options = request.change
-    change.journal = open_journal(
-        "manage_transforms", context.host, subject, path=options.journal, resume=options.resume
-    )
+    change.journal = _open_journal(request, context)
     context.report(f"journal: {change.journal.path}")
     try:
         apply(change, steps.steps, rollback=True, recovery=RecoveryCommands(context.invocation.resumed()))
     finally:
         change.journal.close()
     return _changed(steps, context, change, meta)
+
+
+def _open_journal(request: TransformRequest, context: Context) -> Journal:
+    names = (request.operation, request.kind, request.transform_id, request.name, request.nexset_id, request.parent_id)
+    subject = " ".join(str(name) for name in (*names, request.nexset_name))
+    options = request.change
+    return open_journal("manage_transforms", context.host, subject, path=options.journal, resume=options.resume)
 
 
 def _changed(plan: TransformPlan, context: Context, change: ChangeRun, meta: dict[str, Any]) -> Result:
@@ -158,7 +161,16 @@ def _find_for_change(request: TransformRequest, context: Context) -> Row:
     try:
         return _find(request, context)
     except OperatorError as error:
-        deleting = request.operation == "delete" and request.change.resume and request.transform_id is not None
-        if deleting and error.code is Exit.NOT_FOUND:
-            return {"id": request.transform_id, "name": None, "gone": True}  # the run that was cut off had deleted it
-        raise
+        resumed = request.operation == "delete" and request.change.resume
+        transform_id = _deleted_id(request, context) if resumed and error.code is Exit.NOT_FOUND else None
+        if transform_id is None:
+            raise
+        return {"id": transform_id, "name": request.name, "gone": True}
+
+
+def _deleted_id(request: TransformRequest, context: Context) -> int | None:
+    """The transform that an interrupted run was deleting; a name alone no longer leads to it."""
+    if request.transform_id is not None:
+        return request.transform_id
+    with closing(_open_journal(request, context)) as journal:
+        return next((entry.id for entry in journal.entries.values() if entry.action == "delete"), None)
