@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MINUTES ?= 10
+SEED ?=
 
-.PHONY: demo test lint sandbox clean
+.PHONY: demo test lint soak sandbox clean
 
 demo: $(READY)
 	$(BIN)/python -m sandbox.demo
@@ -16,6 +18,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/vulture
+
+# Random series of faults, kills and edits. SEED=4711 runs one of them again.
+soak: $(READY)
+	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 sandbox: $(READY)
 	$(BIN)/python -m sandbox

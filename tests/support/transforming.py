@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from support import ROOT, Done, Sandbox
@@ -87,3 +88,22 @@ def live_child(sandbox: Sandbox, people: int, tmp_path: Path) -> int:
 def statuses_seen(sandbox: Sandbox, nexset: int) -> list[str]:
     """The writes to the nexset, in order."""
     return [write.rsplit("/", 1)[-1] for write in sandbox.writes() if f"/data_sets/{nexset}" in write]
+
+
+def plant_people(sandbox: Sandbox) -> int:
+    """An empty sandbox with a detected nexset of personal data; returns its id."""
+    sandbox.reset("empty")
+    sandbox.control("POST", "settings", {"discovery_seconds": 0.02})
+    folder = sandbox.data / "buckets" / "people"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "people.json").write_text(json.dumps(RECORDS))
+    _, source = sandbox.api(
+        "POST", "/data_sources", {"name": "people", "source_type": "s3", "source_config": {"path": "people"}}
+    )
+    _, credential = sandbox.api(
+        "POST", "/data_credentials", {"name": "c", "credentials_type": "s3", "credentials": {"key": "k" * 9}}
+    )
+    sandbox.api("PUT", f"/data_sources/{source['id']}", {"data_credentials_id": credential["id"]})
+    sandbox.api("PUT", f"/data_sources/{source['id']}/activate")
+    sandbox.idle()
+    return int(sandbox.api("GET", f"/data_sources/{source['id']}")[1]["data_sets"][0]["id"])

@@ -1,0 +1,1 @@
+"""Random series that run for minutes: `make soak MINUTES=10`."""
