@@ -80,6 +80,7 @@ def soak(seeds: Iterable[int], minutes: float) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a finding is shown at once, also in a file
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to begin new series (default 10)")
     parser.add_argument("--seed", type=int, help="only the series of this seed")

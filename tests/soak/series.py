@@ -133,7 +133,7 @@ def malformed_responses(sandbox: Sandbox, folder: Path, number: int) -> Tally:
     _, body = sandbox.api("GET", request["path"] + (f"?{query}" if query else ""))
     rule = support.answers(mutated(pick, body), re.escape(request["path"]))
     sandbox.faults(rule)
-    done = sandbox.run_inside(*words, "--timeout", "60")
+    done = sandbox.run_inside(*words, "--timeout", "60", "--verbose")
     sandbox.faults()
     assert done.code in set(Exit), done.told("this is no exit code of the contract")
     assert "unexpected" not in done.err, done.told(f"a defect, at {request['path']}: {rule['body']!r}"[:2000])
