@@ -7,18 +7,11 @@ from pathlib import Path
 import pytest
 
 import support
-from helpers.api import session
 from support import Exit, Sandbox
-from support.fault_schedules import HANG_SECONDS, WANTED, listed, one_schedule, run, schedule, visible
+from support.fault_schedules import WANTED, listed, one_schedule, run, schedule, visible
 from support.interference import unanswered_post
 
 SCHEDULES, PER_TEST = 200, 10
-
-
-@pytest.fixture(autouse=True)
-def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What hangs, hangs for longer than this."""
-    monkeypatch.setattr(session, "READ_TIMEOUT", HANG_SECONDS / 2)
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, PER_TEST))

@@ -244,7 +244,7 @@ def test_names_from_the_api_are_cleaned(sandbox: Sandbox) -> None:
     name = "evil\x1b[31mred\x1b[0m\u202egnp\u200b\x07"
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"name": name}})
     for form in ("json", "ndjson", "csv", "table"):
-        out = sandbox.run("list_resources.py", "--type", "sources", "--id", "123", "--format", form).out
+        out = sandbox.run_inside("list_resources.py", "--type", "sources", "--id", "123", "--format", form).out
         assert "evilredgnp" in out
         assert not set("\x1b\u202e\u200b\x07") & set(out)
 

@@ -18,11 +18,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests")]
 
 import pytest  # noqa: E402 - after the paths
 
-from helpers.api import session  # noqa: E402
 from soak.series import Tally, series_of  # noqa: E402
 from support import Sandbox, start_sandbox  # noqa: E402
 from support.clocks import VirtualClock  # noqa: E402
-from support.fault_schedules import HANG_SECONDS  # noqa: E402
 
 VIRTUAL = ("access_changes", "malformed_responses")  # nothing waits for the sandbox in them
 
@@ -42,7 +40,6 @@ def run_one(sandbox: Sandbox, folder: Path, seed: int) -> Tally:
     sandbox.state = folder / "state"
     sandbox.problems.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "READ_TIMEOUT", HANG_SECONDS / 2)
         if series.__name__ in VIRTUAL:
             VirtualClock().install(patch)
         tally = series(sandbox, folder, seed)

@@ -7,10 +7,13 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import support
+from helpers.api import session
 from support import Done, Exit, Sandbox
 
-HANG_SECONDS = 3.0
+HANG_SECONDS = 1.0
 EXPECTED_EXITS = (
     Exit.OK, Exit.ERROR, Exit.CONFIG, Exit.AUTH, Exit.UPSTREAM, Exit.THROTTLED, Exit.ROLLED_BACK, Exit.LEFT_BEHIND,
     Exit.TIMEOUT, Exit.UNKNOWN_OUTCOME,
@@ -101,7 +104,9 @@ def one_schedule(
         support.write_config(tmp_path, edited(config))
     before = visible(sandbox)
     sandbox.faults(*rules)
-    first, data, message = run(sandbox, "--config", path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "READ_TIMEOUT", HANG_SECONDS / 2)
+        first, data, message = run(sandbox, "--config", path)
     sandbox.faults()
     sandbox.idle()
     after = visible(sandbox)
