@@ -57,7 +57,7 @@ def _free_port() -> int:
         ({"NEXLA_API_URL": "URL/nowhere"}, None, Exit.CONFIG, "no Nexla API at"),
         ({"NEXLA_API_URL": "http://127.0.0.1:PORT/x"}, None, Exit.UPSTREAM, "connection refused"),
         ({"NEXLA_API_URL": "https://no-such-host.invalid"}, None, Exit.UPSTREAM, "DNS"),
-        ({"NEXLA_API_URL": "http://nexla.example.com"}, None, Exit.CONFIG, "must be https"),
+        ({"NEXLA_API_URL": "http://nexla.example.com"}, None, Exit.CONFIG, "must use https"),
         ({}, {"action": "html", "path": "/token", "times": 9}, Exit.UPSTREAM, "without a token"),
         ({}, {"action": "html", "path": "/users/current", "times": 9}, Exit.UPSTREAM, "HTML, not JSON"),
         ({}, {"action": "status", "status": 503, "times": 99}, Exit.UPSTREAM, "503"),

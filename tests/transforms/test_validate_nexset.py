@@ -141,7 +141,7 @@ def test_nested_paths_and_lists() -> None:
         (["--samples", "no-such-file", "--required", "a"], "cannot read"),
         (["--samples", "README.md", "--required", "a"], "is not JSON"),
         (["--resource-id", "1", "--compare", "2", "--required", "a"], "stands alone"),
-        (["--resource-id", "1", "--rules", "README.md"], "not the JSON"),
+        (["--resource-id", "1", "--rules", "README.md"], "not valid JSON"),
         (["--resource-id", "1", "--required", ","], "names no field"),
         (["--resource-id", "1", "--rules", "tests/data/empty-rules.json"], "holds no rule"),
         (["--resource-id", "123", "--schema", "examples/rules.json"], "demands anything"),
