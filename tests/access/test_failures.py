@@ -35,7 +35,7 @@ def test_with_keep_the_others_are_done_and_each_item_is_listed(sandbox: Sandbox)
     assert data["outcome"] == "partial"
     assert data["not_tried"] == []
     assert [(row["id"], row["action"]) for row in data["steps"]] == [(123, "change"), (456, "failed"), (789, "change")]
-    assert "answered 400" in data["steps"][1]["reason"]
+    assert "returned 400" in data["steps"][1]["reason"]
     assert [rules(sandbox, "sources", number) for number in (123, 456, 789)] == [
         {TEAM42: ["operator"]}, {}, {TEAM42: ["operator"]}
     ]  # fmt: skip

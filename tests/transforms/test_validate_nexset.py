@@ -139,7 +139,7 @@ def test_nested_paths_and_lists() -> None:
         (["--resource-id", "1", "--types", "a"], "not FIELD:TYPE"),
         (["--resource-id", "1", "--types", "a:quantity"], "unknown type"),
         (["--samples", "no-such-file", "--required", "a"], "cannot read"),
-        (["--samples", "README.md", "--required", "a"], "is not JSON"),
+        (["--samples", "README.md", "--required", "a"], "is not valid JSON"),
         (["--resource-id", "1", "--compare", "2", "--required", "a"], "stands alone"),
         (["--resource-id", "1", "--rules", "README.md"], "not valid JSON"),
         (["--resource-id", "1", "--required", ","], "names no field"),
