@@ -94,7 +94,7 @@ def test_an_undo_is_verified_by_a_read_not_by_its_response(sandbox: Sandbox) -> 
     done = access(sandbox, "grant", *SEEDS, "--role", "operator")
     done.fails(Exit.LEFT_BEHIND)
     assert {row["id"] for row in done.data["left_behind"]} == {123, 456}
-    assert "remove it all" not in done.error["hint"]
+    assert "remove everything" not in done.error["hint"]
 
 
 @pytest.mark.parametrize("fault", [{"action": "reset", "when": "after"}, {"action": "cut", "when": "after"},
