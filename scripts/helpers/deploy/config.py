@@ -1,4 +1,4 @@
-"""Loading the config file of deploy_flow.py. Cheap to import: the model, which needs pydantic, is built by the job."""
+"""Loading the config file of deploy_flow.py. Cheap to import: only the job builds the model, which needs pydantic."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ SCHEMA_FILE = Path(__file__).with_name("model.schema.json")
 
 
 class LoadedConfig(NamedTuple):
-    """A config that keeps the schema and does not contradict itself.
+    """A config that matches the schema and is consistent.
 
     Attributes:
-        values: as in the file, with every ``${VAR}`` filled in.
-        digest: of the file as written.
+        path: the file; ``-`` for standard input.
+        values: the content of the file, with every ``${VAR}`` expanded.
+        digest: the digest of the file before expansion.
     """
 
     path: str
@@ -29,10 +30,12 @@ class LoadedConfig(NamedTuple):
 
 
 def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: bool = True) -> LoadedConfig:
-    """Read, fill in ``${VAR}`` and check a config file (``-`` is standard input).
+    """Read a config file, expand ``${VAR}`` and validate the result.
 
     Args:
-        need_secrets: whether variables inside ``credentials`` must be set; a teardown does without them.
+        path: the file; ``-`` reads standard input.
+        environ: where variables are looked up; default ``os.environ``.
+        need_secrets: whether variables inside ``credentials`` must be set; a teardown does not need them.
 
     Raises:
         OperatorError: USAGE, naming the file and the key.
@@ -45,16 +48,16 @@ def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: b
 
 
 def contradictions(config: dict[str, Any]) -> Iterator[str]:
-    """What is wrong between the parts of a config that keeps the schema, one line each."""
+    """Inconsistencies between the parts of a config that matches the schema, one line each."""
     nexset, nexsets = config.get("nexset"), config.get("nexsets", [])
     if nexset is not None and (nexset.get("name") is None) == (nexset.get("fields") is None):
-        yield "nexset: give either name or fields"
+        yield "nexset: set either name or fields"
     for index, derived in enumerate(nexsets):
         if [derived.get(key) for key in TRANSFORM_KEYS].count(None) != len(TRANSFORM_KEYS) - 1:
-            yield f"nexsets.{index}: give exactly one of {', '.join(TRANSFORM_KEYS)}"
+            yield f"nexsets.{index}: set exactly one of {', '.join(TRANSFORM_KEYS)}"
     single, several = config.get("destination"), config.get("destinations", [])
     if single and several:
-        yield "give destination or destinations, not both"
+        yield "set either destination or destinations, not both"
     sinks = several or ([single] if single else [])
     if not sinks:
         yield "a flow needs a destination"
@@ -66,7 +69,7 @@ def contradictions(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _dangling(nexsets: list[dict[str, Any]], sinks: list[dict[str, Any]], credential_id: int | None) -> Iterator[str]:
-    """References to something that is not there."""
+    """References to entries or credentials that do not exist, one line each."""
     earlier: list[str] = []
     for nexset in nexsets:
         name, parent = nexset["name"].strip(), nexset.get("parent")

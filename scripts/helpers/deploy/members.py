@@ -1,4 +1,4 @@
-"""The steps that create or update the members of a flow below its source: derived nexsets and destinations."""
+"""The steps that create or update the members below a flow's source: derived nexsets and destinations."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class NexsetStep(ResourceStep):
         wanted = self.wanted(run)
         body = {key: wanted[key] for key in found.changes if key in wanted}
         if "transform" in body and self._shared(run):
-            # an inline edit changes the attached container in place; null first gives this nexset its own
+            # an inline edit would change the shared container in place; null gives this nexset a container of its own
             body = {**body, "transform_id": None}
         call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
         self.state.forget()
@@ -85,7 +85,7 @@ class NexsetStep(ResourceStep):
 
 
 def _wrapped(transform: list[Row] | Row) -> Row:
-    """An inline transform as the wrapper that the API stores and shows."""
+    """An inline transform in the wrapper object that the API stores and returns."""
     if isinstance(transform, list):
         return {"version": 1, "data_maps": [], "transforms": transform}
     if "transforms" in transform:
@@ -94,7 +94,7 @@ def _wrapped(transform: list[Row] | Row) -> Row:
 
 
 class DestinationStep(ResourceStep):
-    """A destination on one nexset of the flow. One of the same name elsewhere is never taken over."""
+    """A destination on one nexset of the flow. A destination with the same name in another flow is never changed."""
 
     def __init__(self, config: model.Destination, nexset_key: str, state: FlowState) -> None:
         super().__init__(f"destination:{config.name}", KINDS["destinations"], config.name, state)
@@ -123,19 +123,23 @@ class DestinationStep(ResourceStep):
         return row
 
     def refuse_foreign_nexset(self, run: ChangeRun) -> None:
-        """A ``data_set_id`` must be a nexset of this flow. Raises: OperatorError, NOT_FOUND."""
+        """Check that the config's ``data_set_id``, if set, is a nexset of this flow.
+
+        Raises:
+            OperatorError: NOT_FOUND.
+        """
         nexset_id, flow = self.config.data_set_id, self.state.flow(run)
         if nexset_id is None or (flow is not None and flow.find("nexsets", nexset_id)):
             return
         raise OperatorError(
             Exit.NOT_FOUND,
             f"destination {self.name!r}: nexset {nexset_id} is not in this flow",
-            hint='leave data_set_id out, or name an entry of nexsets with "nexset"',
+            hint='omit data_set_id, or select an entry of nexsets with "nexset"',
             resource={"type": "nexsets", "id": nexset_id},
         )
 
     def refuse_foreign(self, run: ChangeRun) -> None:
-        """Once per run, while the flow has no such destination: one of another flow must not be taken for it.
+        """Check, once per run, that no other flow has a destination with this name and type.
 
         Raises:
             OperatorError: ERROR.
@@ -151,7 +155,7 @@ class DestinationStep(ResourceStep):
             raise OperatorError(
                 Exit.ERROR,
                 f"destination {self.name!r} exists in another flow (id {foreign[0]['id']})",
-                hint="give this destination a name of its own; nothing of the other flow was changed",
+                hint="choose a unique name for this destination; the other flow was not changed",
                 resource={"type": "destinations", "id": foreign[0]["id"]},
             )
 
