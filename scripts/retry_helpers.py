@@ -111,7 +111,7 @@ def is_retryable(error: BaseException) -> bool:
     return status in RETRYABLE_STATUSES if status is not None else is_network_error(error)
 
 
-class wait_as_told(tenacity.wait.wait_base):  # noqa: N801 - tenacity names its wait strategies in lower case
+class wait_as_requested(tenacity.wait.wait_base):  # noqa: N801 - tenacity names its wait strategies in lower case
     """Wait as long as the server asks, else a random time up to ``base * 2**n`` seconds, at most ``cap`` seconds."""
 
     def __init__(self, base: float = 1.0, cap: float = 60.0) -> None:
@@ -119,13 +119,13 @@ class wait_as_told(tenacity.wait.wait_base):  # noqa: N801 - tenacity names its 
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        told = retry_after_seconds(error) if error else None
-        if told is not None:
-            return told
+        requested = retry_after_seconds(error) if error else None
+        if requested is not None:
+            return requested
         return random.uniform(0, min(self.cap, self.base * 2 ** (retry_state.attempt_number - 1)))
 
 
-class stop_when_told_too_long(tenacity.stop.stop_base):  # noqa: N801 - as above
+class stop_if_wait_exceeds(tenacity.stop.stop_base):  # noqa: N801 - as above
     """Give up when the server asks for a wait of more than ``budget`` seconds, instead of retrying too early."""
 
     def __init__(self, budget: float) -> None:
@@ -172,8 +172,8 @@ def _retrying(
         raise ValueError("max_attempts must be at least 1")
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_retryable),
-        wait=wait_as_told(base_delay, max_delay),
-        stop=tenacity.stop_any(tenacity.stop_after_attempt(max_attempts), stop_when_told_too_long(max_delay)),
+        wait=wait_as_requested(base_delay, max_delay),
+        stop=tenacity.stop_any(tenacity.stop_after_attempt(max_attempts), stop_if_wait_exceeds(max_delay)),
         sleep=sleep,
         reraise=True,
     )

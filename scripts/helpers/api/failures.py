@@ -39,7 +39,7 @@ class ApiError(OperatorError):
         self.sent, self.known_not_applied = sent, known_not_applied
 
 
-def names_of(kinds: tuple[type, ...]) -> str:
+def type_names(kinds: tuple[type, ...]) -> str:
     """The names of JSON types, for messages."""
     words: dict[type, str] = {
         dict: "an object", list: "a list", str: "a string", int: "a number", float: "a number", bool: "a boolean",
@@ -48,7 +48,7 @@ def names_of(kinds: tuple[type, ...]) -> str:
     return " or ".join(words.get(kind, kind.__name__) for kind in kinds)
 
 
-def unreadable(exchange: Exchange, what: str) -> ApiError:
+def content_failure(exchange: Exchange, what: str) -> ApiError:
     """The error for a response with unusable content.
 
     Args:
@@ -142,7 +142,7 @@ def _message(exchange: Exchange) -> str:
     return excerpt(exchange.text)
 
 
-def refusal(settings: Settings, exchange: Exchange) -> ApiError:
+def status_failure(settings: Settings, exchange: Exchange) -> ApiError:
     """The error for a response with a status of 300 or above."""
     status = exchange.status or 0
     where = f"{exchange.method} {exchange.path}"

@@ -26,7 +26,7 @@ class FlowTarget:
         """The kind of the member's own endpoints. For a flow, these are the endpoints of its origin."""
         return KINDS[self.member.kind]
 
-    def words(self) -> list[str]:
+    def flags(self) -> list[str]:
         """The flags that select this resource on a command line."""
         return ["--resource-type", self.kind.name, "--resource-id", str(self.id)]
 

@@ -81,7 +81,7 @@ class Member:
             yield from child.walk()
 
 
-def members(node: Row, body: Row) -> Member | None:
+def parse_members(node: Row, body: Row) -> Member | None:
     """Build the member tree of a flow node.
 
     Args:
@@ -101,7 +101,7 @@ def members(node: Row, body: Row) -> Member | None:
         row = {key: node[key] for key in ("name", "status", "last_run_id", "project_id") if key in node}
     member = Member(kind, resource_id, node["id"], row)
     for child in node.get("children") or []:
-        below = members(child, body) if isinstance(child, dict) else None
+        below = parse_members(child, body) if isinstance(child, dict) else None
         if below is not None:
             member.children.append(below)
     return member
@@ -137,7 +137,7 @@ class Flow:
         """The members of one kind, parents first."""
         return [member for member in self.origin.walk() if member.kind == kind]
 
-    def is_on(self, member: Member) -> bool:
+    def is_active_from_origin(self, member: Member) -> bool:
         """Whether the member and everything above it are ACTIVE."""
         return all(above.status == "ACTIVE" for above in self.path_to(member))
 
@@ -160,21 +160,21 @@ def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
         if error.http_status == 404:
             return None
         raise
-    return flow_from(body)
+    return parse_flow(body)
 
 
-def flow_from(body: Row, index: int = 0) -> Flow | None:
+def parse_flow(body: Row, index: int = 0) -> Flow | None:
     """The flow at this index of a flow response; None when there is none, or its origin has no resource."""
     nodes = body.get("flows") or []
     if len(nodes) <= index:
         return None
-    origin = members(nodes[index], body)
+    origin = parse_members(nodes[index], body)
     return Flow(origin, nodes[index].get("project_id"), body) if origin else None
 
 
-def flows_in(body: Row) -> list[Flow]:
+def parse_flows(body: Row) -> list[Flow]:
     """All flows of a flow response."""
-    return [flow for index in range(len(body.get("flows") or [])) if (flow := flow_from(body, index))]
+    return [flow for index in range(len(body.get("flows") or [])) if (flow := parse_flow(body, index))]
 
 
 def run_rows(session: Session, kind: Kind, resource_id: int, size: int = 20) -> list[Any]:
@@ -199,9 +199,9 @@ def run_rows(session: Session, kind: Kind, resource_id: int, size: int = 20) -> 
     return data
 
 
-def summary(flow: Row) -> Row:
+def flow_summary(flow: Row) -> Row:
     """A flow node as one list row: its name and status, and how many members of each kind it has."""
-    origin = members(flow, {})
+    origin = parse_members(flow, {})
     all_members = list(origin.walk()) if origin else []
     kinds = [member.kind for member in all_members]
     return {

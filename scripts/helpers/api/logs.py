@@ -16,7 +16,7 @@ from helpers.core.times import iso
 
 PAGE, SMALL_PAGE, MAX_PAGES = 500, 100, 10_000
 ANY_RUN = -1
-EARLY = 3_600_000  # ms; how long before the time of its run id the log of a run is searched
+LOG_LEAD_MS = 3_600_000  # ms; how long before the time of its run id the log of a run is searched
 KINDS_BY_LABEL = {"SOURCE": "sources", "DATASET": "nexsets", "SINK": "destinations"}
 _COUNTS = re.compile(r"\b(records|errors|size)=(\d+)")
 _DIGITS = re.compile(r"\d+")
@@ -59,7 +59,7 @@ class LogLine(NamedTuple):
         found = {key: int(value) for key, value in _COUNTS.findall(str(self.text))}
         return found if self.type == "SUMMARY" and found else None
 
-    def shape(self) -> str:
+    def masked_text(self) -> str:
         """The text with its digits masked, so that lines of two runs can be compared."""
         return f"{self.resource}: " + _DIGITS.sub("0", str(self.text))
 
@@ -110,7 +110,7 @@ def read_lines(
     path = item_path(kind, resource_id, "flow", "logs")
     query, first = _first_page(_Query(session, ResourceRef(kind.name, resource_id), path, params, PAGE))
     rows: Iterator[Row] = (row for page in _pages(query, first) for row in page)
-    if _descends(first.rows):
+    if _is_descending(first.rows):
         warn("the server did not sort the log by time; all lines were read before the first was shown")
         rows = iter(sorted(rows, key=_time_of))
     received = 0
@@ -170,7 +170,7 @@ def _time_of(row: Row) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _descends(rows: list[Row]) -> bool:
+def _is_descending(rows: list[Row]) -> bool:
     times = [_time_of(row) for row in rows]
     return bool(times) and times[0] > times[-1]
 

@@ -47,7 +47,7 @@ class ResourceRun:
         }
 
 
-def merged(rows: Iterable[Any]) -> tuple[list[ResourceRun], int]:
+def merge_runs(rows: Iterable[Any]) -> tuple[list[ResourceRun], int]:
     """Merge run rows into runs, adding up rows with the same run id.
 
     Returns:
@@ -85,7 +85,7 @@ def read_runs(session: Session, kind: Kind, resource_id: int, size: int = PAGE) 
         ApiError: the rows could not be read.
         OperatorError: UPSTREAM, when the response has an unexpected format.
     """
-    return merged(run_rows(session, kind, resource_id, size))
+    return merge_runs(run_rows(session, kind, resource_id, size))
 
 
 def member_runs(

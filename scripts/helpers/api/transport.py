@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 import tenacity
 
-from helpers.api.failures import ApiError, names_of, network_failure, refusal, token_failure, unreadable
+from helpers.api.failures import ApiError, content_failure, network_failure, status_failure, token_failure, type_names
 from helpers.api.session import Exchange, Session
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import DEFAULT_RATES
-from retry_helpers import stop_when_told_too_long, wait_as_told
+from retry_helpers import stop_if_wait_exceeds, wait_as_requested
 
 MAX_ATTEMPTS = 4
 LONGEST_WAIT = 60.0  # seconds; the retries end when the server asks for a longer wait, or the deadline is nearer
-BACKOFF = wait_as_told(base=0.5, cap=8.0)
+BACKOFF = wait_as_requested(base=0.5, cap=8.0)
 
 Effect = Literal["read", "repeat", "once"]  # repeat: an idempotent write; once: a write that must not be repeated
 DEFAULT_EFFECTS: dict[str, Effect] = {"GET": "read", "POST": "once"}
@@ -98,15 +98,15 @@ def call(
 def _retrying(session: Session, effect: Effect, report: Callable[[str], None]) -> tenacity.Retrying:
     def announce(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        _slow_down(session, error, state.attempt_number)
+        _lower_rate(session, error, state.attempt_number)
         pause = state.next_action.sleep if state.next_action else 0.0
         report(f"{error}; retrying in {pause:.1f} s")
 
     longest = min(LONGEST_WAIT, session.deadline.left())
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: _may_repeat(error, once=effect == "once")),
+        retry=tenacity.retry_if_exception(lambda error: _may_retry(error, once=effect == "once")),
         wait=BACKOFF,
-        stop=tenacity.stop_any(_StopAfterAttempts(), stop_when_told_too_long(longest)),
+        stop=tenacity.stop_any(_StopAfterAttempts(), stop_if_wait_exceeds(longest)),
         sleep=session.deadline.sleep,
         before_sleep=announce,
         reraise=True,
@@ -122,18 +122,18 @@ class _StopAfterAttempts(tenacity.stop.stop_base):
         return retry_state.attempt_number >= attempts
 
 
-def _may_repeat(error: BaseException, *, once: bool) -> bool:
+def _may_retry(error: BaseException, *, once: bool) -> bool:
     if not isinstance(error, ApiError) or not error.retryable:
         return False
     return not once or error.path == "/token" or not error.sent or error.http_status == 429
 
 
-def _slow_down(session: Session, error: BaseException | None, attempt: int) -> None:
+def _lower_rate(session: Session, error: BaseException | None, attempt: int) -> None:
     """At the first 429, ask the server for its limits and stay below them; at the second, go down to 1 request/s."""
     if not isinstance(error, ApiError) or error.http_status != 429:
         return
     if attempt > 1:
-        session.limiter.crawl()
+        session.limiter.throttle()
         return
     exchange = session.send("GET", "/limits", None, None)
     try:
@@ -151,17 +151,17 @@ def _read_response(session: Session, exchange: Exchange, path: str, expect: type
     if exchange.error is not None or exchange.status is None:
         raise network_failure(session.settings, exchange)
     if exchange.status >= 300:
-        raise refusal(session.settings, exchange)
+        raise status_failure(session.settings, exchange)
     if not exchange.text.strip():
         if type(None) in expected:
             return Response(None, exchange.headers)
-        raise unreadable(exchange, "an empty body")
+        raise content_failure(exchange, "an empty body")
     try:
         data = json.loads(exchange.text)
     except ValueError:
         is_html = "<html" in exchange.text.lower()
         what = "HTML instead of JSON (a proxy or sign-in page?)" if is_html else "a body that is not valid JSON"
-        raise unreadable(exchange, what) from None
+        raise content_failure(exchange, what) from None
     if not isinstance(data, tuple(kind for kind in expected if kind is not type(None)) or dict):
-        raise unreadable(exchange, f"{names_of((type(data),))} instead of {names_of(expected)}")
+        raise content_failure(exchange, f"{type_names((type(data),))} instead of {type_names(expected)}")
     return Response(data, exchange.headers)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from helpers.api.failures import ApiError
 from helpers.api.transport import refuse_if_read_only
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, ChangeRun, RecoveryCommands, Step, StepOutcome
-from helpers.change.undo import as_operator_error, end_failed_change, state_of
+from helpers.change.undo import as_operator_error, end_failed_change, partial_state
 from helpers.core.errors import Exit, OperatorError
 
 
@@ -93,7 +93,7 @@ def _partial(
     text = f"{len(failures)} of {len(steps)} steps failed, the others are done; first failure: {failures[0].message}"
     return OperatorError(
         Exit.PARTIAL, text, hint=f"continue with: {recovery.resume}", http_status=failures[0].http_status,
-        resource=failures[0].resource, data={"outcome": "partial", **state_of(run, steps)},
+        resource=failures[0].resource, data={"outcome": "partial", **partial_state(run, steps)},
     )  # fmt: skip
 
 

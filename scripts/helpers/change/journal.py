@@ -112,7 +112,7 @@ class Journal:
             raise config_error(f"cannot write the journal {path}: {error.strerror}", "pass --journal FILE") from error
         try:
             self._lock()
-            self._take_over(self._read(), header, resume=resume)
+            self._load(self._read(), header, resume=resume)
         except OperatorError:
             self._file.close()
             raise
@@ -151,7 +151,7 @@ class Journal:
         self._file.truncate(good)
         return lines
 
-    def _take_over(self, lines: list[dict[str, Any]], header: dict[str, Any], *, resume: bool) -> None:
+    def _load(self, lines: list[dict[str, Any]], header: dict[str, Any], *, resume: bool) -> None:
         for line in lines:
             self._replay(line)
         if lines and any(lines[0].get(key) != redact(header[key]) for key in ("command", "host", "subject")):

@@ -32,7 +32,7 @@ class SetStatusStep(Step):
         status: ACTIVE or PAUSED.
         phase: distinguishes steps that concern the same resource, as in a restart; default: the verb.
         once: once the step is done, a resumed run does not repeat it, whatever the current status is.
-        resting: ids of paused nexsets that activating their source would activate too; undo pauses them again.
+        paused_nexsets: ids of paused nexsets that activating their source would activate too; undo pauses them again.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class SetStatusStep(Step):
         *,
         phase: str = "",
         once: bool = False,
-        resting: Sequence[int] = (),
+        paused_nexsets: Sequence[int] = (),
     ) -> None:
         self.verb = VERBS[status]
         super().__init__(
             f"{phase or self.verb}:{resource.kind}:{resource.id}", f"{phase or self.verb} {resource.label}"
         )
-        self.resource, self.status, self.once, self.resting = resource, status, once, list(resting)
+        self.resource, self.status, self.once, self.paused_nexsets = resource, status, once, list(paused_nexsets)
         self.kind, self.name = resource.kind, str(resource.name)
 
     def find(self, run: ChangeRun) -> Found:
@@ -56,7 +56,7 @@ class SetStatusStep(Step):
         now = self._current(run)
         if self._is_reached(now) or (self.once and entry and entry.done):
             return Found(UNCHANGED, self.resource.id)
-        before = {"status": now, "resting": self.resting}
+        before = {"status": now, "resting": self.paused_nexsets}
         return Found(self.verb, self.resource.id, {"status": [now, self.status]}, before)
 
     def _is_reached(self, status: str | None) -> bool:

@@ -38,7 +38,7 @@ def end_failed_change(
         run.journal.finish(error.code.name)
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
-        error.data = {"outcome": "kept", **state_of(run, steps)}
+        error.data = {"outcome": "kept", **partial_state(run, steps)}
         error.hint = f"{error.hint + '; ' if error.hint else ''}continue with: {recovery.resume}"
         raise error
     run.session.deadline.extend(UNDO_SECONDS)
@@ -52,7 +52,7 @@ def end_failed_change(
     raise _rolled_back(run, error) from error
 
 
-def state_of(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
+def partial_state(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
     """The state of a partly applied change: the outcome of each step, what was kept or deleted, what was not tried."""
     assert run.journal is not None
     effects = run.journal.entries

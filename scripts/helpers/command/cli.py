@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helpers.command.output import OutputOptions, Result, to_line
+from helpers.command.output import OutputOptions, Result, json_line
 from helpers.command.parser import CommonOptions, Parser, common_options
 from helpers.command.progress import Reporter
 from helpers.core import limits
@@ -66,7 +66,7 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
         args = parser.parse_args(argv)
         options = common_options(args)
         _catch_signals(graceful=hasattr(args, "resume"))
-        output = OutputOptions.of(args)
+        output = OutputOptions.from_args(args)
         request = build_request(args)
         reporter = Reporter(quiet=options.quiet)
         settings = _settings(options, reporter) if command.connects(request) else None
@@ -84,7 +84,7 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
         return int(Exit.OK)
     except (Exception, KeyboardInterrupt) as error:  # a defect, too, must end in an error object
         known = _as_operator_error(error)
-        if output is not None and (known.data is not None or output.holds_a_document):
+        if output is not None and (known.data is not None or output.may_hold_old_result):
             _render_failure(command.name, output, known, meta)
         return _report_failure(known, error, verbose=options is not None and options.verbose)
 
@@ -149,7 +149,7 @@ def _report_failure(known: OperatorError, error: BaseException, *, verbose: bool
         hint = f"\n  hint: {known.hint}" if known.hint else ""
         sys.stderr.write(redact_text(f"error: {known.message} [{known.code.name}]{hint}") + "\n")
     else:
-        sys.stderr.write(to_line({"ok": False, "error": known.as_dict()}) + "\n")
+        sys.stderr.write(json_line({"ok": False, "error": known.as_dict()}) + "\n")
     if verbose and known.__cause__ is not None:
         sys.stderr.write(redact_text(f"caused by {type(known.__cause__).__name__}: {known.__cause__}") + "\n")
     return int(known.code)

@@ -95,7 +95,7 @@ class OutputOptions(NamedTuple):
     fields: tuple[str, ...]
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> OutputOptions:
+    def from_args(cls, args: argparse.Namespace) -> OutputOptions:
         """Read ``--format``, ``--output`` and ``--fields``. ``--full`` rows are too wide for a table.
 
         Raises:
@@ -110,11 +110,11 @@ class OutputOptions(NamedTuple):
         return cls(args.format or ("table" if table else "json"), file, fields)
 
     @property
-    def holds_a_document(self) -> bool:
+    def may_hold_old_result(self) -> bool:
         """Whether a file may contain the document of an earlier run, which must not be mistaken for this run's."""
         return self.file is not None and self.form in ("json", "ndjson")
 
 
-def to_line(document: Any) -> str:
+def json_line(document: Any) -> str:
     """A document as one line of redacted JSON."""
     return json.dumps(redact(document), ensure_ascii=False)

@@ -74,8 +74,8 @@ def pick(row: Any, path: str) -> Any:
 
 def choose(rows: Iterable[Any], fields: Iterable[str], warn: Callable[[str], None]) -> Iterator[Any]:
     """Reduce rows to the requested fields. ``warn`` is called for fields that no row has."""
-    wanted = list(fields)
-    missing = set(wanted)
+    names = list(fields)
+    missing = set(names)
     known: list[str] = []
     for row in rows:
         if not isinstance(row, dict):
@@ -83,7 +83,7 @@ def choose(rows: Iterable[Any], fields: Iterable[str], warn: Callable[[str], Non
             continue
         known = known or sorted(row)
         missing -= {name for name in missing if pick(row, name) is not None or name in row}
-        yield {name: pick(row, name) for name in wanted}
+        yield {name: pick(row, name) for name in names}
     if missing and known:
         warn(f"no row has the field {', '.join(sorted(missing))}; known: {', '.join(known)}")
 
@@ -150,7 +150,7 @@ def _lines(document: _Document, out: TextIO) -> None:
         cells = {name: _cell(redact(row).get(name)) for name in columns}
         widths = {name: max(widths[name], len(cell)) for name, cell in cells.items()}
         out.write("  ".join(cell.ljust(widths[name]) for name, cell in cells.items()).rstrip() + "\n")
-    out.write(_foot(redact(document.all_meta())) + "\n")
+    out.write(_footer(redact(document.all_meta())) + "\n")
 
 
 def _table(document: _Document, out: TextIO) -> None:
@@ -159,7 +159,7 @@ def _table(document: _Document, out: TextIO) -> None:
     console = Console(file=out, width=width, soft_wrap=False, highlight=False, markup=False, emoji=False)
     rows = [redact(row) for row in result.rows()]
     console.print(_object_table(rows[0] or {}) if isinstance(result.data, dict) else _row_table(result, rows))
-    console.print(Text(_foot(document.all_meta()), style="dim"))
+    console.print(Text(_footer(document.all_meta()), style="dim"))
 
 
 def _object_table(fields: dict[str, Any]) -> Table:
@@ -180,7 +180,7 @@ def _row_table(result: Result, rows: list[Any]) -> Table:
     return table
 
 
-def _foot(meta: dict[str, Any]) -> str:
+def _footer(meta: dict[str, Any]) -> str:
     return "  ".join(f"{key}={_cell(value)}" for key, value in meta.items())
 
 

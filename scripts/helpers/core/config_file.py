@@ -54,7 +54,7 @@ def read(
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        raw = json.loads(text, object_pairs_hook=_no_twins)
+        raw = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except OSError as error:
         raise usage(f"cannot read the config {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -62,18 +62,18 @@ def read(
     if not isinstance(raw, dict):
         raise usage(f"{path} must contain one JSON object", hint)
     missing: list[str] = []
-    filled = _fill(raw, os.environ if environ is None else environ, missing, need_secrets=need_secrets)
+    expanded = _expand(raw, os.environ if environ is None else environ, missing, need_secrets=need_secrets)
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         raise usage(f"{path} uses variables that are not set: {names}", "export them and run again")
-    _remember_secrets(filled)
-    found = list(problems(filled, schema, schema))
+    _remember_secrets(expanded)
+    found = list(problems(expanded, schema, schema))
     if found:
-        raise refused(path, found, hint)
-    return filled, hashlib.sha256(text.encode()).hexdigest()[:12]
+        raise invalid_config(path, found, hint)
+    return expanded, hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def refused(path: str, found: list[str], hint: str) -> OperatorError:
+def invalid_config(path: str, found: list[str], hint: str) -> OperatorError:
     """The error for a file with these problems. The message lists the first five."""
     more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
     return usage(f"{path}: " + "; ".join(found[:5]) + more, hint)
@@ -90,13 +90,13 @@ def problems(value: Any, schema: Schema, root: Schema, where: str = "") -> Itera
     schema = _resolved(schema, root)
     if "anyOf" in schema:
         choices = [_resolved(choice, root) for choice in schema["anyOf"]]
-        fitting = [choice for choice in choices if _is(value, choice.get("type"))]
-        if not fitting:
-            yield f"{where}: must be {' or '.join(_name_of(choice.get('type')) for choice in choices)}"
-        elif all(any(problems(value, choice, root, where)) for choice in fitting):
-            yield from problems(value, fitting[0], root, where)
-    elif not _is(value, schema.get("type")):
-        yield f"{where or 'the file'}: must be {_name_of(schema.get('type'))}"
+        matching = [choice for choice in choices if _has_type(value, choice.get("type"))]
+        if not matching:
+            yield f"{where}: must be {' or '.join(_type_name(choice.get('type')) for choice in choices)}"
+        elif all(any(problems(value, choice, root, where)) for choice in matching):
+            yield from problems(value, matching[0], root, where)
+    elif not _has_type(value, schema.get("type")):
+        yield f"{where or 'the file'}: must be {_type_name(schema.get('type'))}"
     elif isinstance(value, dict):
         yield from _problems_of_object(value, schema, root, where)
     elif isinstance(value, list):
@@ -110,12 +110,12 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     return root["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
-def _is(value: Any, kind: str | None) -> bool:
+def _has_type(value: Any, kind: str | None) -> bool:
     """Whether the value has this JSON type; true and false are not numbers."""
     return kind is None or (isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)))
 
 
-def _name_of(kind: str | None) -> str:
+def _type_name(kind: str | None) -> str:
     return _NAMES.get(kind or "", f"a {kind}")
 
 
@@ -123,16 +123,16 @@ def _problems_of_object(value: dict[str, Any], schema: Schema, root: Schema, whe
     known = schema.get("properties", {})
     for key in schema.get("required", ()):
         if key not in value:
-            yield f"{_under(where, key)}: is missing"
+            yield f"{_join(where, key)}: is missing"
     for key, item in value.items():
         if key in known:
-            yield from problems(item, known[key], root, _under(where, key))
+            yield from problems(item, known[key], root, _join(where, key))
         elif isinstance(schema.get("additionalProperties"), dict):
-            yield from problems(item, schema["additionalProperties"], root, _under(where, key))
+            yield from problems(item, schema["additionalProperties"], root, _join(where, key))
         elif schema.get("additionalProperties", True) is False:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            yield f"unknown key {_under(where, key)!r}{advice}"
+            yield f"unknown key {_join(where, key)!r}{advice}"
 
 
 def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
@@ -152,29 +152,29 @@ def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
             yield f"{where}: must be greater than {schema['exclusiveMinimum']}"
 
 
-def _under(where: str, key: str) -> str:
+def _join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"an object contains the key {twice[0]!r} twice")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ValueError(f"an object contains the key {duplicates[0]!r} twice")
     return dict(pairs)
 
 
-def _fill(value: Any, environ: Mapping[str, str], missing: list[str], *, need_secrets: bool) -> Any:
+def _expand(value: Any, environ: Mapping[str, str], missing: list[str], *, need_secrets: bool) -> Any:
     """Expand ``${VAR}`` in every string. From then on, the values are redacted as secrets."""
     if isinstance(value, dict):
         return {
             key: item
             if not need_secrets and key in ("credentials", "template_config")
-            else _fill(item, environ, missing, need_secrets=need_secrets)
+            else _expand(item, environ, missing, need_secrets=need_secrets)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_fill(item, environ, missing, need_secrets=need_secrets) for item in value]
+        return [_expand(item, environ, missing, need_secrets=need_secrets) for item in value]
     if not isinstance(value, str):
         return value
 

@@ -76,12 +76,12 @@ def kind_of(name: str) -> Kind:
     Raises:
         OperatorError: USAGE, with the closest name, when the name is unknown.
     """
-    wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
-    if wanted not in _BY_ALIAS:
-        near = difflib.get_close_matches(wanted, _BY_ALIAS, n=1)
+    alias = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if alias not in _BY_ALIAS:
+        near = difflib.get_close_matches(alias, _BY_ALIAS, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
         raise usage(f"unknown resource type {name!r}", f"{guess}known: {', '.join(KINDS)}")
-    return _BY_ALIAS[wanted]
+    return _BY_ALIAS[alias]
 
 
 def checked_id(value: Any, what: str = "id") -> int:

@@ -62,9 +62,9 @@ class Deadline:
         if STOP.is_set():
             raise interrupted()
         if self.left() <= 0:
-            raise self.passed()
+            raise self.timed_out()
 
-    def passed(self) -> OperatorError:
+    def timed_out(self) -> OperatorError:
         """The error for a deadline that has passed."""
         return OperatorError(
             Exit.TIMEOUT,
@@ -80,7 +80,7 @@ class Deadline:
             OperatorError: TIMEOUT, at once, when the deadline comes first; INTERRUPTED after a signal.
         """
         if seconds >= self.left():
-            raise self.passed()
+            raise self.timed_out()
         Clock.sleep(max(seconds, 0.0))
 
     @contextmanager
@@ -97,7 +97,7 @@ class Deadline:
             return
 
         def ring(*_: object) -> None:
-            raise self.passed()
+            raise self.timed_out()
 
         handler = signal.signal(signal.SIGALRM, ring)
         left, _ = signal.setitimer(signal.ITIMER_REAL, max(self.left(), 0.001))
@@ -151,7 +151,7 @@ class RateLimiter:
         if fixed or unlimited:
             start = dict.fromkeys(DEFAULT_RATES, rate)
         self.rates = start
-        self._turns: dict[str, list[float]] = {name: [] for name in start}
+        self._slots: dict[str, list[float]] = {name: [] for name in start}
         self._lock = threading.Lock()
 
     def wait(self, method: str, path: str, deadline: Deadline) -> None:
@@ -165,10 +165,10 @@ class RateLimiter:
             rate = self.rates[name]
             if rate is None:
                 return
-            now, turns, most = Clock.now(), self._turns[name], math.ceil(rate)
-            turn = now if len(turns) < most else max(now, turns[-most] + most / rate)
-            self._turns[name] = [*turns, turn][-most:]
-        deadline.sleep(turn - now)
+            now, slots, burst = Clock.now(), self._slots[name], math.ceil(rate)
+            slot = now if len(slots) < burst else max(now, slots[-burst] + burst / rate)
+            self._slots[name] = [*slots, slot][-burst:]
+        deadline.sleep(slot - now)
 
     def lower(self, limits: dict[str, float]) -> None:
         """Lower the rates to the server's limits (per second, by weight). A rate set by the user stays."""
@@ -179,7 +179,7 @@ class RateLimiter:
                 if name in self.rates and value > 0:
                     self.rates[name] = min(self.rates[name] or float("inf"), value * SHARE)
 
-    def crawl(self) -> None:
+    def throttle(self) -> None:
         """Go down to one request per second, for a server that keeps returning 429. A rate set by the user stays."""
         if not self._fixed:
             with self._lock:

@@ -34,7 +34,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u061c]")
 
 _ADDRESSES = frozenset({"host", "port", "database", "bucket", "region", "schema", "warehouse", "account", "role"})
-_WORDS = frozenset({"true", "false", "null", "none"})
+_NOT_SECRETS = frozenset({"true", "false", "null", "none"})
 
 _QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"")
 _BRACKETS = re.compile(r"\([^()]*\)")
@@ -47,7 +47,7 @@ _known: set[str] = set()
 def remember(*secrets: str | None) -> None:
     """Register secret values. From then on, they are redacted in each of their usual encodings."""
     for secret in secrets:
-        if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _WORDS:
+        if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _NOT_SECRETS:
             continue
         bare = secret.strip()
         raw = bare.encode()
@@ -128,9 +128,9 @@ def excerpt(text: str, length: int = 200) -> str:
 
 def without_quotes(text: Any) -> str:
     """A message without parts that may be values of a record: quotations, brackets, addresses and long numbers."""
-    blotted = _QUOTED.sub("'…'", str(text))
-    blotted = _BRACKETS.sub("(…)", blotted)
-    return _LONG.sub("…", _ADDRESS.sub("…", blotted))
+    masked = _QUOTED.sub("'…'", str(text))
+    masked = _BRACKETS.sub("(…)", masked)
+    return _LONG.sub("…", _ADDRESS.sub("…", masked))
 
 
 def without_values(value: Any) -> Any:

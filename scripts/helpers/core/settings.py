@@ -43,7 +43,7 @@ class Settings(NamedTuple):
         return urlsplit(self.api_url).netloc
 
 
-def _says_read_only(values: Mapping[str, str | None]) -> bool:
+def _is_read_only(values: Mapping[str, str | None]) -> bool:
     return (values.get("NEXLA_READ_ONLY") or "").strip().lower() not in ("", "0", "false", "no")
 
 
@@ -74,7 +74,7 @@ def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -
     for name, secret in (("NEXLA_SERVICE_KEY", key), ("NEXLA_ACCESS_TOKEN", token)):
         if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
             raise config_error(f"{name} contains white space or characters that no key has", "copy the key again")
-    read_only = _says_read_only(values) or _says_read_only(os.environ)
+    read_only = _is_read_only(values) or _is_read_only(os.environ)
     return Settings(url, key or None, None if key else token, read_only, tuple(noticed))
 
 

@@ -29,11 +29,11 @@ def to_ms(value: Any, now: float) -> int:
     if ago := _AGO.fullmatch(text):
         return int((now - int(ago[1]) * _UNITS[ago[2]]) * 1000)
     if re.fullmatch(r"\d{9,}(\.\d+)?", text):
-        number = float(text)
-        if _FIRST <= number < _LAST:
-            return int(number * 1000)
-        if _FIRST * 1000 <= number < _LAST * 1000:
-            return int(number)
+        epoch = float(text)
+        if _FIRST <= epoch < _LAST:
+            return int(epoch * 1000)
+        if _FIRST * 1000 <= epoch < _LAST * 1000:
+            return int(epoch)
     try:
         moment = datetime.fromisoformat(f"{text}-01-01"[:10] if _MONTH_OR_YEAR.fullmatch(text) else text)
     except ValueError:

@@ -102,13 +102,13 @@ class ConfirmStep(CheckStep):
         if self.state.config.nexset is None and len(detected) > 1:
             names = "; ".join(f"{member.id} {member.name!r}" for member in detected)
             run.warnings.append(f"the source now has {len(detected)} nexsets: {names}")
-        others = unnamed_members(flow, self.state.config)
+        others = unconfigured_members(flow, self.state.config)
         if others:
-            run.warnings.append("the flow also has members that are not in the config: " + listed(others))
+            run.warnings.append("the flow also has members that are not in the config: " + describe_members(others))
         return Found(PASSED, flow.origin.node_id)
 
 
-def unnamed_members(flow: Flow, config: FlowConfig) -> list[Member]:
+def unconfigured_members(flow: Flow, config: FlowConfig) -> list[Member]:
     """The derived nexsets and destinations of a flow that are not in its config."""
     nexsets = {nexset.name for nexset in config.nexsets}
     destinations = {(destination.name, destination.sink_type) for destination in config.all_destinations}
@@ -120,6 +120,6 @@ def unnamed_members(flow: Flow, config: FlowConfig) -> list[Member]:
     ]
 
 
-def listed(members: list[Member]) -> str:
+def describe_members(members: list[Member]) -> str:
     """The members with their status, for messages."""
     return ", ".join(f"{member.label} ({member.status})" for member in members)

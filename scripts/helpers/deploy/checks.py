@@ -70,7 +70,7 @@ class LookupStep(CheckStep):
         return Found(PASSED, require_by_name(run.session, KINDS[self.kind], self.name)["id"])
 
 
-class FreeNamesStep(CheckStep):
+class NameConflictStep(CheckStep):
     """Check, before anything is created, that no destination of the config belongs to another flow."""
 
     def __init__(self, destinations: list[DestinationStep], state: FlowState) -> None:
@@ -100,7 +100,7 @@ class DiscoverStep(CheckStep):
 
     def find(self, run: ChangeRun) -> Found:
         activated = run.has_changed(f"activate:{SOURCE_STEP}")
-        member = self.state.chosen(run, self.state.detected(run)) if not activated else None
+        member = self.state.selected(run, self.state.detected(run)) if not activated else None
         if member is None:
             return Found("wait")
         self.name = member.name or ""
@@ -113,7 +113,7 @@ class DiscoverStep(CheckStep):
             members = self.state.detected(run)
             ids = [member.id for member in members]
             if ids and (ids == before or self.state.config.nexset is not None):
-                member = self.state.chosen(run, members)
+                member = self.state.selected(run, members)
                 if member is not None:
                     self.name = member.name or ""
                     return Applied(member.id)

@@ -43,7 +43,7 @@ def load(path: str, environ: Mapping[str, str] | None = None, *, need_secrets: b
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     values, digest = config_file.read(path, schema, SEE_SCHEMA, environ, need_secrets=need_secrets)
     if found := list(contradictions(values)):
-        raise config_file.refused(path, found, SEE_SCHEMA)
+        raise config_file.invalid_config(path, found, SEE_SCHEMA)
     return LoadedConfig(path, values, digest)
 
 
@@ -63,12 +63,14 @@ def contradictions(config: dict[str, Any]) -> Iterator[str]:
         yield "a flow needs a destination"
     for what, rows in (("nexsets", nexsets), ("destinations", sinks)):
         names = [row["name"].strip() for row in rows]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            yield f"{what} have the same name: {', '.join(twice)}"
-    yield from _dangling(nexsets, sinks, config.get("credential_id"))
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            yield f"{what} have the same name: {', '.join(duplicates)}"
+    yield from _dangling_references(nexsets, sinks, config.get("credential_id"))
 
 
-def _dangling(nexsets: list[dict[str, Any]], sinks: list[dict[str, Any]], credential_id: int | None) -> Iterator[str]:
+def _dangling_references(
+    nexsets: list[dict[str, Any]], sinks: list[dict[str, Any]], credential_id: int | None
+) -> Iterator[str]:
     """References to entries or credentials that do not exist, one line each."""
     earlier: list[str] = []
     for nexset in nexsets:
@@ -77,8 +79,8 @@ def _dangling(nexsets: list[dict[str, Any]], sinks: list[dict[str, Any]], creden
             yield f"nexset {name!r}: parent {parent.strip()!r} is not an earlier entry"
         earlier.append(name)
     for sink in sinks:
-        name, wanted = sink["name"].strip(), sink.get("nexset")
-        if wanted is not None and wanted.strip() not in earlier:
-            yield f"destination {name!r}: nexset {wanted.strip()!r} is not in nexsets"
+        name, nexset_name = sink["name"].strip(), sink.get("nexset")
+        if nexset_name is not None and nexset_name.strip() not in earlier:
+            yield f"destination {name!r}: nexset {nexset_name.strip()!r} is not in nexsets"
         if (sink.get("data_credentials_id"), sink.get("credential"), credential_id) == (None, None, None):
             yield f"destination {name!r} has no credential"

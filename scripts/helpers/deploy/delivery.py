@@ -53,15 +53,15 @@ class DeliverStep(CheckStep):
         assert found.id is not None
         entry = run.entry(self.activation)
         baseline: dict[str, Any] = (entry.resume_data.get("runs") if entry else None) or {}
-        enough, last, alike = False, None, 0
+        enough, last, steady = False, None, 0
         for _ in run.session.deadline.poll(self.timeout):
             fresh = _added(run_rows(run.session, KINDS["destinations"], found.id), baseline)
             self._arrived = fresh.records
             if fresh.errors > self.rule.max_errors:
                 raise self._failed(found.id, fresh)
             enough = bool(fresh.runs) and fresh.records >= self.rule.min_records
-            alike = alike + 1 if enough and fresh == last else int(enough)
-            if alike >= STEADY_POLLS:
+            steady = steady + 1 if enough and fresh == last else int(enough)
+            if steady >= STEADY_POLLS:
                 break
             last = fresh
         if not enough:
@@ -119,9 +119,9 @@ class SourceErrorsStep(CheckStep):
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         assert found.id is not None
-        wanted = {run_id for delivery in self.state.facts.delivered.values() for run_id in delivery.runs}
+        run_ids = {run_id for delivery in self.state.facts.delivered.values() for run_id in delivery.runs}
         rows = run_rows(run.session, KINDS["sources"], found.id)
-        errors = sum(row.get("errors") or 0 for row in rows if row.get("runId") in wanted)
+        errors = sum(row.get("errors") or 0 for row in rows if row.get("runId") in run_ids)
         if errors:
             run.warnings.append(f"source {found.id} could not read {errors} records of this run; they are quarantined")
         self.state.facts.source_errors = errors

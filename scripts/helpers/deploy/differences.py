@@ -7,7 +7,7 @@ from typing import Any
 from helpers.core.kinds import Row
 
 
-def differences(wanted: dict[str, Any], current: dict[str, Any]) -> dict[str, list[Any]]:
+def differences(desired: dict[str, Any], current: dict[str, Any]) -> dict[str, list[Any]]:
     """Compare the desired with the current state.
 
     Objects are compared key by key, and tags as a set. Keys and tags that only the server has are kept, because Nexla
@@ -17,7 +17,7 @@ def differences(wanted: dict[str, Any], current: dict[str, Any]) -> dict[str, li
         Field → [before, after]. Fields inside an object have dotted names.
     """
     changes: dict[str, list[Any]] = {}
-    for key, value in wanted.items():
+    for key, value in desired.items():
         have = current.get(key)
         if key == "tags":
             if not set(value) <= set(have or []):
@@ -31,16 +31,16 @@ def differences(wanted: dict[str, Any], current: dict[str, Any]) -> dict[str, li
     return changes
 
 
-def update_body(changes: dict[str, list[Any]], wanted: dict[str, Any], current: dict[str, Any]) -> Row:
+def update_body(changes: dict[str, list[Any]], desired: dict[str, Any], current: dict[str, Any]) -> Row:
     """The PUT body for these differences, with complete, merged objects, because the API replaces objects entirely."""
     body: Row = {}
     for path, (_, after) in changes.items():
         key = path.split(".", 1)[0]
-        merged = isinstance(wanted.get(key), dict) and isinstance(current.get(key), dict)
-        body[key] = {**current[key], **wanted[key]} if merged else after
+        merged = isinstance(desired.get(key), dict) and isinstance(current.get(key), dict)
+        body[key] = {**current[key], **desired[key]} if merged else after
     return body
 
 
-def before_of(body: Row, current: Row) -> Row:
+def previous_values(body: Row, current: Row) -> Row:
     """The current values of the keys in an update body."""
     return {key: current.get(key) for key in body}

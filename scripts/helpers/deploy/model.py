@@ -138,7 +138,7 @@ def parse(config: LoadedConfig) -> FlowConfig:
         return FlowConfig.model_validate(config.values)
     except ValidationError as error:
         found = [_problem(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
-        raise config_file.refused(config.path, found, SEE_SCHEMA) from None
+        raise config_file.invalid_config(config.path, found, SEE_SCHEMA) from None
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

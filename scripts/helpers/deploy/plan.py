@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers.change.model import Step
 from helpers.deploy.activation import ActivateStep, ConfirmStep
-from helpers.deploy.checks import DETECTED, DiscoverStep, FreeNamesStep, LookupStep, ProbeStep, ProveStep
+from helpers.deploy.checks import DETECTED, DiscoverStep, LookupStep, NameConflictStep, ProbeStep, ProveStep
 from helpers.deploy.delivery import DeliverStep, SourceErrorsStep
 from helpers.deploy.members import DestinationStep, NexsetStep
 from helpers.deploy.model import Credential, Destination, FlowConfig
@@ -25,7 +25,7 @@ def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step
     config = state.config
     destinations = [DestinationStep(entry, _nexset_key(entry, config), state) for entry in config.all_destinations]
     steps: list[Step] = _lookups(config)
-    steps.append(FreeNamesStep(destinations, state))
+    steps.append(NameConflictStep(destinations, state))
     steps += _credential_steps(state)
     steps.append(SourceStep(state))
     steps.append(ActivateStep(SOURCE_STEP, "sources", config.source.name, state))

@@ -16,7 +16,7 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
 from helpers.core.redact import MARK
 from helpers.deploy import model
-from helpers.deploy.differences import before_of, differences, update_body
+from helpers.deploy.differences import differences, previous_values, update_body
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
 LATE_CREATE_SECONDS = 90.0  # after this time, a request without a response can no longer take effect
@@ -49,7 +49,7 @@ class ResourceStep(Step):
         super().__init__(key, f"{kind.singular} {name}")
         self.kind, self.api, self.name, self.state = kind.name, kind, name, state
 
-    def wanted(self, run: ChangeRun) -> Row:
+    def desired(self, run: ChangeRun) -> Row:
         """The desired fields, as in the body of a create.
 
         Raises:
@@ -61,9 +61,9 @@ class ResourceStep(Step):
         """The current state in the format of ``desired``, with ``id`` and ``status``; None when nothing exists."""
         raise NotImplementedError
 
-    def comparable(self, wanted: Row) -> Row:
+    def comparable(self, desired: Row) -> Row:
         """The fields on which an existing resource is compared."""
-        return {key: value for key, value in wanted.items() if key != "name"}
+        return {key: value for key, value in desired.items() if key != "name"}
 
     def candidates(self, run: ChangeRun) -> list[int]:
         """Read the ids of all resources with this identity, oldest first. Several ids reveal a concurrent run."""
@@ -73,22 +73,22 @@ class ResourceStep(Step):
         current = self.current(run)
         if current is None:
             return Found("create")
-        wanted = self.comparable(self.wanted(run))
-        changes = differences(wanted, current)
+        desired = self.comparable(self.desired(run))
+        changes = differences(desired, current)
         if not changes:
             return Found(UNCHANGED, current["id"])
-        before = before_of(update_body(changes, wanted, current), current) | {"status": current.get("status")}
+        before = previous_values(update_body(changes, desired, current), current) | {"status": current.get("status")}
         return Found("update", current["id"], changes, before)
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        wanted = self.wanted(run)
+        desired = self.desired(run)
         if found.action == "create":
-            row = create(run.session, self.api.path, wanted, lambda: self._read_again(run), run.report).row
+            row = create(run.session, self.api.path, desired, lambda: self._read_again(run), run.report).row
             self.state.forget()
             return Applied(int(row["id"]), created=True)
         assert found.id is not None
         current = self.current(run) or {}
-        self.update(run, found.id, update_body(found.changes, self.comparable(wanted), current), current)
+        self.update(run, found.id, update_body(found.changes, self.comparable(desired), current), current)
         self.state.forget()
         return Applied(found.id, created=run.created(self.key))
 
@@ -127,7 +127,7 @@ class ResourceStep(Step):
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         if entry.created:
-            entry.id = entry.id or self._lost_id(run, entry)
+            entry.id = entry.id or self._unconfirmed_id(run, entry)
             if entry.id is not None:
                 remove_resource(run, self.api, entry.id)
         elif entry.id is None:
@@ -136,7 +136,7 @@ class ResourceStep(Step):
             self._restore(run, entry.id, entry.before)
         self.state.forget()
 
-    def _lost_id(self, run: ChangeRun, entry: Entry) -> int | None:
+    def _unconfirmed_id(self, run: ChangeRun, entry: Entry) -> int | None:
         """The id of a resource whose create got no response; None once it is certain that it was not created."""
         row = poll_for_row(run.session, lambda: self._read_again(run), strict=True)
         if row is not None:
@@ -178,7 +178,7 @@ def with_tags(fields: Row, *tags: list[str]) -> Row:
     return {**fields, **({"tags": all_tags} if all_tags else {})}
 
 
-def given(entry: Any, *names: str) -> Row:
+def set_fields(entry: Any, *names: str) -> Row:
     """The named fields of a config entry that are not empty."""
     return {name: value for name in names if (value := getattr(entry, name)) not in (None, [], {})}
 
@@ -190,10 +190,10 @@ class CredentialStep(ResourceStep):
         super().__init__(f"credential:{role}", KINDS["credentials"], config.name, state)
         self.config = config
 
-    def wanted(self, run: ChangeRun) -> Row:
+    def desired(self, run: ChangeRun) -> Row:
         return self.config.model_dump(exclude_none=True)
 
-    def comparable(self, wanted: Row) -> Row:
+    def comparable(self, desired: Row) -> Row:
         return {}
 
     def _rows(self, run: ChangeRun) -> list[Row]:
@@ -219,9 +219,9 @@ class SourceStep(ResourceStep):
         super().__init__(SOURCE_STEP, KINDS["sources"], state.config.source.name, state)
         self.config = state.config
 
-    def wanted(self, run: ChangeRun) -> Row:
+    def desired(self, run: ChangeRun) -> Row:
         source = self.config.source
-        fields = given(source, "name", "source_type", "description", "ingest_method", "vendor_endpoint_id",
+        fields = set_fields(source, "name", "source_type", "description", "ingest_method", "vendor_endpoint_id",
                        "template_config")  # fmt: skip
         settings = self.config.source_settings()
         fields |= {"source_config": settings} if settings else {}
@@ -229,9 +229,9 @@ class SourceStep(ResourceStep):
         own = source.data_credentials_id or self.config.credential_id
         return with_credential(fields, run, "source", inline=source.credential is not None, own=own)
 
-    def comparable(self, wanted: Row) -> Row:
+    def comparable(self, desired: Row) -> Row:
         skipped = ("name", "source_type", "vendor_endpoint_id", "template_config")
-        return {key: value for key, value in wanted.items() if key not in skipped}
+        return {key: value for key, value in desired.items() if key not in skipped}
 
     def current(self, run: ChangeRun) -> Row | None:
         row = self.state.source(run)

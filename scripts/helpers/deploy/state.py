@@ -78,9 +78,9 @@ class FlowState:
 
     def source_rows(self, run: ChangeRun) -> list[Row]:
         """All sources with the config's name and type, oldest first."""
-        wanted = self.config.source
-        rows = by_name(run.session, KINDS["sources"], wanted.name, expand=1)
-        return sorted((row for row in rows if row.get("source_type") == wanted.source_type), key=lambda row: row["id"])
+        source = self.config.source
+        rows = by_name(run.session, KINDS["sources"], source.name, expand=1)
+        return sorted((row for row in rows if row.get("source_type") == source.source_type), key=lambda row: row["id"])
 
     def flow(self, run: ChangeRun) -> Flow | None:
         """The flow of the source; None while the source does not exist."""
@@ -95,27 +95,27 @@ class FlowState:
         flow = self.flow(run)
         return [member for member in flow.origin.children if member.kind == "nexsets"] if flow else []
 
-    def chosen(self, run: ChangeRun, members: list[Member]) -> Member | None:
+    def selected(self, run: ChangeRun, members: list[Member]) -> Member | None:
         """The detected nexset that the config selects; None while it does not exist.
 
         Raises:
             OperatorError: NOT_FOUND with the candidates, when several match.
         """
         choice = self.config.nexset
-        fitting = [member for member in members if choice is None or _fits(member, choice.name, choice.fields)]
-        if choice is None and len(fitting) > 1:
+        matching = [member for member in members if choice is None or _matches(member, choice.name, choice.fields)]
+        if choice is None and len(matching) > 1:
             names = {n.name for n in self.config.nexsets} | {s.name for s in self.config.all_destinations}
-            ours = [member for member in fitting if names & {child.name for child in member.children}]
-            fitting = ours if len(ours) == 1 else fitting  # the nexset that the flow already uses
-        if len(fitting) > 1:
-            listed = "; ".join(f"{m.id} {m.name!r} with {', '.join(_fields(m)[:8])}" for m in fitting)
+            ours = [member for member in matching if names & {child.name for child in member.children}]
+            matching = ours if len(ours) == 1 else matching  # the nexset that the flow already uses
+        if len(matching) > 1:
+            listed = "; ".join(f"{m.id} {m.name!r} with {', '.join(_fields(m)[:8])}" for m in matching)
             raise OperatorError(
                 Exit.NOT_FOUND,
-                f"the source has {len(fitting)} matching nexsets: {listed}",
+                f"the source has {len(matching)} matching nexsets: {listed}",
                 hint='choose one in the config: "nexset": {"name": "…"} or {"fields": ["…"]}',
-                resource={"type": "nexsets", "candidates": [member.id for member in fitting]},
+                resource={"type": "nexsets", "candidates": [member.id for member in matching]},
             )
-        return fitting[0] if fitting else None
+        return matching[0] if matching else None
 
     def derived(self, run: ChangeRun, parent: int | None, name: str) -> Member | None:
         """The nexset with this name directly below its parent, or below any nexset while the parent is unknown.
@@ -137,8 +137,8 @@ class FlowState:
         """The destinations with this name and type in this flow, oldest first."""
         flow = self.flow(run)
         rows = flow.of_kind("destinations") if flow else []
-        fitting = [m for m in rows if m.name == name and m.row.get("sink_type") == sink_type]
-        return sorted(fitting, key=lambda member: member.id)
+        matching = [m for m in rows if m.name == name and m.row.get("sink_type") == sink_type]
+        return sorted(matching, key=lambda member: member.id)
 
 
 def _fields(member: Member) -> list[str]:
@@ -146,5 +146,5 @@ def _fields(member: Member) -> list[str]:
     return list((schema.get("properties") or {}).keys())
 
 
-def _fits(member: Member, name: str | None, fields: list[str] | None) -> bool:
+def _matches(member: Member, name: str | None, fields: list[str] | None) -> bool:
     return member.name == name if name is not None else set(fields or []) <= set(_fields(member))

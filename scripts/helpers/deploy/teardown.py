@@ -9,14 +9,14 @@ from helpers.api.resources import by_name, require_unique
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind
-from helpers.deploy.activation import listed, unnamed_members
+from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.model import DerivedNexset, Destination, FlowConfig
 from helpers.deploy.resource_steps import remove_resource
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
 
-class NothingElseStep(CheckStep):
+class UnconfiguredMembersStep(CheckStep):
     """Check, before anything is deleted, that the flow has no members that are not in the config."""
 
     def __init__(self, state: FlowState) -> None:
@@ -30,11 +30,11 @@ class NothingElseStep(CheckStep):
             return Found(SKIPPED)
         run.results[SOURCE_STEP] = source["id"]
         flow = self.state.flow(run)
-        others = unnamed_members(flow, self.state.config) if flow else []
+        others = unconfigured_members(flow, self.state.config) if flow else []
         if others:
             raise OperatorError(
                 Exit.ERROR,
-                f"the flow has members that are not in the config: {listed(others)}",
+                f"the flow has members that are not in the config: {describe_members(others)}",
                 hint="nothing was deleted; add them to the config, or delete them first",
                 resource={"type": "flows", "id": flow.origin.node_id if flow else None},
             )
@@ -95,7 +95,7 @@ class RemoveStep(Step):
 def teardown_steps(config: FlowConfig) -> list[Step]:
     """Steps that delete destinations, derived nexsets, the source with its detected nexsets, and inline credentials."""
     state = FlowState(config)
-    steps: list[Step] = [NothingElseStep(state)]
+    steps: list[Step] = [UnconfiguredMembersStep(state)]
     for destination in config.all_destinations:
         steps.append(RemoveStep(f"destination:{destination.name}", KINDS["destinations"], state, destination))
     for nexset in reversed(config.nexsets):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from helpers.api.flows import FLOW_KINDS, Member, flows_in, members, summary
+from helpers.api.flows import FLOW_KINDS, Member, flow_summary, parse_flows, parse_members
 from helpers.api.resources import Pages, require_by_name
 from helpers.api.transport import call
 from helpers.command.context import Context
@@ -84,16 +84,16 @@ def _warn(request: ListRequest, pages: Pages, fields: set[str], matched: int, re
         if getattr(request, name) and fields and key not in fields:
             flag = f"--{name.replace('_', '-')}"
             result.warnings.append(f"rows of this kind have no {key}: {flag} cannot match anything")
-    wanted = len(request.ids)
-    if wanted and matched == 0:
+    requested = len(request.ids)
+    if requested and matched == 0:
         ids = ",".join(map(str, sorted(request.ids)))
         raise OperatorError(
             Exit.NOT_FOUND,
             f"none of the {request.kind.name} that you own and that match the other filters has the id {ids}",
             hint="add --access-role collaborator to include resources of other users",
         )
-    if wanted > matched:
-        result.warnings.append(f"{wanted - matched} of the {wanted} ids were not found")
+    if requested > matched:
+        result.warnings.append(f"{requested - matched} of the {requested} ids were not found")
 
 
 def _shaped(request: ListRequest, row: Row) -> Row:
@@ -130,10 +130,10 @@ def _tag_name(tag: Any) -> Any:
 
 def _query(request: ListRequest) -> dict[str, Any]:
     """The query parameters for filters that the API supports; every filter is tested again on the rows."""
-    wanted = {"status": request.status, "tags": request.tag, "access_role": request.access_role}
-    wanted["name"] = request.name.substring if request.name else None
+    filters = {"status": request.status, "tags": request.tag, "access_role": request.access_role}
+    filters["name"] = request.name.substring if request.name else None
     query: dict[str, Any] = {
-        key: value for key, value in wanted.items() if value is not None and key in request.kind.filters
+        key: value for key, value in filters.items() if value is not None and key in request.kind.filters
     }
     brief = not (request.full or request.tag or request.owner or request.updated_since)
     if request.kind.name == "flows" and brief:
@@ -148,7 +148,7 @@ def _ids_in_project(request: ListRequest, context: Context) -> set[int]:
     projects, project, kind = KINDS["projects"], str(request.project), request.kind.name
     if not project.isdigit():
         project = str(require_by_name(context.session, projects, project)["id"])
-    flows = flows_in(call(context.session, "GET", item_path(projects, checked_id(project), "flows")).data)
+    flows = parse_flows(call(context.session, "GET", item_path(projects, checked_id(project), "flows")).data)
     if kind == "flows":
         return {flow.origin.node_id for flow in flows}
     if kind not in FLOW_KINDS:
@@ -165,8 +165,8 @@ def _brief(row: Row) -> Row:
 
 def _flow_row(node: Row, body: Row, *, full: bool) -> Row:
     """A flow with its counts and, when the response includes the resources, its origin's tags, owner and time."""
-    row = summary(node)
-    origin = members(node, body)
+    row = flow_summary(node)
+    origin = parse_members(node, body)
     if origin is not None and "owner_id" in origin.row:
         emails = {user.get("id"): user.get("email") for user in body.get("users") or []}
         owner_id = origin.row.get("owner_id")

@@ -26,18 +26,18 @@ SETTINGS = ("NEXLA_API_URL", "NEXLA_SERVICE_KEY", "NEXLA_ACCESS_TOKEN")
 
 
 def run(request: QuickstartRequest, context: Context) -> Result:
-    """Report the user, the API URL, the round-trip time, how many resources the user owns, and what to do next.
+    """Report the user, the API URL, the round-round_trip time, how many resources the user owns, and what to do next.
 
     Raises:
         OperatorError: CONFIG, when the sandbox does not start; AUTH and so on from the requests.
     """
     if not request.sandbox:
-        return _first_look(context, sandbox=False)
+        return _overview(context, sandbox=False)
     with _sandbox(context):
-        return _first_look(context, sandbox=True)
+        return _overview(context, sandbox=True)
 
 
-def _first_look(context: Context, *, sandbox: bool) -> Result:
+def _overview(context: Context, *, sandbox: bool) -> Result:
     session = context.session
     context.report(f"connecting to {session.settings.api_url}")
     person = call(session, "GET", "/users/current").data
@@ -49,7 +49,7 @@ def _first_look(context: Context, *, sandbox: bool) -> Result:
         params = {"flows_only": 1} if name == "flows" else {}
         counts[name], rows = count(session, KINDS[name], **params)
         samples[name] = [row.get("id") for row in rows[:3]]
-    trip = round((time.perf_counter() - started) * 1000 / max(session.requests - sent, 1), 1)
+    round_trip = round((time.perf_counter() - started) * 1000 / max(session.requests - sent, 1), 1)
     user = person.get("user") or {}
     data = {
         "api_url": session.settings.api_url,
@@ -58,7 +58,7 @@ def _first_look(context: Context, *, sandbox: bool) -> Result:
         "org": {key: (person.get("org") or {}).get(key) for key in ("id", "name")},
         "counts": counts,
         "sample_ids": samples,
-        "round_trip_ms": trip,
+        "round_trip_ms": round_trip,
         "versions": {"python": sys.version.split()[0], "nexla-sdk": version("nexla-sdk")},
         "next": _next_commands(counts, samples, sandbox=sandbox),
     }

@@ -155,7 +155,7 @@ def _wait(
     except OperatorError as error:
         error.data = {**report, "run": error.data}  # the changes before the wait are kept
         if request.operation in WRITES and error.code in (Exit.TIMEOUT, Exit.INTERRUPTED):
-            check = command_line("operate_flow", "--operation", "status", *target.words())
+            check = command_line("operate_flow", "--operation", "status", *target.flags())
             error.hint, error.retryable = f"the change itself is done; check with: {check}", False
         raise
     outcome = report["run"]["outcome"]

@@ -45,13 +45,13 @@ def status(
         "name": flow.origin.name,
         "schedule": schedule.expression if schedule else None,
         "next_run": iso(int(upcoming * 1000)) if upcoming and flow.origin.status == "ACTIVE" else None,
-        "next_run_reason": _why_none(flow, schedule is not None, upcoming),
+        "next_run_reason": _no_next_run_reason(flow, schedule is not None, upcoming),
         "members": [_row(flow, member, runs[member.key]) for member in flow.origin.walk()],
     }
     return runs, report, unread
 
 
-def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None:
+def _no_next_run_reason(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None:
     if flow.origin.status != "ACTIVE":
         return f"the source is {flow.origin.status}"
     if not scheduled:
@@ -62,8 +62,8 @@ def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None
 def _row(flow: Flow, member: Member, runs: list[ResourceRun]) -> Row:
     depth = len(flow.path_to(member)) - 1
     latest = runs[0] if runs else None
-    named = member.row.get("last_run_id") if member is flow.origin else None
-    known = [run.id for run in runs[:1]] + ([named] if isinstance(named, int) else [])
+    origin_run_id = member.row.get("last_run_id") if member is flow.origin else None
+    known = [run.id for run in runs[:1]] + ([origin_run_id] if isinstance(origin_run_id, int) else [])
     latest_id = max(known, default=0) or None
     if latest and latest.id != latest_id:
         latest = None  # the newest run has no row: it read nothing, or has only just begun
@@ -104,8 +104,8 @@ def metrics(session: Session, target: FlowTarget, *, days: int, by: str) -> Resu
     if not isinstance(rows, list):
         raise OperatorError(Exit.UPSTREAM, f"the daily metrics of {target.member.label} have an unexpected format")
     by_day: dict[str, Row] = {str(row.get("time"))[:10]: row for row in rows if isinstance(row, dict)}
-    wanted = [str(first + timedelta(days=n)) for n in range(days)]
-    daily: list[Row] = [{"day": day, **{key: _count(by_day.get(day, {}).get(key)) for key in COUNTS}} for day in wanted]
+    dates = [str(first + timedelta(days=n)) for n in range(days)]
+    daily: list[Row] = [{"day": day, **{key: _count(by_day.get(day, {}).get(key)) for key in COUNTS}} for day in dates]
     runs, unreadable = read_runs(session, KINDS[target.member.kind], target.member.id)
     recent = [run for run in runs if str(iso(run.id))[:10] >= str(first)]
     report = {

@@ -26,8 +26,8 @@ class MemberStatusStep(SetStatusStep):
     """Activate or pause a member of a flow."""
 
     def __init__(self, member: Member, status: str, *, phase: str = "", once: bool = False) -> None:
-        resting = [child.id for child in detected_in(member) if child.status != ACTIVE]
-        super().__init__(member.ref, status, phase=phase, once=once, resting=resting)
+        paused = [child.id for child in detected_in(member) if child.status != ACTIVE]
+        super().__init__(member.ref, status, phase=phase, once=once, paused_nexsets=paused)
         self.member = member
 
     @property
@@ -87,8 +87,8 @@ def restart_steps(flow: Flow, members: Sequence[Member], run: ChangeRun) -> list
 
 def start_steps(flow: Flow, members: Sequence[Member]) -> list[Step]:
     """Steps that activate only these members, the source last. Nexsets that it activates as well are paused again."""
-    resting = [nexset for nexset in detected_in(flow.origin) if nexset not in members] if flow.origin in members else []
-    return [*map(StartStep, reversed(members)), *map(_keep_paused, resting)]
+    paused = [nexset for nexset in detected_in(flow.origin) if nexset not in members] if flow.origin in members else []
+    return [*map(StartStep, reversed(members)), *map(_keep_paused, paused)]
 
 
 def _keep_paused(member: Member) -> Step:
@@ -105,8 +105,8 @@ def run_now_steps(flow: Flow, run: ChangeRun) -> list[Step]:
         raise _not_active(flow.origin, flow.origin.status)
     detected = detected_in(flow.origin)
     snapshot = snapshot_of(detected, run)
-    resting = [member for member in detected if member.key not in snapshot.active]
-    return [snapshot, RunNowStep(flow.origin), *map(_keep_paused, resting)]
+    paused = [member for member in detected if member.key not in snapshot.active]
+    return [snapshot, RunNowStep(flow.origin), *map(_keep_paused, paused)]
 
 
 class RunNowStep(Step):

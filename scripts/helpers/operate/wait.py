@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from helpers.api.flows import Flow, MemberKey, read_flow
-from helpers.api.logs import EARLY, read_lines
+from helpers.api.logs import LOG_LEAD_MS, read_lines
 from helpers.api.runs import ResourceRun, member_runs, newest_run_id
 from helpers.api.session import Session
 from helpers.core.commands import command_line
@@ -74,15 +74,17 @@ def _is_over(session: Session, flow: Flow, run_id: int, rows: list[Row]) -> bool
     if any(row["errors"] for row in rows):
         return True
     if any(row["records"] for row in rows):
-        return not any(flow.is_on(sink) for sink in flow.of_kind("destinations"))
+        return not any(flow.is_active_from_origin(sink) for sink in flow.of_kind("destinations"))
     lost: list[str] = []
     source_id = flow.origin.id
-    lines = read_lines(session, KINDS["sources"], source_id, run_id=run_id, since=run_id - EARLY, warn=lost.append)
+    lines = read_lines(
+        session, KINDS["sources"], source_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=lost.append
+    )
     return any(True for _ in lines)
 
 
 def _all_delivered(flow: Flow, runs: Runs, run_id: int) -> bool:
-    sinks = [sink for sink in flow.of_kind("destinations") if flow.is_on(sink)]
+    sinks = [sink for sink in flow.of_kind("destinations") if flow.is_active_from_origin(sink)]
     return bool(sinks) and all(any(run.id == run_id for run in runs[sink.key]) for sink in sinks)
 
 
