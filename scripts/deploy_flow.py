@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Deploy a flow from a config file: plan, apply, verify; roll back on failure; resume after a kill; tear down."""
+"""Deploy a flow from a config file: plan, apply, verify, roll back on failure, resume after a crash, tear down."""
 
 from __future__ import annotations
 
@@ -34,23 +34,25 @@ def build_parser() -> Parser:
     example = "python scripts/deploy_flow.py --config examples/flows/orders.json --dry-run"
     parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True)
     add = parser.add_argument
-    add("--config", metavar=FILE, help="the flow as JSON; - reads standard input")
+    add("--config", metavar=FILE, help="config of the flow as JSON; - reads standard input")
     add("--print-schema", action="store_true", help="print the JSON Schema of the config and exit")
-    add("--on-failure", choices=("rollback", "keep"), default="rollback", help="what to do with a half-made flow")
-    add("--no-verify", action="store_true", help="do not wait for the first run's records")
+    add("--on-failure", choices=("rollback", "keep"), default="rollback",
+        help="what to do with a partly deployed flow (default rollback)")  # fmt: skip
+    add("--no-verify", action="store_true", help="do not wait for the records of the first run")
     add("--verify-timeout", type=seconds, default=300.0, metavar="SECONDS",
-        help="how long to wait for detection, and again for delivery (default 300)")  # fmt: skip
-    add("--teardown", action="store_true", help="delete what the config names; needs --yes")
+        help="how long to wait for detection, and again for each delivery (default 300)")  # fmt: skip
+    add("--teardown", action="store_true", help="delete the flow of the config; needs --yes")
     add("--yes", action="store_true", help="confirm --teardown")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> DeployRequest:
-    """The checked flags and the checked config. Raises: OperatorError, USAGE."""
+    """Validate the flags and the config. Raises: OperatorError, USAGE."""
     if not args.config:
-        raise usage("--config is required", "or --print-schema to see what goes into it")
+        raise usage("--config is required", "pass --config FILE; --print-schema shows what the file may contain")
     if args.teardown and not (args.yes or args.dry_run):
-        raise usage("--teardown deletes the flow and cannot be undone", "look with --dry-run, then add --yes")
+        hint = "review the change with --dry-run, then add --yes"
+        raise usage("--teardown deletes the flow and cannot be undone", hint)
     return DeployRequest(
         config=config.load(args.config, need_secrets=not args.teardown),
         teardown=args.teardown,

@@ -14,7 +14,7 @@
 # ]
 # ///
 
-"""List, filter and export any kind of Nexla resource. Filters are applied over all pages, never over one page."""
+"""List, filter and export any kind of Nexla resource. Filters apply to all pages, never only to one page."""
 
 from __future__ import annotations
 
@@ -35,37 +35,38 @@ def build_parser() -> Parser:
     example = 'python scripts/list_resources.py --type sources --name "orders" --limit 5'
     parser = command_parser(COMMAND.name, __doc__ or "", example)
     add = parser.add_argument
-    add("--type", required=True, help="sources, nexsets, destinations, flows, credentials, transforms, …, any alias")
-    add("--name", help="substring, or /regular expression/; case does not matter")
-    add("--status", help="for example ACTIVE or PAUSED")
+    add("--type", required=True, help="sources, nexsets, destinations, flows, credentials, transforms… or any alias")
+    add("--name", help="substring, or /regular expression/; case is ignored")
+    add("--status", help="status, such as ACTIVE or PAUSED")
     add("--tag", help="exact tag")
-    add("--project", help="id or exact name of a project: only what its flows hold")
+    add("--project", help="id or exact name of a project: list only the members of its flows")
     add("--owner", help="email or id of the owner")
-    add("--updated-since", metavar="TIME", help="ISO date or time, UTC unless it says otherwise")
-    add("--id", help="one id, or several with commas")
+    add("--updated-since", metavar="TIME",
+        help="age (24h, 7d), or ISO date or time (UTC unless it has an offset)")  # fmt: skip
+    add("--id", help="one id, or several separated by commas")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--limit", type=int, default=20, metavar="N", help="rows at most (default 20)")
-    size.add_argument("--all", action="store_true", help="every row")
+    size.add_argument("--limit", type=int, default=20, metavar="N", help="maximum number of rows (default 20)")
+    size.add_argument("--all", action="store_true", help="list all rows")
     add("--access-role", choices=("owner", "admin", "operator", "collaborator", "all"),
-        help="whose resources: default is only what you own")  # fmt: skip
-    add("--full", action="store_true", help="whole rows with their configs; flows as trees")
+        help="your role on the resources to list (default: only those that you own)")  # fmt: skip
+    add("--full", action="store_true", help="complete rows with their configs; flows as trees")
     add("--sort", metavar="FIELD[:desc]", help="sort by a field")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> ListRequest:
-    """The checked flags. Raises: OperatorError, USAGE."""
+    """Validate the flags. Raises: OperatorError, USAGE."""
     if args.limit < 1:
         raise usage("--limit must be at least 1", "use --all for every row")
     for name in TEXT_FLAGS:
         if getattr(args, name) == "":
-            raise usage(f"{flag(name)} is empty", "leave it out to list without it")
+            raise usage(f"{flag(name)} is empty", "omit the flag, or pass a value")
     kind = kind_of(args.type)
     if args.access_role and "access_role" not in kind.filters:
-        raise usage(f"--access-role does not apply to {args.type}", "leave it out")
+        raise usage(f"--access-role does not apply to {args.type}", "omit the flag")
     field, _, order = (args.sort or "").partition(":")
     if order not in ("", "asc", "desc"):
-        raise usage(f"--sort {args.sort}: the order is asc or desc", "for example --sort updated_at:desc")
+        raise usage(f"--sort {args.sort}: the order must be asc or desc", "for example --sort updated_at:desc")
     return ListRequest(
         kind=kind,
         name=name_filter(args.name),

@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Check setup, login and reach, then count what is there. Start here; with --sandbox it needs no account."""
+"""Check the setup and the login, then count your resources. Start here; with --sandbox, you need no account."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ COMMAND = cli.Command(
 
 def build_parser() -> Parser:
     parser = command_parser(COMMAND.name, __doc__ or "", "python scripts/nexla_quickstart.py --sandbox")
-    parser.add_argument("--sandbox", action="store_true", help="start a local sandbox for this one command")
+    parser.add_argument("--sandbox", action="store_true", help="start a local sandbox for this command only")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> QuickstartRequest:
-    """There is nothing to check."""
+    """The request; there is nothing to validate."""
     return QuickstartRequest(args.sandbox)
 
 

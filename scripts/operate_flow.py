@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Operate a flow: status of every member, activate, pause, restart, run now, metrics; each change is verified."""
+"""Operate a flow: status of every member, activate, pause, restart, run now, metrics. Every change is verified."""
 
 from __future__ import annotations
 
@@ -38,27 +38,29 @@ def build_parser() -> Parser:
     add_target_flags(parser, default_type="flows")
     add = parser.add_argument
     add("--scope", choices=("node", "downstream", "flow"),
-        help="what activate, pause and restart change: the resource (a source with its detected nexsets), it and all "
-             "below it, or the whole flow (default: flow for --resource-type flows, else node)")  # fmt: skip
-    add("--restore", metavar=FILE, help="activate: exactly what a pause turned off, by its --output FILE (JSON)")
-    add("--on-failure", choices=("rollback", "keep"), default="rollback", help="what to do when a member refuses")
+        help="what activate, pause and restart change: only the resource (a source with its detected nexsets), the "
+             "resource and everything below it, or the entire flow (default: flow for --resource-type flows, "
+             "otherwise node)")  # fmt: skip
+    add("--restore", metavar=FILE, help="activate exactly the members that a pause paused; FILE is its JSON --output")
+    add("--on-failure", choices=("rollback", "keep"), default="rollback",
+        help="what to do when a member cannot be changed (default rollback)")  # fmt: skip
     add("--wait", action="store_true", help="wait for the next run and its outcome")
     add("--wait-timeout", type=seconds, default=300.0, metavar="SECONDS", help="how long to wait (default 300)")
-    add("--days", type=int, default=7, metavar="N", help="metrics: how many days back (default 7)")
-    add("--by", choices=("day", "run"), default="day", help="metrics: rows of a table or CSV (default day)")
+    add("--days", type=int, default=7, metavar="N", help="metrics: number of days, today included (default 7)")
+    add("--by", choices=("day", "run"), default="day", help="metrics: one row per day or run (default day)")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> OperateRequest:
-    """The checked flags. Raises: OperatorError, USAGE."""
+    """Validate the flags. Raises: OperatorError, USAGE."""
     if args.restore and (args.operation != "activate" or args.scope not in (None, "flow")):
-        raise usage("--restore goes with --operation activate, and without --scope")
+        raise usage("--restore requires --operation activate, and cannot be combined with --scope")
     if args.wait and args.operation in ("pause", "metrics"):
-        raise usage(f"--wait does not go with --operation {args.operation}")
+        raise usage(f"--wait does not apply to --operation {args.operation}")
     if args.operation not in WRITES and (args.dry_run or args.resume):
         raise usage(f"--operation {args.operation} changes nothing: --dry-run and --resume do not apply")
     if not 1 <= args.days <= 366:
-        raise usage("--days must be 1 to 366")
+        raise usage("--days must be between 1 and 366")
     resource = selected_resource(args)
     return OperateRequest(
         operation=args.operation,
@@ -75,7 +77,7 @@ def build_request(args: argparse.Namespace) -> OperateRequest:
 
 
 def _was_active(path: str) -> frozenset[tuple[str, int]]:
-    """The members that were ACTIVE before a pause, from its report. Raises: OperatorError, USAGE."""
+    """Read the members that were ACTIVE before a pause from its report. Raises: OperatorError, USAGE."""
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
         found = frozenset((str(kind), int(resource_id)) for kind, resource_id in report["data"]["was_active"])
@@ -83,7 +85,8 @@ def _was_active(path: str) -> frozenset[tuple[str, int]]:
         raise usage(f"{path} is not the report of a pause", "write one with --operation pause --output FILE") from None
     if not found:
         raise usage(
-            f"{path} says that nothing was ACTIVE: there is nothing to restore", "was it written by a second pause?"
+            f"no member was ACTIVE according to {path}: there is nothing to restore",
+            "the report may be from a second pause; use the report of the first one",
         )
     return found
 

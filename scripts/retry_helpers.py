@@ -2,10 +2,10 @@
 
     from scripts.retry_helpers import exponential_backoff_retry, poll_until
 
-They retry by HTTP status (429, 502, 503, 504) and on network errors, never blindly: the SDK's ``ServerError`` also
-stands for 405, DNS and TLS faults, which no repetition mends. **Do not wrap a create in them**: the API has no
-idempotency keys, so a repeated POST can make a second resource. ``scripts/deploy_flow.py`` creates safely. Build the
-client with ``RequestsHttpClient(max_retries=0)``, or the SDK's own retries multiply with these.
+They retry after HTTP status 429, 502, 503 or 504 and after network errors, never blindly: the SDK's ``ServerError``
+also covers 405, DNS and TLS faults, which no retry can fix. **Do not wrap a create in them**: the API has no
+idempotency keys, so a repeated POST can create a second resource. ``scripts/deploy_flow.py`` creates safely. Build the
+client with ``RequestsHttpClient(max_retries=0)``; otherwise, the SDK's own retries multiply with these.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PERMANENT_NETWORK_FAULTS = {"SSLError", "NameResolutionError", "InvalidURL", "Mi
 
 
 class CircuitOpenError(Exception):
-    """The circuit breaker is open: the call was not made. ``retry_after`` is in seconds."""
+    """The circuit breaker is open, so the function was not called. ``retry_after`` is in seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"circuit breaker is open; try again in {retry_after:.1f} s")
@@ -51,9 +51,9 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def http_status(error: BaseException) -> int | None:
-    """The HTTP status behind an error of the SDK or of requests; None for network errors.
+    """The HTTP status behind an error from the SDK or from requests; None for network errors.
 
-    nexla-sdk 1.0.8 leaves ``status_code`` empty on 401 and 404 and keeps the number in ``context``.
+    nexla-sdk 1.0.8 leaves ``status_code`` empty after a 401 or 404, and keeps the status in ``context``.
     """
     for item in _chain(error):
         context = getattr(item, "context", None)
@@ -70,7 +70,7 @@ def http_status(error: BaseException) -> int | None:
 
 
 def parse_retry_after(value: object, now: datetime | None = None) -> float | None:
-    """Seconds to wait from a Retry-After value: integer, float or HTTP date; None when it cannot be read."""
+    """The seconds in a Retry-After value (integer, float or HTTP date), at least 0; None when it cannot be parsed."""
     if value is None or isinstance(value, bool):
         return None
     try:
@@ -86,7 +86,7 @@ def parse_retry_after(value: object, now: datetime | None = None) -> float | Non
 
 
 def retry_after_seconds(error: BaseException) -> float | None:
-    """What the server asked to wait, from the header first (the SDK misreads dates and floats), then the body."""
+    """The seconds that the server asks to wait: from the header (the SDK misreads dates and floats), else the body."""
     for item in _chain(error):
         headers = getattr(item, "headers", None) or getattr(getattr(item, "response", None), "headers", None)
         if headers:
@@ -100,33 +100,33 @@ def retry_after_seconds(error: BaseException) -> float | None:
 
 
 def is_network_error(error: BaseException) -> bool:
-    """Whether a call failed on the network in a way that may pass (not TLS, DNS or a bad URL)."""
+    """Whether a call failed because of a temporary network error (not TLS, DNS or an invalid URL)."""
     names = {base.__name__ for item in _chain(error) for base in type(item).__mro__}
     return bool(names & PASSING_NETWORK_FAULTS) and not names & PERMANENT_NETWORK_FAULTS
 
 
 def is_retryable(error: BaseException) -> bool:
-    """The rule: status 429, 502, 503 or 504, or a passing network error. Nothing else."""
+    """Whether a call may be retried: after status 429, 502, 503 or 504, or a temporary network error."""
     status = http_status(error)
     return status in RETRYABLE_STATUSES if status is not None else is_network_error(error)
 
 
-class wait_as_told(tenacity.wait.wait_base):  # noqa: N801 - tenacity names its wait strategies in lower case
-    """Wait what the server asked for, else full jitter: random between 0 and ``base * 2**n``, at most ``cap``."""
+class wait_as_requested(tenacity.wait.wait_base):  # noqa: N801 - tenacity names its wait strategies in lower case
+    """Wait as long as the server asks, else a random time up to ``base * 2**n`` seconds, at most ``cap`` seconds."""
 
     def __init__(self, base: float = 1.0, cap: float = 60.0) -> None:
         self.base, self.cap = base, cap
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        told = retry_after_seconds(error) if error else None
-        if told is not None:
-            return told
+        requested = retry_after_seconds(error) if error else None
+        if requested is not None:
+            return requested
         return random.uniform(0, min(self.cap, self.base * 2 ** (retry_state.attempt_number - 1)))
 
 
-class stop_when_told_too_long(tenacity.stop.stop_base):  # noqa: N801 - as above
-    """Give up when the server asks for a longer wait than ``budget`` seconds, rather than come back too early."""
+class stop_if_wait_exceeds(tenacity.stop.stop_base):  # noqa: N801 - as above
+    """Give up when the server asks for a wait of more than ``budget`` seconds, instead of retrying too early."""
 
     def __init__(self, budget: float) -> None:
         self.budget = budget
@@ -144,17 +144,17 @@ def exponential_backoff_retry(func: Callable[[], T] | None = None, /, **options:
     """Call with retries: ``exponential_backoff_retry(func)``, or as ``@exponential_backoff_retry(max_attempts=5)``.
 
     Args:
-        func: called without arguments; leave it out to get a decorator.
-        max_attempts: calls in all, at least 1; default 5.
-        base_delay: seconds; the first wait is random between 0 and this, and the bound doubles each time; default 1.
-        max_delay: seconds; bound of a wait. A server that asks for more ends the retries with its error; default 60.
-        sleep: waits that many seconds; default ``time.sleep``.
+        func: called without arguments; omit it to get a decorator.
+        max_attempts: the maximum number of calls, at least 1; default 5.
+        base_delay: the upper bound of the first, random wait in seconds; it doubles with every attempt; default 1.
+        max_delay: the longest wait in seconds; when the server asks for more, its error is raised; default 60.
+        sleep: a function that waits for a number of seconds; default ``time.sleep``.
 
     Returns:
-        What ``func`` returns (or the decorator).
+        The result of ``func``, or the decorator.
 
     Raises:
-        ValueError: ``max_attempts`` is below 1.
+        ValueError: ``max_attempts`` is less than 1.
         Exception: the last error of ``func``, unchanged.
     """
     retrying = _retrying(**options)
@@ -172,24 +172,24 @@ def _retrying(
         raise ValueError("max_attempts must be at least 1")
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_retryable),
-        wait=wait_as_told(base_delay, max_delay),
-        stop=tenacity.stop_any(tenacity.stop_after_attempt(max_attempts), stop_when_told_too_long(max_delay)),
+        wait=wait_as_requested(base_delay, max_delay),
+        stop=tenacity.stop_any(tenacity.stop_after_attempt(max_attempts), stop_if_wait_exceeds(max_delay)),
         sleep=sleep,
         reraise=True,
     )
 
 
 def simple_retry(func: Callable[[], T], attempts: int = 3, delay: float = 1.0, **options: Any) -> T:
-    """Call ``func`` up to ``attempts`` times, as ``exponential_backoff_retry`` with short waits (seconds)."""
+    """Call ``func`` up to ``attempts`` times, like ``exponential_backoff_retry``, with short waits (in seconds)."""
     return exponential_backoff_retry(func, max_attempts=attempts, base_delay=delay, max_delay=delay * 8, **options)
 
 
 class CircuitBreaker:
-    """Stop calling a service that is down: closed → open after ``failure_threshold`` failures in a row → half-open
-    after ``timeout`` seconds, when one single call may probe it → closed on success.
+    """Stops calling a service that is down: opens after ``failure_threshold`` failures in a row, is half-open after
+    ``timeout`` seconds, when a single call may probe the service, and closes when that call succeeds.
 
-    Thread-safe, on a monotonic clock. A 4xx answer other than 429 is the caller's fault and never counts; a success
-    sets the count back.
+    It is thread-safe and uses a monotonic clock. A 4xx status other than 429 is the caller's fault and does not count;
+    a success resets the count.
     """
 
     def __init__(
@@ -215,8 +215,8 @@ class CircuitBreaker:
         """Call ``func``.
 
         Raises:
-            CircuitOpenError: the breaker is open, or half-open with its one probe under way.
-            Exception: whatever ``func`` raises.
+            CircuitOpenError: the breaker is open, or half-open while another call probes the service.
+            Exception: any error of ``func``.
         """
         probe = self._enter()
         try:
@@ -255,7 +255,7 @@ class CircuitBreaker:
 
 
 def circuit_breaker(failure_threshold: int = 5, timeout: float = 60.0) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A circuit breaker as a decorator; the breaker itself is the function's ``breaker`` attribute."""
+    """A circuit breaker as a decorator. The breaker is the ``breaker`` attribute of the decorated function."""
     breaker = CircuitBreaker(failure_threshold, timeout)
 
     def decorate(target: Callable[P, T]) -> Callable[P, T]:
@@ -279,11 +279,11 @@ def poll_until(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Call ``func`` until ``done(result)``, with growing pauses (seconds), and return that result.
+    """Call ``func`` until ``done(result)`` is true, with growing pauses (in seconds), and return that result.
 
     Raises:
-        TimeoutError: ``timeout`` seconds went by first; its ``last`` attribute holds the last result.
-        Exception: whatever ``func`` raises, at once; wrap it in ``exponential_backoff_retry`` if it may be repeated.
+        TimeoutError: the result was not done within ``timeout`` seconds; its ``last`` attribute is the last result.
+        Exception: any error of ``func``, at once; wrap ``func`` in ``exponential_backoff_retry`` if it may be retried.
     """
     end = clock() + timeout
     while True:

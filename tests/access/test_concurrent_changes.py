@@ -40,7 +40,7 @@ def test_a_changed_file_is_not_resumed_with_its_former_content(sandbox: Sandbox,
     file = tmp_path / "access.json"
     killed(sandbox, "sync", "--file", declared_for_three(file, "admin"), "--yes")
     words = ["sync", "--file", declared_for_three(file, "collaborator")]
-    access(sandbox, *words, "--resume").fails(Exit.USAGE, "says something else")
+    access(sandbox, *words, "--resume").fails(Exit.USAGE, "has changed since")
     assert rules(sandbox, "sources", 123) == {}
     declared_for_three(file, "admin")
     access(sandbox, *words, "--resume").fails(Exit.USAGE, "gives TEAM 7")

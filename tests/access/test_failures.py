@@ -35,7 +35,7 @@ def test_with_keep_the_others_are_done_and_each_item_is_listed(sandbox: Sandbox)
     assert data["outcome"] == "partial"
     assert data["not_tried"] == []
     assert [(row["id"], row["action"]) for row in data["steps"]] == [(123, "change"), (456, "failed"), (789, "change")]
-    assert "answered 400" in data["steps"][1]["reason"]
+    assert "returned 400" in data["steps"][1]["reason"]
     assert [rules(sandbox, "sources", number) for number in (123, 456, 789)] == [
         {TEAM42: ["operator"]}, {}, {TEAM42: ["operator"]}
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def test_an_undo_is_verified_by_a_read_not_by_its_response(sandbox: Sandbox) -> 
     done = access(sandbox, "grant", *SEEDS, "--role", "operator")
     done.fails(Exit.LEFT_BEHIND)
     assert {row["id"] for row in done.data["left_behind"]} == {123, 456}
-    assert "remove it all" not in done.error["hint"]
+    assert "remove everything" not in done.error["hint"]
 
 
 @pytest.mark.parametrize("fault", [{"action": "reset", "when": "after"}, {"action": "cut", "when": "after"},

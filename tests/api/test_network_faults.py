@@ -111,10 +111,10 @@ def test_hazard_a_a_dripping_response_ends_at_the_deadline(sandbox: Sandbox, mon
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ({"action": "html"}, "HTML, not JSON"),
-        ({"action": "status", "status": 200, "body": None}, "empty answer"),
-        ({"action": "status", "status": 200, "body": [1]}, "a list where an object"),
-        ({"action": "status", "status": 200, "body": "password=hunter2hunter2"}, "a str where an object"),
+        ({"action": "html"}, "HTML instead of JSON"),
+        ({"action": "status", "status": 200, "body": None}, "empty body"),
+        ({"action": "status", "status": 200, "body": [1]}, "a list instead of an object"),
+        ({"action": "status", "status": 200, "body": "password=hunter2hunter2"}, "a string instead of an object"),
         ({"action": "redirect", "status": 302, "headers": {"location": "https://example.com/"}}, "redirected"),
     ],
 )

@@ -44,6 +44,6 @@ def test_the_first_requests_do_not_wait() -> None:
     for _ in range(9):
         limiter.wait("GET", "/data_sources", deadline)
     assert limits.Clock.now() == 0
-    limiter.crawl()
+    limiter.throttle()
     limiter.wait("GET", "/data_sources", deadline)
     assert limits.Clock.now() == 1, "a lower rate holds at once"

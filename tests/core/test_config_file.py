@@ -60,9 +60,9 @@ def test_it_refuses_exactly_what_the_jsonschema_library_refuses(edits: list[tupl
         ({"source": []}, "source: must be an object"),
         ({"source": {"source_type": "s3"}}, "source.name: is missing"),
         ({"source": {"name": "  ", "source_type": "s3"}}, "source.name: must have 1 to 255 characters"),
-        ({"credential_id": "7"}, "credential_id: must be a whole number or null"),
-        ({"credential_id": True}, "credential_id: must be a whole number or null"),
-        ({"credential_id": 0}, "credential_id: must be above 0"),
+        ({"credential_id": "7"}, "credential_id: must be an integer or null"),
+        ({"credential_id": True}, "credential_id: must be an integer or null"),
+        ({"credential_id": 0}, "credential_id: must be greater than 0"),
         ({"verify": {"min_records": -1}}, "verify.min_records: must be 0 to any"),
         ({"tags": [3]}, "tags.0: must be text"),
     ],
@@ -79,10 +79,10 @@ def test_a_refusal_names_the_key(change: dict[str, Any], message: str, tmp_path:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not the JSON"),
-        ("[" * 100_000, "not the JSON"),
-        ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
-        ("[]", "must hold one JSON object"),
+        ("", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ('{"a": 1, "a": 2}', "contains the key 'a' twice"),
+        ("[]", "must contain one JSON object"),
         ('{"source": "${NOT_SET_1}", "x": "${NOT_SET_2}"}', "not set: NOT_SET_1, NOT_SET_2"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_schedule_must_be_a_quartz_expression(sandbox: Sandbox, tmp_path: Path
 def test_a_key_that_stands_twice_and_all_missing_variables_are_named(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "twice.json"
     file.write_text('{"source": {"name": "a", "name": "b"}}')
-    assert "'name' stands twice" in sandbox.run("deploy_flow.py", "--config", str(file)).error["message"]
+    assert "the key 'name' twice" in sandbox.run("deploy_flow.py", "--config", str(file)).error["message"]
     file.write_text('{"source": {"name": "${NO_A}", "source_type": "${NO_B}"}}')
     assert "NO_A, NO_B" in sandbox.run("deploy_flow.py", "--config", str(file)).error["message"]
 

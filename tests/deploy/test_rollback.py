@@ -17,7 +17,7 @@ def test_no_data_means_no_nexset_and_everything_is_undone(sandbox: Sandbox, tmp_
     config["source"]["source_config"]["path"] = "shop/empty"
     before = sandbox.resources()
     done = deploy(sandbox, tmp_path, config, "--verify-timeout", "1")
-    done.fails(Exit.ROLLED_BACK, "no fitting nexset")
+    done.fails(Exit.ROLLED_BACK, "no matching nexset")
     assert done.data["left_behind"] == []
     assert sandbox.resources() == before
 
@@ -110,7 +110,7 @@ def test_delivered_rows_and_lost_states_are_reported(sandbox: Sandbox, tmp_path:
     done = deploy(sandbox, tmp_path, config, "--verify-timeout", "1")
     done.fails(Exit.ROLLED_BACK)
     text = " ".join(done.data["warnings"])
-    assert "20 records were delivered to warehouse" in text
+    assert "20 records were already delivered to warehouse" in text
     assert "was INIT before and is PAUSED now" in text
     assert done.error["retryable"] is False
     assert len(support.table(sandbox)) == 20

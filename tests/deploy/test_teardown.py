@@ -46,4 +46,4 @@ def test_a_teardown_needs_no_secrets_and_keeps_a_shared_credential(
     config["source"]["name"] = "typo"
     nothing = deploy(sandbox, tmp_path, config, "--teardown", "--yes")
     assert nothing.data["outcome"] == "nothing to do"
-    assert "no source of this name" in nothing.json["warnings"][0]
+    assert "no source with this name" in nothing.json["warnings"][0]

@@ -87,7 +87,7 @@ def test_changing_the_path_keeps_the_flow_deployable(sandbox: Sandbox, tmp_path:
     deploy(sandbox, tmp_path, changed).ok()
     sandbox.idle()
     back = deploy(sandbox, tmp_path, config).ok()
-    assert any("2 nexsets by now" in warning for warning in back.json["warnings"])
+    assert any("now has 2 nexsets" in warning for warning in back.json["warnings"])
 
 
 def test_warnings_name_only_what_concerns_a_destination(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:

@@ -203,7 +203,7 @@ def test_sorted_flow_trees_keep_their_own_members(sandbox: Sandbox) -> None:
 
 def test_what_cannot_match_or_was_not_found_is_reported(sandbox: Sandbox) -> None:
     tagged = listed(sandbox, "--type", "credentials", "--tag", "demo")
-    assert "carry no tags" in tagged["warnings"][0]
+    assert "have no tags" in tagged["warnings"][0]
     some = listed(sandbox, "--type", "sources", "--id", "123,99999")
     assert ids(some) == [123]
     assert "1 of the 2 ids" in some["warnings"][0]

@@ -52,14 +52,14 @@ def _free_port() -> int:
     ("env", "fault", "code", "words"),
     [
         ({"NEXLA_SERVICE_KEY": ""}, None, Exit.CONFIG, "no credentials"),
-        ({"NEXLA_SERVICE_KEY": "wrong-key-000"}, None, Exit.AUTH, "refused the service key"),
-        ({"NEXLA_SERVICE_KEY": "", "NEXLA_ACCESS_TOKEN": "expired-token"}, None, Exit.AUTH, "wrong or has expired"),
+        ({"NEXLA_SERVICE_KEY": "wrong-key-000"}, None, Exit.AUTH, "rejected the service key"),
+        ({"NEXLA_SERVICE_KEY": "", "NEXLA_ACCESS_TOKEN": "expired-token"}, None, Exit.AUTH, "invalid or has expired"),
         ({"NEXLA_API_URL": "URL/nowhere"}, None, Exit.CONFIG, "no Nexla API at"),
         ({"NEXLA_API_URL": "http://127.0.0.1:PORT/x"}, None, Exit.UPSTREAM, "connection refused"),
         ({"NEXLA_API_URL": "https://no-such-host.invalid"}, None, Exit.UPSTREAM, "DNS"),
-        ({"NEXLA_API_URL": "http://nexla.example.com"}, None, Exit.CONFIG, "must be https"),
+        ({"NEXLA_API_URL": "http://nexla.example.com"}, None, Exit.CONFIG, "must use https"),
         ({}, {"action": "html", "path": "/token", "times": 9}, Exit.UPSTREAM, "without a token"),
-        ({}, {"action": "html", "path": "/users/current", "times": 9}, Exit.UPSTREAM, "HTML, not JSON"),
+        ({}, {"action": "html", "path": "/users/current", "times": 9}, Exit.UPSTREAM, "HTML instead of JSON"),
         ({}, {"action": "status", "status": 503, "times": 99}, Exit.UPSTREAM, "503"),
         (
             {},

@@ -157,7 +157,7 @@ def test_wrong_input_is_usage(sandbox: Sandbox, args: list[str], text: str) -> N
     [
         ({"resources": []}, "names no resource"),
         ({"resource": []}, "did you mean 'resources'"),
-        ({"resources": [{"type": "sources", "id": "123"}]}, "resources.0.id: must be a whole number"),
+        ({"resources": [{"type": "sources", "id": "123"}]}, "resources.0.id: must be an integer"),
         ({"resources": [{"type": "sources", "id": 123, "max_age_hour": 3}]}, "did you mean 'max_age_hours'"),
         ({"resources": [{"type": "sources", "id": 123, "sla": {"min_succes_rate": 1}}]}, "did you mean"),
         ({"resources": [{"type": "sources", "id": 1}, {"type": "data_sources", "id": 1}]}, "twice"),

@@ -40,7 +40,7 @@ def impatient(sandbox: Sandbox) -> Done:
     with pytest.MonkeyPatch.context() as patch:
         without_sleeping(patch)
         patch.setattr(session, "READ_TIMEOUT", 0.2)
-        patch.setattr(session, "ANSWER_TIMEOUT", 0.4)
+        patch.setattr(session, "RESPONSE_TIMEOUT", 0.4)
         return one(sandbox, "sources", 123)
 
 

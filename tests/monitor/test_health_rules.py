@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from helpers.api.runs import ResourceRun, merged
+from helpers.api.runs import ResourceRun, merge_runs
 from helpers.core.schedule import Schedule
 from helpers.monitor.health import HealthFacts, as_row, judge, verdict
 from helpers.monitor.health_config import HealthLimits
@@ -148,7 +148,7 @@ def test_malformed_rows_are_counted_and_not_added(found: list[dict[str, Any]]) -
 
     good = [row for row in found if all(whole(row.get(key)) for key in ("runId", "records", "errors"))]
     good = [row for row in good if row["runId"] > 10**12]
-    runs, unreadable = merged(found)
+    runs, unreadable = merge_runs(found)
     assert unreadable == len(found) - len(good)
     assert sum(run.records for run in runs) == sum(row["records"] for row in good)
     assert [run.id for run in runs] == sorted({row["runId"] for row in good}, reverse=True)

@@ -111,7 +111,7 @@ def test_a_server_that_sorts_the_other_way_is_put_right(sandbox: Sandbox) -> Non
     sandbox.faults(answers(page(3, 2, 1, total=3), LOGS))
     done = logs(sandbox)
     assert shown(done) == [1, 2, 3]
-    assert "does not sort" in done.json["warnings"][0]
+    assert "did not sort" in done.json["warnings"][0]
 
 
 def test_missing_lines_are_reported(sandbox: Sandbox) -> None:

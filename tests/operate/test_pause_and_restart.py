@@ -88,7 +88,7 @@ def test_restart_of_a_flow_at_rest_changes_nothing_and_says_so(sandbox: Sandbox)
     done = operate(sandbox, "restart", "flows", 4560).ok()
     assert done.data["outcome"] == "unchanged"
     assert sandbox.writes() == []
-    assert "nothing was ACTIVE" in done.json["warnings"][0]
+    assert "no member was ACTIVE" in done.json["warnings"][0]
 
 
 def test_a_refused_member_takes_the_others_back(sandbox: Sandbox) -> None:
@@ -121,7 +121,7 @@ def test_restore_refuses_what_it_cannot_restore(sandbox: Sandbox, tmp_path: Path
     operate(sandbox, "pause", "flows", 1230, "--output", str(file)).ok()
     operate(sandbox, "activate", "flows", 3210, "--restore", str(file)).fails(Exit.USAGE, "another flow")
     operate(sandbox, "pause", "flows", 1230, "--output", str(file)).ok()  # again: nothing is ACTIVE now
-    operate(sandbox, "activate", "flows", 1230, "--restore", str(file)).fails(Exit.USAGE, "nothing was ACTIVE")
+    operate(sandbox, "activate", "flows", 1230, "--restore", str(file)).fails(Exit.USAGE, "no member was ACTIVE")
 
 
 def test_a_pause_that_was_kept_halfway_can_be_restored(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_an_undo_leaves_what_somebody_else_has_written_meanwhile(
     done = update(sandbox, script(tmp_path, LEAKING, "leaking.py"), *TOO_MANY)
     done.fails(Exit.LEFT_BEHIND)
     assert "somebody else has changed" in str(done.data["left_behind"])
-    assert "remove it all" not in done.error["hint"]
+    assert "remove everything" not in done.error["hint"]
     assert code_of(sandbox)["code"] == rival["code"]
 
 

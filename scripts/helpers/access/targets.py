@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from helpers.access.request import Selection
 from helpers.access.roles import access_kind
-from helpers.api.flows import FLOW_KINDS, Flow, flow_from, read_flow
+from helpers.api.flows import FLOW_KINDS, Flow, parse_flow, read_flow
 from helpers.api.resources import Pages, by_name, read_all_or_fail, require_unique
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -133,7 +133,7 @@ def of_project(session: Session, project_id: int, *, credentials: bool) -> Itera
     if not body["flows"]:
         raise OperatorError(Exit.NOT_FOUND, f"project {project_id} has no flow", hint=NOTHING)
     for index in range(len(body["flows"])):
-        flow = flow_from(body, index)
+        flow = parse_flow(body, index)
         if flow is None:
             raise OperatorError(Exit.UPSTREAM, f"a flow of project {project_id} cannot be read")
         yield from of_flow(flow, credentials=credentials)

@@ -1,1 +1,1 @@
-"""The API: one session, one way to call it, and its resources, flows, runs, logs, samples, probes and writes."""
+"""The Nexla API: one session, one function that calls it, and its resources, flows, runs, logs, samples and probes."""

@@ -1,7 +1,7 @@
-"""What went wrong with a request, judged by HTTP status and by what happened on the wire.
+"""Classifying failed requests by HTTP status and by what happened on the wire.
 
-The SDK's exception classes are never consulted: its ``ServerError`` stands for every status without a class of its own
-and for every network fault.
+The SDK's exception classes are ignored: its ``ServerError`` covers every status without a class of its own, and every
+network fault.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class ApiError(OperatorError):
 
     Attributes:
         method, path: the request.
-        sent: whether the server may have seen it. False only when that is certain.
-        known_not_applied: whether it is certain that nothing was changed.
-        headers: of the answer.
+        sent: whether the server may have received it; False only when it certainly did not.
+        known_not_applied: whether it is certain that the request changed nothing.
+        headers: the headers of the response.
     """
 
     def __init__(
@@ -39,18 +39,25 @@ class ApiError(OperatorError):
         self.sent, self.known_not_applied = sent, known_not_applied
 
 
-def names_of(kinds: tuple[type, ...]) -> str:
-    """JSON types in words, for messages."""
-    words = {dict: "an object", list: "a list", type(None): "nothing"}
+def type_names(kinds: tuple[type, ...]) -> str:
+    """The names of JSON types, for messages."""
+    words: dict[type, str] = {
+        dict: "an object", list: "a list", str: "a string", int: "a number", float: "a number", bool: "a boolean",
+        type(None): "nothing",
+    }  # fmt: skip
     return " or ".join(words.get(kind, kind.__name__) for kind in kinds)
 
 
-def unreadable(exchange: Exchange, what: str) -> ApiError:
-    """The error for an answer that is ``what`` instead of what was expected."""
+def content_failure(exchange: Exchange, what: str) -> ApiError:
+    """The error for a response with unusable content.
+
+    Args:
+        what: what the response contained instead of the expected content.
+    """
     shown = excerpt(exchange.text)
     return ApiError(
         Exit.UPSTREAM,
-        f"{exchange.method} {exchange.path} answered {exchange.status} with {what}" + (f": {shown}" if shown else ""),
+        f"{exchange.method} {exchange.path} returned {exchange.status} with {what}" + (f": {shown}" if shown else ""),
         exchange=exchange,
         sent=True,
         known_not_applied=exchange.method == "GET",
@@ -59,7 +66,7 @@ def unreadable(exchange: Exchange, what: str) -> ApiError:
 
 
 def token_failure(settings: Settings, exchange: Exchange) -> ApiError:
-    """Login failed, so the request itself was never sent."""
+    """The error for a failed login. The request that needed the token was never sent."""
     host = settings.host
     if exchange.error is not None or exchange.status is None:
         error = network_failure(settings, exchange)
@@ -67,24 +74,24 @@ def token_failure(settings: Settings, exchange: Exchange) -> ApiError:
         return error
     code, retryable, hint = Exit.UPSTREAM, exchange.status in RETRYABLE_STATUSES | {500}, ""
     if exchange.status == 401:
-        code, text = Exit.AUTH, f"{host} refused the service key"
-        hint = "make a new key in the Nexla UI and set NEXLA_SERVICE_KEY"
+        code, text = Exit.AUTH, f"{host} rejected the service key"
+        hint = "create a new key in the Nexla UI and set NEXLA_SERVICE_KEY"
     elif exchange.status == 429:
-        code, text = Exit.THROTTLED, f"{host} answered 429 to the login"
+        code, text = Exit.THROTTLED, f"login at {host} returned 429"
     elif exchange.status in (404, 405, 301, 302, 307, 308):
-        code, text = Exit.CONFIG, f"no Nexla API at {settings.api_url}: /token answered {exchange.status}"
+        code, text = Exit.CONFIG, f"no Nexla API at {settings.api_url}: /token returned {exchange.status}"
         hint = f"check NEXLA_API_URL; the default is {DEFAULT_URL}"
     elif exchange.status >= 400:
-        text = f"login at {host} answered {exchange.status}: {_message(exchange)}"
+        text = f"login at {host} returned {exchange.status}: {_message(exchange)}"
         code = Exit.UPSTREAM if exchange.status >= 500 else Exit.AUTH
     else:
-        text = f"login at {host} answered {exchange.status} without a token: {excerpt(exchange.text)}"
-        hint = "a proxy or sign-in page may stand in between; check NEXLA_API_URL"
+        text = f"login at {host} returned {exchange.status} without a token: {excerpt(exchange.text)}"
+        hint = "a proxy or sign-in page may be in between; check NEXLA_API_URL"
     return ApiError(code, text, exchange=exchange, sent=False, known_not_applied=True, retryable=retryable, hint=hint)
 
 
 def network_failure(settings: Settings, exchange: Exchange) -> ApiError:
-    """The error for a request without an answer."""
+    """The error for a request that got no response."""
     error = exchange.error or RuntimeError("nothing was sent")
     names = " ".join(type(item).__name__ + " " + str(item) for item in _causes(error))
     host, where = settings.host, f"{exchange.method} {exchange.path}"
@@ -93,17 +100,17 @@ def network_failure(settings: Settings, exchange: Exchange) -> ApiError:
         sent = not any(word in names.upper() for word in HANDSHAKE_FAULTS)
         text, hint = f"TLS to {host} failed: {excerpt(str(error))}", "check the certificate and the URL"
     elif "NameResolutionError" in names or "gaierror" in names:
-        text, sent, hint = f"the host {host} cannot be found (DNS)", False, "check NEXLA_API_URL"
+        text, sent, hint = f"cannot resolve the host {host} (DNS)", False, "check NEXLA_API_URL"
     elif "ConnectionRefusedError" in names or "NewConnectionError" in names:
-        text, sent = f"nothing listens at {host} (connection refused)", False
+        text, sent = f"nothing is listening at {host} (connection refused)", False
     elif "ProxyError" in names:
-        text, sent = f"the proxy did not let {where} through", False
+        text, sent = f"the proxy rejected {where}", False
     elif "ConnectTimeout" in names:
         text, sent = f"{host} did not accept a connection in time", False
     elif "Timeout" in names or "timed out" in names:
-        text = f"{where} got no answer in time"
+        text = f"{where} timed out without a response"
     else:
-        text = f"{where}: the connection broke ({type(error).__name__})"
+        text = f"{where}: the connection was lost ({type(error).__name__})"
     return ApiError(
         Exit.UPSTREAM,
         text,
@@ -135,26 +142,26 @@ def _message(exchange: Exchange) -> str:
     return excerpt(exchange.text)
 
 
-def refusal(settings: Settings, exchange: Exchange) -> ApiError:
-    """The error for an answer that is no success."""
+def status_failure(settings: Settings, exchange: Exchange) -> ApiError:
+    """The error for a response with a status of 300 or above."""
     status = exchange.status or 0
     where = f"{exchange.method} {exchange.path}"
-    text = f"{where} answered {status}: {_message(exchange)}"
+    text = f"{where} returned {status}: {_message(exchange)}"
     code, hint = Exit.ERROR, ""
     if status < 400:
         code, text = Exit.CONFIG, f"{where} was redirected ({status}); redirects are not followed"
-        hint = f"set NEXLA_API_URL to the final address; now {settings.api_url}"
+        hint = f"set NEXLA_API_URL to the final URL; it is {settings.api_url}"
     elif status == 401:
-        code, text = Exit.AUTH, f"{where} answered 401: the session token is wrong or has expired"
-        hint = "get a new NEXLA_ACCESS_TOKEN, or use NEXLA_SERVICE_KEY, which renews tokens by itself"
+        code, text = Exit.AUTH, f"{where} returned 401: the session token is invalid or has expired"
+        hint = "get a new NEXLA_ACCESS_TOKEN, or use NEXLA_SERVICE_KEY, which renews tokens automatically"
     elif status == 403:
-        code, hint = Exit.AUTH, "your role on this resource is too weak, or its credential was refused"
+        code, hint = Exit.AUTH, "your role on this resource is not sufficient, or its credential was rejected"
     elif status == 404:
-        code, hint = Exit.NOT_FOUND, f"check the id and that you may see it: {command_line('list_resources', '--help')}"
+        code, hint = Exit.NOT_FOUND, f"check the id and your access: {command_line('list_resources', '--help')}"
     elif status == 429:
         wait = parse_retry_after(exchange.headers.get("Retry-After"))
-        told = f"; the server asks to wait {wait:g} s" if wait is not None else ""
-        code, text, hint = Exit.THROTTLED, f"{where} answered 429{told}", "wait, or use a lower --rps"
+        requested = f"; the server asks you to wait {wait:g} s" if wait is not None else ""
+        code, text, hint = Exit.THROTTLED, f"{where} returned 429{requested}", "wait, or use a lower --rps"
     elif status >= 500:
         code = Exit.UPSTREAM
     retryable = status in RETRYABLE_STATUSES or status == 500

@@ -1,4 +1,4 @@
-"""From a resource's id or name to the resource inside its flow."""
+"""Finding a resource and its flow by id or name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpers.core.kinds import KINDS, Kind
 
 @dataclass
 class FlowTarget:
-    """A resource inside its flow. For a flow, ``member`` is the node that was named (its origin, as a rule)."""
+    """A resource and its flow. If a flow was requested, ``member`` is the node with that id, usually the origin."""
 
     kind: Kind
     id: int
@@ -23,19 +23,19 @@ class FlowTarget:
 
     @property
     def api(self) -> Kind:
-        """The kind that the member's own endpoints belong to: a flow's are those of its source."""
+        """The kind of the member's own endpoints. For a flow, these are the endpoints of its origin."""
         return KINDS[self.member.kind]
 
-    def words(self) -> list[str]:
-        """The flags that name this resource in a command line."""
+    def flags(self) -> list[str]:
+        """The flags that select this resource on a command line."""
         return ["--resource-type", self.kind.name, "--resource-id", str(self.id)]
 
 
 def find_flow_target(session: Session, kind: Kind, resource_id: int | None, name: str | None) -> FlowTarget:
-    """The resource of this id, or of this exact name where no id is given, with its flow.
+    """Find a resource by its id, or by its exact name when the id is None.
 
     Raises:
-        OperatorError: NOT_FOUND when there is none, or several have the name; AUTH.
+        OperatorError: NOT_FOUND, when no resource matches or several have the name; AUTH.
     """
     if resource_id is None:
         resource_id = int(require_by_name(session, kind, str(name), access_role="collaborator")["id"])
@@ -43,7 +43,7 @@ def find_flow_target(session: Session, kind: Kind, resource_id: int | None, name
 
 
 def read_flow_target(session: Session, kind: Kind, resource_id: int) -> FlowTarget:
-    """The resource with its flow, as it is now.
+    """Read a resource and its flow.
 
     Raises:
         OperatorError: NOT_FOUND; AUTH.
@@ -55,7 +55,7 @@ def read_flow_target(session: Session, kind: Kind, resource_id: int) -> FlowTarg
     if flow is None or member is None:
         raise OperatorError(
             Exit.NOT_FOUND,
-            f"there is no {kind.singular} {resource_id} with a flow",
+            f"{kind.singular} {resource_id} does not exist or has no flow",
             hint=f"see {command_line('list_resources', '--type', kind.name, '--all')}",
             resource={"type": kind.name, "id": resource_id},
         )

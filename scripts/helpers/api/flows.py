@@ -1,7 +1,7 @@
 """The flow tree: reading it, walking it, and the real status of each member.
 
-A flow answer is a tree from the origin; only the origin node carries a status. The status of nexsets and destinations
-stands in the resource lists beside the tree.
+A flow response is a tree that starts at the origin. Only the origin node has a status; the status of nexsets and
+destinations is in the resource lists beside the tree.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ MemberKey = tuple[str, int]  # kind and id
 
 @dataclass
 class Member:
-    """One node of a flow with its resource.
+    """One node of a flow and its resource.
 
     Attributes:
         kind: ``sources``, ``nexsets`` or ``destinations``.
-        id: of the resource; ``node_id`` is the flow node's.
-        row: the resource's row from the flow answer; empty with ``flows_only``.
+        id: the id of the resource.
+        node_id: the id of the flow node.
+        row: the resource's row from the flow response; with ``flows_only``, the few fields of its node.
+        children: the members directly below.
     """
 
     kind: str
@@ -40,12 +42,12 @@ class Member:
 
     @property
     def status(self) -> str | None:
-        """INIT, ACTIVE, PAUSED or RATE_LIMITED; None when the answer did not carry it."""
+        """INIT, ACTIVE, PAUSED or RATE_LIMITED; None when the response did not include it."""
         return self.row.get("status")
 
     @property
     def runtime_status(self) -> str | None:
-        """IDLE or PROCESSING; None when the answer did not carry it."""
+        """IDLE or PROCESSING; None when the response did not include it."""
         return self.row.get("runtime_status")
 
     @property
@@ -62,25 +64,33 @@ class Member:
 
     @property
     def label(self) -> str:
-        """For messages: ``destination 12 'orders warehouse'``."""
+        """The member in messages: ``destination 12 'orders warehouse'``."""
         return self.ref.label
 
     @property
     def credential_id(self) -> int | None:
-        """Of a source or destination; None for others, and where the answer does not say."""
+        """The credential of a source or destination; None for nexsets, and when the response did not include it."""
         inner = self.row.get("data_credentials")
         credential_id = inner.get("id") if isinstance(inner, dict) else self.row.get("data_credentials_id")
         return credential_id if isinstance(credential_id, int) else None
 
     def walk(self) -> Iterator[Member]:
-        """This member and all below it, parents first."""
+        """This member and everything below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
-def members(node: Row, body: Row) -> Member | None:
-    """A tree node as members; None for a node that belongs to none of the three resource kinds."""
+def parse_members(node: Row, body: Row) -> Member | None:
+    """Build the member tree of a flow node.
+
+    Args:
+        node: one node of the response's ``flows``, with its ``children``.
+        body: the complete response, for the resource lists beside the tree.
+
+    Returns:
+        The member; None for a node that is no source, nexset or destination.
+    """
     found = next(((kind, node[key]) for key, kind in RESOURCE_KEYS.items() if node.get(key)), None)
     if found is None:
         return None
@@ -91,7 +101,7 @@ def members(node: Row, body: Row) -> Member | None:
         row = {key: node[key] for key in ("name", "status", "last_run_id", "project_id") if key in node}
     member = Member(kind, resource_id, node["id"], row)
     for child in node.get("children") or []:
-        below = members(child, body) if isinstance(child, dict) else None
+        below = parse_members(child, body) if isinstance(child, dict) else None
         if below is not None:
             member.children.append(below)
     return member
@@ -99,22 +109,22 @@ def members(node: Row, body: Row) -> Member | None:
 
 @dataclass
 class Flow:
-    """One flow: its origin, and the rows that came beside the tree."""
+    """One flow: its origin, its project, and the response body with the resource lists."""
 
     origin: Member
     project_id: int | None
     body: Row
 
     def find(self, kind: str, resource_id: int) -> Member | None:
-        """The member that is this resource, however deep."""
+        """The member with this kind and id, at any depth; None when the flow has none."""
         return next((member for member in self.origin.walk() if member.key == (kind, resource_id)), None)
 
     def by_node(self, node_id: int) -> Member | None:
-        """The member at a flow node."""
+        """The member at a flow node; None when the flow has no such node."""
         return next((member for member in self.origin.walk() if member.node_id == node_id), None)
 
     def path_to(self, member: Member) -> list[Member]:
-        """From the origin down to a member, both included."""
+        """The members from the origin down to this one, both included."""
 
         def below(here: Member) -> list[Member]:
             if here is member:
@@ -124,23 +134,24 @@ class Flow:
         return below(self.origin)
 
     def of_kind(self, kind: str) -> list[Member]:
+        """The members of one kind, parents first."""
         return [member for member in self.origin.walk() if member.kind == kind]
 
-    def is_on(self, member: Member) -> bool:
-        """Whether the member and everything above it is ACTIVE."""
+    def is_active_from_origin(self, member: Member) -> bool:
+        """Whether the member and everything above it are ACTIVE."""
         return all(above.status == "ACTIVE" for above in self.path_to(member))
 
     def code(self, container_id: int | None) -> Row | None:
-        """The code container of this id, if the answer carries it."""
+        """The code container with this id; None when the response does not include it."""
         rows = self.body.get("code_containers") or []
         return next((row for row in rows if row.get("id") == container_id), None)
 
 
 def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
-    """The complete flow that a source, nexset, destination or flow node belongs to; None when the API says 404.
+    """The complete flow that a source, nexset, destination or flow node belongs to; None after a 404.
 
     Raises:
-        ApiError: it could not be read.
+        ApiError: the flow could not be read.
     """
     path = item_path(kind, resource_id) if kind.name == "flows" else item_path(kind, resource_id, "flow")
     try:
@@ -149,48 +160,48 @@ def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
         if error.http_status == 404:
             return None
         raise
-    return flow_from(body)
+    return parse_flow(body)
 
 
-def flow_from(body: Row, index: int = 0) -> Flow | None:
-    """One flow of a flow answer; None when there is none at that place, or its origin has no resource."""
+def parse_flow(body: Row, index: int = 0) -> Flow | None:
+    """The flow at this index of a flow response; None when there is none, or its origin has no resource."""
     nodes = body.get("flows") or []
     if len(nodes) <= index:
         return None
-    origin = members(nodes[index], body)
+    origin = parse_members(nodes[index], body)
     return Flow(origin, nodes[index].get("project_id"), body) if origin else None
 
 
-def flows_in(body: Row) -> list[Flow]:
-    """Every flow of a flow answer."""
-    return [flow for index in range(len(body.get("flows") or [])) if (flow := flow_from(body, index))]
+def parse_flows(body: Row) -> list[Flow]:
+    """All flows of a flow response."""
+    return [flow for index in range(len(body.get("flows") or [])) if (flow := parse_flow(body, index))]
 
 
 def run_rows(session: Session, kind: Kind, resource_id: int, size: int = 20) -> list[Any]:
     """The newest run rows of a resource, from ``GET …/metrics/run_summary``.
 
     Args:
-        size: rows to ask for.
+        size: the maximum number of rows.
 
     Returns:
-        Rows with ``runId`` (epoch ms), ``records``, ``size`` and ``errors``; they carry no status.
+        Rows with ``runId`` (epoch ms), ``records``, ``size`` (bytes) and ``errors``. They have no status.
 
     Raises:
-        ApiError: they could not be read.
-        OperatorError: UPSTREAM, for an answer of an unknown shape, which must not pass for no runs.
+        ApiError: the rows could not be read.
+        OperatorError: UPSTREAM, when the response has an unexpected format, which must not be mistaken for no runs.
     """
     params: dict[str, Any] = {"groupby": "runId", "orderby": "runId", "page": 1, "size": size}
     body = call(session, "GET", item_path(kind, resource_id, "metrics", "run_summary"), params=params).data
     metrics = body.get("metrics")
     data = metrics.get("data") if isinstance(metrics, dict) else metrics
     if not isinstance(data, list):
-        raise OperatorError(Exit.UPSTREAM, f"the runs of {kind.singular} {resource_id} came in an unknown shape")
+        raise OperatorError(Exit.UPSTREAM, f"the runs of {kind.singular} {resource_id} have an unexpected format")
     return data
 
 
-def summary(flow: Row) -> Row:
-    """A flow node as one list row: name, status, and how many members it has."""
-    origin = members(flow, {})
+def flow_summary(flow: Row) -> Row:
+    """A flow node as one list row: its name and status, and how many members of each kind it has."""
+    origin = parse_members(flow, {})
     all_members = list(origin.walk()) if origin else []
     kinds = [member.kind for member in all_members]
     return {

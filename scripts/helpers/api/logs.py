@@ -1,4 +1,4 @@
-"""Flow logs: paged, oldest first, without the rows that a shifting page repeats."""
+"""Flow logs, page by page and oldest first, without the rows that shifting pages repeat."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from helpers.core.times import iso
 
 PAGE, SMALL_PAGE, MAX_PAGES = 500, 100, 10_000
 ANY_RUN = -1
-EARLY = 3_600_000  # ms; ``from`` of a run's log, which may begin a little before the run id's time
+LOG_LEAD_MS = 3_600_000  # ms; how long before the time of its run id the log of a run is searched
 KINDS_BY_LABEL = {"SOURCE": "sources", "DATASET": "nexsets", "SINK": "destinations"}
 _COUNTS = re.compile(r"\b(records|errors|size)=(\d+)")
 _DIGITS = re.compile(r"\d+")
 
 
 class LogLine(NamedTuple):
-    """One line of a flow's log. What the API left out is None.
+    """One line of a flow's log. Fields that the API left out are None.
 
     Attributes:
-        time: ISO 8601; ``timestamp`` is the same in epoch milliseconds.
-        resource: as the API labels it, such as ``SINK 12``.
+        time: ISO 8601; ``timestamp`` is the same time in epoch milliseconds.
+        resource: the API's label, such as ``SINK 12``.
         type: LOG, SUMMARY…
     """
 
@@ -43,24 +43,24 @@ class LogLine(NamedTuple):
 
     @property
     def is_problem(self) -> bool:
-        """Whether it is a warning or an error."""
+        """Whether the line is a warning or an error."""
         return self.severity not in ("INFO", None)
 
     @property
     def member_key(self) -> tuple[str, Any]:
-        """The (kind, id) that it is about, under our names."""
+        """The kind (under its canonical name) and id of the resource that the line is about."""
         return KINDS_BY_LABEL.get(str(self.resource_type).upper(), ""), self.resource_id
 
     def is_about(self, member: Member) -> bool:
         return self.member_key == member.key
 
     def counts(self) -> dict[str, int] | None:
-        """records, errors and size of a SUMMARY line, which stand in its text; None for other lines."""
+        """The records, errors and size (bytes) in the text of a SUMMARY line; None for other lines."""
         found = {key: int(value) for key, value in _COUNTS.findall(str(self.text))}
         return found if self.type == "SUMMARY" and found else None
 
-    def shape(self) -> str:
-        """The text with its numbers blotted out, so that lines of two runs can be compared."""
+    def masked_text(self) -> str:
+        """The text with its digits masked, so that lines of two runs can be compared."""
         return f"{self.resource}: " + _DIGITS.sub("0", str(self.text))
 
     def as_row(self) -> Row:
@@ -68,7 +68,7 @@ class LogLine(NamedTuple):
 
 
 class _Query(NamedTuple):
-    """What is asked for on every page."""
+    """What the requests for all pages have in common."""
 
     session: Session
     resource: ResourceRef
@@ -96,13 +96,13 @@ def read_lines(
     """The log lines of the complete flow that a resource belongs to, oldest first, one page in memory at a time.
 
     Args:
-        run_id: only this run; ANY_RUN for all.
-        since, until: epoch milliseconds; ``from`` is compulsory in the API.
+        run_id: only this run; ANY_RUN for all runs.
+        since, until: epoch milliseconds. The API requires a start time.
         warn: called when rows are missing or had to be sorted here.
 
     Raises:
         ApiError: the logs could not be read.
-        OperatorError: UPSTREAM, when the server never comes to an end.
+        OperatorError: UPSTREAM, when the response has an unexpected format or the pages never end.
     """
     params: dict[str, Any] = {"from": since, "run_id": run_id, "order_by": "ts", "sort_order": "asc"}
     if until is not None:
@@ -110,8 +110,8 @@ def read_lines(
     path = item_path(kind, resource_id, "flow", "logs")
     query, first = _first_page(_Query(session, ResourceRef(kind.name, resource_id), path, params, PAGE))
     rows: Iterator[Row] = (row for page in _pages(query, first) for row in page)
-    if _descends(first.rows):
-        warn("the server does not sort by time; all lines were read before the first was shown")
+    if _is_descending(first.rows):
+        warn("the server did not sort the log by time; all lines were read before the first was shown")
         rows = iter(sorted(rows, key=_time_of))
     received = 0
     for row in rows:
@@ -119,7 +119,7 @@ def read_lines(
         yield _as_line(row, run_id)
     if first.total is not None and received < first.total:
         missing = first.total - received
-        warn(f"{missing} of {first.total} log lines are missing: pages shifted while they were read; run again")
+        warn(f"{missing} of {first.total} log lines are missing: the pages shifted while they were read; run again")
 
 
 def _first_page(query: _Query) -> tuple[_Query, _Page]:
@@ -128,7 +128,7 @@ def _first_page(query: _Query) -> tuple[_Query, _Page]:
     except ApiError as error:
         if error.http_status != 400:
             raise
-    smaller = query._replace(size=SMALL_PAGE)  # some endpoints cap the page
+    smaller = query._replace(size=SMALL_PAGE)  # some endpoints limit the page size
     return smaller, _read_page(smaller, 1)
 
 
@@ -138,7 +138,7 @@ def _read_page(query: _Query, page: int) -> _Page:
     data = logs.get("data") if isinstance(logs, dict) else logs
     if not isinstance(data, list):
         what = f"{query.resource.kind.removesuffix('s')} {query.resource.id}"
-        raise OperatorError(Exit.UPSTREAM, f"the logs of {what} came in an unknown shape")
+        raise OperatorError(Exit.UPSTREAM, f"the logs of {what} have an unexpected format")
     meta = (logs.get("meta") if isinstance(logs, dict) else None) or {}
     total, pages = (
         value if isinstance(value := meta.get(key), int) else None for key in ("total_count", "pages_count")
@@ -155,13 +155,13 @@ def _pages(query: _Query, first: _Page) -> Iterator[list[Row]]:
             return
         before, number = page.rows, number + 1
         if number > MAX_PAGES:
-            raise OperatorError(Exit.UPSTREAM, f"the logs do not end after {MAX_PAGES} pages")
+            raise OperatorError(Exit.UPSTREAM, f"the logs have more than {MAX_PAGES} pages")
         page = _read_page(query, number)
         pages = page.pages if page.pages is not None else pages
 
 
 def _overlap(before: list[Row], rows: list[Row]) -> int:
-    """How many of the first rows were already at the end of the page before, because rows moved meanwhile."""
+    """How many of the first rows repeat the end of the previous page, because rows shifted in the meantime."""
     return next((n for n in range(min(len(before), len(rows)), 0, -1) if before[-n:] == rows[:n]), 0)
 
 
@@ -170,13 +170,13 @@ def _time_of(row: Row) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _descends(rows: list[Row]) -> bool:
+def _is_descending(rows: list[Row]) -> bool:
     times = [_time_of(row) for row in rows]
     return bool(times) and times[0] > times[-1]
 
 
 def _as_line(row: Row, run_id: int) -> LogLine:
-    """A log row as a line; the SDK's names for the text and the severity are taken as well."""
+    """A log row as a line. The SDK's names for the text and the severity are accepted as well."""
     at = row.get("timestamp")
     return LogLine(
         time=iso(at) if isinstance(at, int) else None,
@@ -192,7 +192,7 @@ def _as_line(row: Row, run_id: int) -> LogLine:
 
 
 def summaries(lines: Iterable[LogLine]) -> list[Row]:
-    """Records, errors and bytes of each run and resource, from the SUMMARY lines."""
+    """The records, errors and bytes of each run and resource, added up from the SUMMARY lines."""
     sums: dict[tuple[Any, ...], Row] = {}
     for line in lines:
         counts = line.counts()

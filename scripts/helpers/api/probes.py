@@ -1,4 +1,4 @@
-"""Testing a credential. A probe writes its result (``verified_status``) on the server."""
+"""Testing credentials. A probe stores its result (``verified_status``) on the server."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ GOOD_PROBE = ("200", "ok", "success")
 
 
 class ProbeResult(NamedTuple):
-    """What a probe showed: ``ok``, ``failed`` or ``unknown``, and why."""
+    """The result of a probe: ``ok``, ``failed`` or ``unknown``, and the reason."""
 
     verdict: str
     reason: str = ""
 
 
 def probe(session: Session, credential_id: int) -> ProbeResult:
-    """Test a credential. Success is an empty 200; a failure carries the outside system's status and a message.
+    """Test a credential.
+
+    The API reports success with an empty 200, and failure with the external system's status and a message.
 
     Returns:
-        The verdict; what is no clear success is never ``ok``.
+        The verdict; it is ``ok`` only after a clear success.
 
     Raises:
-        OperatorError: NOT_FOUND, when there is no such credential; AUTH, when the session is refused.
+        OperatorError: NOT_FOUND, when the credential does not exist; AUTH, when the session is rejected.
     """
     try:
-        answer = call(
+        response = call(
             session,
             "GET",
             item_path(KINDS["credentials"], credential_id, "probe"),
@@ -41,7 +43,7 @@ def probe(session: Session, credential_id: int) -> ProbeResult:
         if error.http_status == 404:
             raise OperatorError(
                 Exit.NOT_FOUND,
-                f"there is no credential {credential_id}",
+                f"credential {credential_id} does not exist",
                 hint=f"see {command_line('list_resources', '--type', 'credentials', '--all')}",
                 http_status=404,
                 resource={"type": "credentials", "id": credential_id},
@@ -49,23 +51,22 @@ def probe(session: Session, credential_id: int) -> ProbeResult:
         if error.http_status == 401:
             raise
         if error.http_status == 403 and error.message.endswith("no message"):
-            return ProbeResult(
-                "unknown", "403 without a message: you may not probe it"
-            )  # the credential's own 403 has a body
+            # a 403 from the external system has a body
+            return ProbeResult("unknown", "403 without a message: you are not allowed to probe it")
         clear = error.http_status is not None and 400 <= error.http_status < 500 and error.http_status != 429
         return ProbeResult("failed" if clear else "unknown", error.message)
-    if answer.data is None:
+    if response.data is None:
         return ProbeResult("ok")
-    status = answer.data.get("status") if isinstance(answer.data, dict) else answer.data
+    status = response.data.get("status") if isinstance(response.data, dict) else response.data
     good = str(status).lower() in GOOD_PROBE
-    return ProbeResult("ok") if good else ProbeResult("unknown", f"the probe answered {status!r}")
+    return ProbeResult("ok") if good else ProbeResult("unknown", f"the probe returned {status!r}")
 
 
 def try_probe(session: Session, credential_id: int) -> ProbeResult:
-    """As ``probe``; a credential that is not there is ``unknown``, so that one cannot end a check of many.
+    """As ``probe``, but a missing credential is ``unknown``, so that it does not end a check of many credentials.
 
     Raises:
-        OperatorError: CONFIG while NEXLA_READ_ONLY is set: a probe writes its result.
+        OperatorError: CONFIG while NEXLA_READ_ONLY is set, because a probe stores its result; AUTH.
     """
     refuse_if_read_only(session, f"the probe of credential {credential_id}")
     try:

@@ -1,7 +1,7 @@
-"""Reading resources tolerantly, page by page and by name.
+"""Reading resources tolerantly: one by one, page by page, and by name.
 
-List rows are brief (no config, no credential): ask with ``expand=1`` where those are needed. The default scope of a
-list is what the caller owns.
+List rows are brief (no config, no credential); pass ``expand=1`` to get them. By default, a list contains only what
+the caller owns.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row, item_path
 
 PER_PAGE = 100
-SMALL_PER_PAGE = 50  # some endpoints answer 400 above this
+SMALL_PER_PAGE = 50  # some endpoints return 400 above this
 MAX_PAGES = 10_000
 
 
 def get(session: Session, kind: Kind, resource_id: Any, **params: Any) -> Row:
-    """One resource as the API answers it.
+    """One resource, as the API returns it.
 
     Raises:
-        ApiError: NOT_FOUND, AUTH and the rest.
+        ApiError: NOT_FOUND, AUTH and so on; its ``resource`` is set.
     """
     try:
         data: Row = call(session, "GET", item_path(kind, resource_id), params=params).data
@@ -37,7 +37,11 @@ def get(session: Session, kind: Kind, resource_id: Any, **params: Any) -> Row:
 
 
 def get_or_none(session: Session, kind: Kind, resource_id: int, **params: Any) -> Row | None:
-    """The resource, or None when the API says 404."""
+    """One resource, or None after a 404.
+
+    Raises:
+        ApiError: any other failure.
+    """
     try:
         return get(session, kind, resource_id, **params)
     except ApiError as error:
@@ -47,36 +51,36 @@ def get_or_none(session: Session, kind: Kind, resource_id: int, **params: Any) -
 
 
 def rows_of(response: Response) -> list[Row]:
-    """The rows of one list answer; flows come wrapped in an object. Rows that are no objects are dropped.
+    """The rows of one list response; flows are wrapped in an object. Entries that are not objects are dropped.
 
     Raises:
-        OperatorError: UPSTREAM, for an object that holds no list: it must not pass for an empty one.
+        OperatorError: UPSTREAM, for an object without a list, which must not be mistaken for an empty list.
     """
     if isinstance(response.data, dict) and "flows" not in response.data:
-        raise OperatorError(Exit.UPSTREAM, "the answer to a list is an object without one", retryable=True)
+        raise OperatorError(Exit.UPSTREAM, "a list request returned an object without a list", retryable=True)
     data = response.data["flows"] if isinstance(response.data, dict) else response.data
     return [row for row in data or [] if isinstance(row, dict)]
 
 
 def response_length(response: Response) -> int:
-    """How many entries a list answer has, whatever they are."""
+    """The number of entries in a list response, including malformed ones."""
     data = response.data["flows"] if isinstance(response.data, dict) else response.data
     return len(data or [])
 
 
 class Pages:
-    """A list read page by page: iterate over it for rows, then ask what was seen.
+    """A list read page by page: iterate over it for rows; its attributes then tell what was read.
 
-    Trusts ``X-Total-Count``; without it only an empty page ends the list, because a server may cap the page size.
-    Rows are de-duplicated by id, since a list that changes meanwhile shifts its pages.
+    ``X-Total-Count`` is trusted. Without it, only an empty page ends the list, because a server may limit the page
+    size. Rows are de-duplicated by id, because the pages shift when the list changes while it is read.
 
     Attributes:
-        total: what the server says there is; None before the first page or when it does not say.
-        seen: rows that were yielded.
-        received: entries that arrived, including those left out.
+        total: the number of rows that the server reports; None before the first page or when it reports none.
+        seen: the number of rows yielded.
+        received: the number of entries received, including those left out.
         complete: whether the list was read to its end.
-        odd: how many entries were no objects, and so were left out.
-        body: for flows, the whole answer that the current row came in, with the resources beside the trees.
+        malformed: the number of entries that were not objects and were left out.
+        body: for flows, the complete response with the current row, with the resources beside the trees.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class Pages:
                 return
 
     def _responses(self) -> Iterator[Response]:
-        """Page after page; once the total is known, several pages are fetched at a time but yielded in order."""
+        """Page by page, in order. Once the total is known, several pages are fetched at the same time."""
         first = self._page(1)
         yield first
         number, size = 2, len(rows_of(first))
@@ -142,25 +146,26 @@ class Pages:
 
 
 def read_all_or_fail(pages: Pages, what: str) -> list[Row]:
-    """Every row of a list, for callers that must not overlook one.
+    """All rows of a list, for callers that must not miss any.
 
     Args:
-        what: the rows, for messages.
+        what: what the rows are, for messages.
 
     Raises:
-        OperatorError: UPSTREAM, when an entry cannot be read, or fewer arrived than the server says there are.
+        OperatorError: UPSTREAM, when an entry cannot be read, or fewer rows arrived than the server reports.
     """
     rows = list(pages)
     if pages.malformed or any(not isinstance(row.get("id"), int) for row in rows):
-        raise OperatorError(Exit.UPSTREAM, f"the list of {what} holds an entry that cannot be read")
+        raise OperatorError(Exit.UPSTREAM, f"the list of {what} contains an entry that cannot be read")
     if pages.total is not None and len(rows) < pages.total:
-        text = f"the list of {what} is not complete: {len(rows)} of {pages.total} arrived"
-        raise OperatorError(Exit.UPSTREAM, text, hint="it changed while it was read? run again", retryable=True)
+        text = f"the list of {what} is incomplete: {len(rows)} of {pages.total} arrived"
+        hint = "it may have changed while it was read; run again"
+        raise OperatorError(Exit.UPSTREAM, text, hint=hint, retryable=True)
     return rows
 
 
 def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
-    """How many there are, and the first rows, in one request where the server gives the total."""
+    """The number of resources of a kind, and the first rows; one request when the server reports the total."""
     first = Pages(session, kind, params, per_page=5)
     rows = []
     for row in first:
@@ -171,16 +176,16 @@ def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
 
 
 def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]:
-    """Every resource of exactly this name, read over all pages (the API's own filter only means "contains")."""
+    """All resources with exactly this name, from all pages (the API's own filter matches substrings)."""
     query = {**params, "name": name} if "name" in kind.filters else params
     return [row for row in Pages(session, kind, query) if row.get("name") == name]
 
 
 def require_unique(kind: Kind, name: str, rows: list[Row]) -> Row | None:
-    """The only row, or None.
+    """The only row, or None when there are no rows.
 
     Raises:
-        OperatorError: NOT_FOUND with the candidates, when several have the name.
+        OperatorError: NOT_FOUND with the candidates, when there are several rows.
     """
     if len(rows) > 1:
         listed = ", ".join(f"{row['id']} ({row.get('status', '-')})" for row in rows)
@@ -194,10 +199,10 @@ def require_unique(kind: Kind, name: str, rows: list[Row]) -> Row | None:
 
 
 def require_by_name(session: Session, kind: Kind, name: str, **params: Any) -> Row:
-    """The only resource of exactly this name.
+    """The only resource with exactly this name.
 
     Raises:
-        OperatorError: NOT_FOUND, when there is none, or (with the candidates) several.
+        OperatorError: NOT_FOUND, when none or (with the candidates) several have the name.
     """
     row = require_unique(kind, name, by_name(session, kind, name, **params))
     if row is None:

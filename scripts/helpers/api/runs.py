@@ -1,8 +1,8 @@
-"""Runs of a resource, from its run summary: what the rows hold, and no more.
+"""The runs of a resource, from its run summary.
 
-A row has ``runId`` (epoch ms of the run's start), ``records``, ``size`` and ``errors``: no status and no duration.
-There is one row for each run and nexset, so that a run id can repeat. A run that read nothing may have no row at all;
-the source's ``last_run_id`` still names it.
+A row has ``runId`` (epoch ms of the run's start), ``records``, ``size`` (bytes) and ``errors``, but no status and no
+duration. There is one row per run and nexset, so a run id can repeat. A run that read nothing may have no row at all,
+but the source's ``last_run_id`` still names it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from helpers.core.kinds import KINDS, Kind, Row
 from helpers.core.times import iso
 
 PAGE = 100
-FIRST_RUN, LAST_RUN = 10**12, 4 * 10**12  # a run id is epoch milliseconds: 2001 to 2096
+FIRST_RUN, LAST_RUN = 10**12, 4 * 10**12  # run ids are epoch milliseconds: 2001 to 2096
 
 
 @dataclass(frozen=True)
 class ResourceRun:
-    """One run at one resource: records and bytes that got through, and records that did not."""
+    """One run at one resource: the records and bytes (``size``) that it processed, and the records that failed."""
 
     id: int
     records: int
@@ -33,7 +33,7 @@ class ResourceRun:
 
     @property
     def error_share(self) -> float:
-        """Failed records as a share of all, 0 to 1; 0 for a run without any."""
+        """Failed records as a share of all records, 0 to 1; 0 for a run without records."""
         total = self.records + self.errors
         return self.errors / total if total else 0.0
 
@@ -47,8 +47,12 @@ class ResourceRun:
         }
 
 
-def merged(rows: Iterable[Any]) -> tuple[list[ResourceRun], int]:
-    """Runs, newest first, from run rows; and how many rows could not be read (no run id, or no numbers)."""
+def merge_runs(rows: Iterable[Any]) -> tuple[list[ResourceRun], int]:
+    """Merge run rows into runs, adding up rows with the same run id.
+
+    Returns:
+        The runs, newest first, and the number of malformed rows (no run id, or no numbers).
+    """
     sums: dict[int, list[int]] = {}
     unreadable = 0
     for row in rows:
@@ -63,7 +67,7 @@ def merged(rows: Iterable[Any]) -> tuple[list[ResourceRun], int]:
 
 
 def _counts(row: Any) -> list[int] | None:
-    """runId, records, size and errors of a row; None when one is missing. The size decides nothing and may be null."""
+    """runId, records, size and errors of a row; None for a malformed row. The size may be null, and counts as 0."""
     if not isinstance(row, dict):
         return None
     values: list[Any] = [row.get("runId"), row.get("records"), row.get("size") or 0, row.get("errors")]
@@ -72,24 +76,28 @@ def _counts(row: Any) -> list[int] | None:
 
 
 def read_runs(session: Session, kind: Kind, resource_id: int, size: int = PAGE) -> tuple[list[ResourceRun], int]:
-    """The newest runs of a source, nexset or destination, newest first, from up to ``size`` rows.
+    """The latest runs of a source, nexset or destination, from up to ``size`` rows.
 
     Returns:
-        The runs, and the number of rows that could not be read.
+        The runs, newest first, and the number of malformed rows.
 
     Raises:
-        ApiError: they could not be read.
+        ApiError: the rows could not be read.
+        OperatorError: UPSTREAM, when the response has an unexpected format.
     """
-    return merged(run_rows(session, kind, resource_id, size))
+    return merge_runs(run_rows(session, kind, resource_id, size))
 
 
 def member_runs(
     session: Session, flow: Flow, size: int = PAGE, workers: int = 4, unread: list[str] | None = None
 ) -> dict[MemberKey, list[ResourceRun]]:
-    """The runs of every member of a flow.
+    """The runs of every member of a flow, newest first.
 
     Args:
-        unread: takes what could not be read; without it the first failure is raised.
+        unread: receives one line for everything that could not be read; if None, the first failure is raised.
+
+    Raises:
+        OperatorError: runs could not be read, and ``unread`` is None or the failure ends the command.
     """
     members = list(flow.origin.walk())
 
@@ -102,7 +110,7 @@ def member_runs(
             unread.append(f"the runs of {member.label}: {error.message}")
             return []
         if malformed and unread is not None:
-            unread.append(f"{malformed} run rows of {member.label} make no sense")
+            unread.append(f"{malformed} malformed run rows of {member.label}")
         return runs
 
     with ThreadPoolExecutor(workers) as pool:
@@ -110,7 +118,7 @@ def member_runs(
 
 
 def known_run_ids(flow: Flow, runs: dict[MemberKey, list[ResourceRun]]) -> list[int]:
-    """Every known run, newest first: one that any member has a row of, or that the source names."""
+    """The ids of all known runs, newest first: every run in the rows of any member, and the source's last run."""
     known = {run.id for rows in runs.values() for run in rows}
     last_run_id = flow.origin.row.get("last_run_id")
     if isinstance(last_run_id, int) and last_run_id > 0:
@@ -119,5 +127,5 @@ def known_run_ids(flow: Flow, runs: dict[MemberKey, list[ResourceRun]]) -> list[
 
 
 def newest_run_id(flow: Flow, runs: dict[MemberKey, list[ResourceRun]]) -> int:
-    """The newest run that anything in the flow knows of; 0 for none."""
+    """The id of the newest known run of a flow; 0 when there is none."""
     return next(iter(known_run_ids(flow, runs)), 0)

@@ -1,4 +1,4 @@
-"""Samples of a nexset, from the API or from a file: what goes into a transform and what comes out."""
+"""Samples of a nexset from the API, and records from a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_INPUT = object()
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample. ``input`` is NO_INPUT for nexsets that have no parent."""
+    """One sample: a transform's input and output. ``input`` is NO_INPUT for nexsets without a parent."""
 
     input: Any
     output: Any
@@ -27,21 +27,23 @@ class Sample:
         return self.input is not NO_INPUT
 
 
-def read_samples(session: Session, nexset: int, count: int, *, live: bool = False) -> list[Sample]:
-    """Samples in the three forms in which they come: pairs of input and output, wrapped records, bare records.
+def read_samples(session: Session, nexset_id: int, count: int, *, live: bool = False) -> list[Sample]:
+    """Read samples of a nexset. The API returns input/output pairs, wrapped records or bare records.
 
     Args:
-        live: ask for new ones; else cached ones (20 to 30 at most).
+        count: the maximum number of samples.
+        live: request new samples instead of cached ones (at most 20 to 30 are cached).
 
     Raises:
-        ApiError: they could not be read.
+        ApiError: the samples could not be read.
     """
     params: dict[str, Any] = {"count": count} | ({"live": "true"} if live else {})
-    rows = call(session, "GET", item_path(KINDS["nexsets"], nexset, "samples"), params=params, expect=list).data
+    rows = call(session, "GET", item_path(KINDS["nexsets"], nexset_id, "samples"), params=params, expect=list).data
     return [sample_of(row) for row in rows if isinstance(row, dict)]
 
 
 def sample_of(row: Row) -> Sample:
+    """A sample in any of the three forms that the API returns."""
     if set(row) >= {"input", "output"}:
         return Sample(_record(row["input"]), _record(row["output"]))
     return Sample(NO_INPUT, _record(row))
@@ -52,30 +54,32 @@ def _record(value: Any) -> Any:
 
 
 def load_records(path: str, what: str) -> list[Any]:
-    """Records of a file: a JSON list, one JSON object, or JSON Lines. ``what`` they are, for messages.
+    """Read records from a file that holds a JSON list, one JSON object, or JSON Lines.
+
+    Args:
+        what: what the file is, for messages.
 
     Raises:
-        OperatorError: USAGE, naming the line.
+        OperatorError: USAGE, naming the invalid line.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise usage(f"cannot read the {what} {path}: {error}") from error
     try:
-        whole = json.loads(text)
-        return whole if isinstance(whole, list) else [whole]
+        content = json.loads(text)
+        return content if isinstance(content, list) else [content]
     except RecursionError as error:
         raise usage(f"{path} is nested too deeply") from error
     except ValueError as error:
         if text.lstrip().startswith("[") or text.lstrip()[:1] not in ("{", '"'):
-            raise usage(
-                f"{path} is not JSON: {error}", "wanted: a JSON list, or one JSON object in each line"
-            ) from error
+            hint = "use a JSON list, or one JSON object per line"
+            raise usage(f"{path} is not valid JSON: {error}", hint) from error
     records = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
                 records.append(json.loads(line))
             except ValueError as error:
-                raise usage(f"{path}, line {number} is not JSON: {error}") from error
+                raise usage(f"{path}, line {number} is not valid JSON: {error}") from error
     return records

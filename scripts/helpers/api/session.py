@@ -1,7 +1,7 @@
 """One session around the SDK's client.
 
-The SDK does authentication, URLs and errors; answers are taken from the wire as they came, because the SDK throws the
-paging headers away and its models refuse real answers. What the SDK does wrongly by default is switched off here.
+The SDK handles authentication, URLs and errors. Responses are recorded on the wire, because the SDK discards the paging
+headers and its models reject real responses. This module also turns off harmful defaults of the SDK.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from helpers.core.settings import Settings
 from helpers.core.version import NAME, VERSION
 
 READ_TIMEOUT = 30.0  # seconds without a byte
-ANSWER_TIMEOUT = 300.0  # seconds for a whole answer, however steadily it drips
-TOKEN_MARGIN = 60  # the SDK's default of 3600 fetches a token per call when tokens live an hour
+RESPONSE_TIMEOUT = 300.0  # seconds for a complete response, even one that keeps trickling in
+TOKEN_MARGIN = 60  # seconds; the SDK's default of 3600 fetches a token per call when tokens live an hour
 CHUNK = 1 << 16
-SMALLEST_LEAD = 2.0  # seconds; less is the header's own coarseness
+MIN_CLOCK_SKEW = 2.0  # seconds; a smaller difference may come from the header's resolution of one second
 USER_AGENT = f"{NAME}/{VERSION}"
 
 
 @dataclass
 class Exchange:
-    """One HTTP request as it went over the wire, and what came back."""
+    """One HTTP request as it was sent, and its response or network error."""
 
     method: str
     path: str
@@ -49,12 +49,16 @@ class Exchange:
 
 
 class Session:
-    """One authenticated connection. Safe for a few reading threads; everything above it goes through ``send``.
+    """One authenticated connection. Several threads may read through it; every request goes through ``send``.
 
     Args:
         settings: from ``load_settings``.
-        deadline: the command's deadline; every read is cut at it.
-        limiter: shared rate limiter.
+        deadline: the command's deadline; it also limits every read.
+        limiter: the rate limiter that all threads share.
+
+    Attributes:
+        requests: the number of HTTP requests sent so far.
+        user_id, org_id: the caller and their organisation; None until a token was fetched.
     """
 
     def __init__(self, settings: Settings, deadline: Deadline, limiter: RateLimiter) -> None:
@@ -62,8 +66,8 @@ class Session:
         self.deadline = deadline
         self.limiter = limiter
         self.requests = 0
-        self._lead = 0.0  # of the server's clock
-        self.user_id: int | None = None  # the caller and their org, once a token was had
+        self._clock_skew = 0.0  # seconds that the server's clock is ahead
+        self.user_id: int | None = None
         self.org_id: int | None = None
         self._local = threading.local()
         self._count_lock = threading.Lock()
@@ -71,8 +75,8 @@ class Session:
 
     def _build_client(self) -> NexlaClient:
         http = RequestsHttpClient(timeout=READ_TIMEOUT, max_retries=0)
-        http.session.auth = _keep_authorization  # else .netrc replaces the credentials
-        http.session.trust_env = not self.settings.loopback  # a proxy cannot reach the sandbox
+        http.session.auth = _keep_authorization  # otherwise .netrc would replace the credentials
+        http.session.trust_env = not self.settings.loopback  # a proxy could not reach the sandbox
         for scheme in ("https://", "http://"):
             http.session.mount(scheme, WireAdapter(self))
         client = NexlaClient(
@@ -86,46 +90,48 @@ class Session:
         return client
 
     def path_of(self, url: str) -> str:
+        """The path of a URL, below the API URL."""
         return urlsplit(url.removeprefix(self.settings.api_url)).path
 
     def authorization_used(self) -> str | None:
-        """The header that this thread's current call sent last; None before its first request."""
+        """The Authorization header that this thread's current call sent last; None before its first request."""
         exchanges = getattr(self._local, "exchanges", [])
         return exchanges[-1].authorization if exchanges else None
 
     def record(self, exchange: Exchange) -> None:
+        """Add an exchange to this thread's current call."""
         with self._count_lock:
             self.requests += 1
         self._local.exchanges.append(exchange)
 
     def note_time(self, date: str | None) -> None:
-        """Learn the server's clock from a ``Date`` header, which is exact to a second."""
+        """Measure the server's clock by a ``Date`` header, which has a resolution of one second."""
         try:
-            lead = parsedate_to_datetime(date or "").timestamp() - time.time()
+            skew = parsedate_to_datetime(date or "").timestamp() - time.time()
         except ValueError:
             return
-        self._lead = lead if abs(lead) > SMALLEST_LEAD else 0.0
+        self._clock_skew = skew if abs(skew) > MIN_CLOCK_SKEW else 0.0
 
-    def note_user(self, answer: str) -> None:
-        """Keep who the caller is, as the answer that carries a token tells."""
+    def note_user(self, token_response: str) -> None:
+        """Remember the caller and their organisation from the body of the token response."""
         try:
-            document = json.loads(answer)
+            document = json.loads(token_response)
             self.user_id, self.org_id = int(document["user"]["id"]), int(document["org"]["id"])
         except (ValueError, KeyError, TypeError):
             return
 
     def server_time(self) -> float:
-        """Now in epoch seconds, by the server's clock where it differs from ours: run ids are the server's times."""
-        return time.time() + self._lead
+        """The current time in epoch seconds by the server's clock, because run ids are times of the server."""
+        return time.time() + self._clock_skew
 
     def send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Exchange:
-        """One attempt of one request, through the SDK.
+        """Make one attempt at a request, through the SDK.
 
         Returns:
-            The request's own exchange; or the token's, when no token could be had and nothing else was sent.
+            The exchange of the request; or that of the login, when it failed and the request was not sent.
 
         Raises:
-            OperatorError: the deadline passed before anything was sent.
+            OperatorError: TIMEOUT or INTERRUPTED before anything was sent.
         """
         self._local.exchanges = []
         cause: Exception | None = None
@@ -135,7 +141,7 @@ class Session:
             )
         except OperatorError:
             raise
-        except Exception as error:  # the SDK's classes do not say what happened; the exchange does
+        except Exception as error:  # the SDK's classes do not tell what happened; the exchange does
             cause = error
         exchanges: list[Exchange] = self._local.exchanges
         own = [entry for entry in exchanges if (entry.method, entry.path) == (method, path)]
@@ -143,28 +149,28 @@ class Session:
             return own[-1]
         if exchanges:
             return exchanges[-1]
-        return Exchange(method, path, error=_deadline_in(cause) or cause)
+        _reraise_operator_error(cause)
+        return Exchange(method, path, error=cause)
 
 
-def _deadline_in(error: BaseException | None) -> Exception | None:
-    """An OperatorError that the SDK wrapped, if there is one."""
+def _reraise_operator_error(error: BaseException | None) -> None:
+    """Raise the OperatorError that the SDK wrapped, if there is one."""
     while error is not None:
         if isinstance(error, OperatorError):
             raise error
         error = error.__cause__ or error.__context__
-    return None
 
 
 def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An auth that changes nothing: requests then leaves .netrc alone."""
+    """An auth handler that changes nothing, so that requests does not use .netrc."""
     return request
 
 
 def _make_token_fetch_safe(session: Session, client: NexlaClient) -> None:
-    """Let one thread fetch a token while the others wait for it, and accept only a real token.
+    """Let one thread fetch a token while the others wait, and accept only a real token.
 
-    The SDK has no lock, takes ``Authorization: Bearer None`` from an answer without a token, and adds a text
-    ``expires_in`` to a number.
+    The SDK does not lock, sends ``Authorization: Bearer None`` after a response without a token, and fails on an
+    ``expires_in`` that is a string.
     """
     handler: Any = client.auth_handler
     lock = threading.Lock()
@@ -175,20 +181,20 @@ def _make_token_fetch_safe(session: Session, client: NexlaClient) -> None:
         with lock:
             current = handler._access_token
             if current and used and used != f"Bearer {current}":
-                return  # another thread has replaced the token that was refused
+                return  # another thread has already replaced the rejected token
             if current and used is None and handler._token_expiry - time.time() > TOKEN_MARGIN:
                 return
             fetch()
             if not isinstance(handler._access_token, str) or not handler._access_token:
                 handler._access_token = None
-                raise ValueError("the answer to POST /token holds no access_token")
+                raise ValueError("the response to POST /token has no access_token")
             redact.remember(handler._access_token)
 
     handler.obtain_session_token = obtain
 
 
 class WireAdapter(HTTPAdapter):
-    """The one place where requests leave: rate, deadline, User-Agent, no retries, and a record of every exchange."""
+    """The one place that sends requests: rate limit, deadline, User-Agent, no retries, a record of every exchange."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(max_retries=0)
@@ -219,10 +225,10 @@ class WireAdapter(HTTPAdapter):
 
 
 def _read_body(response: requests.Response, deadline: Deadline) -> bytes:
-    """The body, read in parts: a server that drips it must not outlast the deadline."""
-    parts, latest = [], Clock.now() + ANSWER_TIMEOUT
+    """Read the body in parts, so that a server that sends it slowly cannot exceed the deadline."""
+    parts, latest = [], Clock.now() + RESPONSE_TIMEOUT
     while chunk := response.raw.read1(CHUNK, decode_content=True):
         parts.append(chunk)
         if deadline.left() <= 0 or Clock.now() > latest:
-            raise requests.ReadTimeout("the answer dripped in for too long")
+            raise requests.ReadTimeout("the response took too long to arrive")
     return b"".join(parts)

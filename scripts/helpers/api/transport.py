@@ -1,4 +1,4 @@
-"""``call()``: the one way to the API, with the retry policy of each verb.
+"""``call()``: every API request goes through it. It applies the retry policy of each HTTP method.
 
 Errors are classified by HTTP status and by what happened on the wire, never by the SDK's exception class.
 """
@@ -12,24 +12,23 @@ from typing import Any, Literal
 
 import tenacity
 
-from helpers.api.failures import ApiError, names_of, network_failure, refusal, token_failure, unreadable
+from helpers.api.failures import ApiError, content_failure, network_failure, status_failure, token_failure, type_names
 from helpers.api.session import Exchange, Session
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import DEFAULT_RATES
-from retry_helpers import stop_when_told_too_long, wait_as_told
+from retry_helpers import stop_if_wait_exceeds, wait_as_requested
 
-MAX_TRIES = 4
-LONGEST_WAIT = 60.0  # seconds; a server that asks for more ends the retries, unless the deadline allows less anyway
-BACKOFF = wait_as_told(base=0.5, cap=8.0)
+MAX_ATTEMPTS = 4
+LONGEST_WAIT = 60.0  # seconds; the retries end when the server asks for a longer wait, or the deadline is nearer
+BACKOFF = wait_as_requested(base=0.5, cap=8.0)
 
-
-Effect = Literal["read", "repeat", "once"]  # repeat: doing it twice is doing it once
+Effect = Literal["read", "repeat", "once"]  # repeat: an idempotent write; once: a write that must not be repeated
 DEFAULT_EFFECTS: dict[str, Effect] = {"GET": "read", "POST": "once"}
 
 
 @dataclass(frozen=True)
 class Response:
-    """A good answer: parsed JSON (None when the body was empty) and headers."""
+    """A successful response: parsed JSON (None for an empty body) and headers."""
 
     data: Any
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -42,11 +41,18 @@ class Response:
 
 
 def _silent(text: str) -> None:
-    """Report nothing."""
+    """The default of ``report``: discard the line."""
 
 
 def refuse_if_read_only(session: Session, what: str) -> None:
-    """Raises: OperatorError (CONFIG) while NEXLA_READ_ONLY is set, in the environment or the env file."""
+    """Check that writes are allowed.
+
+    Args:
+        what: the write, for the message.
+
+    Raises:
+        OperatorError: CONFIG, while NEXLA_READ_ONLY is set in the environment or the env file.
+    """
     if session.settings.read_only:
         text = f"NEXLA_READ_ONLY is set: {what} was not sent"
         raise OperatorError(Exit.CONFIG, text, hint="unset NEXLA_READ_ONLY to write")
@@ -63,21 +69,21 @@ def call(
     effect: Effect | None = None,
     report: Callable[[str], None] = _silent,
 ) -> Response:
-    """One API call with retries.
+    """Call the API, with retries.
 
-    GET, PUT and DELETE are repeated on 429, 502, 503, 504 and network faults, up to four tries, and once on 500. A
-    POST is repeated only when it certainly did not run: refused connection, 429, or a token that could not be had.
+    GET, PUT and DELETE are retried after 429, 502, 503, 504 and network faults, up to four attempts, and once after a
+    500. A POST is retried only when it certainly did not run: after a refused connection, a 429 or a failed login.
 
     Args:
-        path: below the API URL, with ids checked by the caller.
-        effect: what the request does, where its method does not tell: a POST that only reads, a PUT that must not be
-            sent twice.
-        expect: the JSON types that count as an answer; ``type(None)`` among them allows an empty body.
-        report: called with a line before every wait.
+        path: path below the API URL; the caller has checked the ids in it.
+        effect: what the request does, when its method does not tell: ``read`` for a POST that only reads, ``once``
+            for a PUT that must not be repeated.
+        expect: the JSON types that the response may have; ``type(None)`` allows an empty body.
+        report: called with one line before every wait.
 
     Raises:
-        ApiError: with the exit code that fits; UPSTREAM without ``known_not_applied`` when a write may have happened.
-        OperatorError: TIMEOUT when the deadline passes; CONFIG when NEXLA_READ_ONLY forbids the write.
+        ApiError: the request failed. UPSTREAM without ``known_not_applied`` means that a write may have happened.
+        OperatorError: TIMEOUT, when the deadline passes; CONFIG, when NEXLA_READ_ONLY forbids the write.
     """
     effect = effect or DEFAULT_EFFECTS.get(method, "repeat")
     if effect != "read":
@@ -92,49 +98,50 @@ def call(
 def _retrying(session: Session, effect: Effect, report: Callable[[str], None]) -> tenacity.Retrying:
     def announce(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        _slow_down(session, error, state.attempt_number)
+        _lower_rate(session, error, state.attempt_number)
         pause = state.next_action.sleep if state.next_action else 0.0
-        report(f"{error}; trying again in {pause:.1f} s")
+        report(f"{error}; retrying in {pause:.1f} s")
 
+    longest = min(LONGEST_WAIT, session.deadline.left())
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: _may_repeat(error, once=effect == "once")),
+        retry=tenacity.retry_if_exception(lambda error: _may_retry(error, once=effect == "once")),
         wait=BACKOFF,
-        stop=tenacity.stop_any(_Enough(), stop_when_told_too_long(min(LONGEST_WAIT, session.deadline.left()))),
+        stop=tenacity.stop_any(_StopAfterAttempts(), stop_if_wait_exceeds(longest)),
         sleep=session.deadline.sleep,
         before_sleep=announce,
         reraise=True,
     )
 
 
-class _Enough(tenacity.stop.stop_base):
-    """Four tries, but only two when the answer is a 500, which is often a permanent fault."""
+class _StopAfterAttempts(tenacity.stop.stop_base):
+    """Stop after four attempts, or after two when the status is 500, which is often a permanent fault."""
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        tries = 2 if isinstance(error, ApiError) and error.http_status == 500 else MAX_TRIES
-        return retry_state.attempt_number >= tries
+        attempts = 2 if isinstance(error, ApiError) and error.http_status == 500 else MAX_ATTEMPTS
+        return retry_state.attempt_number >= attempts
 
 
-def _may_repeat(error: BaseException, *, once: bool) -> bool:
+def _may_retry(error: BaseException, *, once: bool) -> bool:
     if not isinstance(error, ApiError) or not error.retryable:
         return False
     return not once or error.path == "/token" or not error.sent or error.http_status == 429
 
 
-def _slow_down(session: Session, error: BaseException | None, attempt: int) -> None:
-    """At the first 429 ask the server for its limits and keep below them; at the second go down to one a second."""
+def _lower_rate(session: Session, error: BaseException | None, attempt: int) -> None:
+    """At the first 429, ask the server for its limits and stay below them; at the second, go down to 1 request/s."""
     if not isinstance(error, ApiError) or error.http_status != 429:
         return
     if attempt > 1:
-        session.limiter.crawl()
+        session.limiter.throttle()
         return
     exchange = session.send("GET", "/limits", None, None)
     try:
         second = json.loads(exchange.text)["second"]
-        told = {name: float(second[name]["limit"]) for name in DEFAULT_RATES}
+        limits = {name: float(second[name]["limit"]) for name in DEFAULT_RATES}
     except (ValueError, KeyError, TypeError):
         return
-    session.limiter.lower(told)
+    session.limiter.lower(limits)
 
 
 def _read_response(session: Session, exchange: Exchange, path: str, expect: type | tuple[type, ...]) -> Response:
@@ -144,16 +151,17 @@ def _read_response(session: Session, exchange: Exchange, path: str, expect: type
     if exchange.error is not None or exchange.status is None:
         raise network_failure(session.settings, exchange)
     if exchange.status >= 300:
-        raise refusal(session.settings, exchange)
+        raise status_failure(session.settings, exchange)
     if not exchange.text.strip():
         if type(None) in expected:
             return Response(None, exchange.headers)
-        raise unreadable(exchange, "an empty answer")
+        raise content_failure(exchange, "an empty body")
     try:
         data = json.loads(exchange.text)
     except ValueError:
-        what = "HTML, not JSON (a proxy or sign-in page?)" if "<html" in exchange.text.lower() else "not JSON"
-        raise unreadable(exchange, what) from None
+        is_html = "<html" in exchange.text.lower()
+        what = "HTML instead of JSON (a proxy or sign-in page?)" if is_html else "a body that is not valid JSON"
+        raise content_failure(exchange, what) from None
     if not isinstance(data, tuple(kind for kind in expected if kind is not type(None)) or dict):
-        raise unreadable(exchange, f"a {type(data).__name__} where {names_of(expected)} was expected")
+        raise content_failure(exchange, f"{type_names((type(data),))} instead of {type_names(expected)}")
     return Response(data, exchange.headers)

@@ -1,4 +1,4 @@
-"""Creating exactly once and deleting for sure, on an API that has no idempotency keys."""
+"""Creating exactly once and deleting verifiably, with an API that has no idempotency keys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from helpers.core.kinds import Kind, Row, item_path
 from helpers.core.limits import Clock
 from retry_helpers import RETRYABLE_STATUSES
 
-RECONCILE_SECONDS = 15.0  # how long a lost create is looked for
+RECONCILE_SECONDS = 15.0  # how long to look for a resource whose creation was not confirmed
 
 
 class CreatedRow(NamedTuple):
-    """A resource after its creation. ``adopted``: it was found after an unclear answer."""
+    """A resource after its creation. ``adopted``: it was found after an unclear response."""
 
     row: Row
     adopted: bool = False
@@ -30,26 +30,28 @@ def create(
 ) -> CreatedRow:
     """Create a resource exactly once, although the API has no idempotency keys.
 
-    After an answer that leaves open whether the resource was created, it is looked for (up to 15 s) and adopted. Only
-    after a 502, 503 or 504 *answer* with nothing found is the POST sent once more.
+    When the response leaves open whether the resource was created, ``create`` looks for it for up to 15 s and adopts
+    it. The POST is sent once more only after a 502, 503 or 504 *response* if nothing was found.
 
     Args:
-        path: of the list; ``body`` is the resource to create.
-        find: looks for the resource by its identity; None when it is not there.
+        path: path of the list endpoint.
+        body: the resource to create.
+        find: finds the resource by its identity; returns None when it does not exist.
+        report: called with one line before every wait.
 
     Returns:
-        The row as answered or found.
+        The row of the response, or the row that was found.
 
     Raises:
-        ApiError: the server refused it; nothing was created.
-        OperatorError: UNKNOWN_OUTCOME, when it could not be determined whether it was created.
+        ApiError: the server rejected the request; nothing was created.
+        OperatorError: UNKNOWN_OUTCOME, when it could not be determined whether the resource was created.
     """
     for attempt in (1, 2):
         try:
             row: Row = call(session, "POST", path, body=body, report=report).data
             if isinstance(row.get("id"), int) and row["id"] > 0:
                 return CreatedRow(row)
-            error: OperatorError = OperatorError(Exit.UNKNOWN_OUTCOME, f"POST {path} answered without an id")
+            error: OperatorError = OperatorError(Exit.UNKNOWN_OUTCOME, f"POST {path} returned no id")
             status: int | None = 200
         except ApiError as failure:
             if failure.known_not_applied and failure.http_status != 409:
@@ -62,7 +64,7 @@ def create(
         if status == 409:
             raise error
         if status == 500:
-            error.message += "; it was looked for, and was not created"
+            error.message += "; nothing was created"
             raise error
         if status not in RETRYABLE_STATUSES or attempt == 2:
             break
@@ -73,7 +75,7 @@ def _unknown(path: str, body: Row, why: str, status: int | None) -> OperatorErro
     return OperatorError(
         Exit.UNKNOWN_OUTCOME,
         f"POST {path} for {body.get('name')!r} may have happened: {why}",
-        hint=f"look for it in a minute with {command_line('list_resources')}, then run the same command with --resume",
+        hint=f"wait a minute, look for it with {command_line('list_resources')}, then run again with --resume",
         retryable=True,
         http_status=status,
         resource={"path": path, "name": body.get("name")},
@@ -81,21 +83,24 @@ def _unknown(path: str, body: Row, why: str, status: int | None) -> OperatorErro
 
 
 def _reconcile(session: Session, find: Callable[[], Row | None], path: str, body: Row) -> Row | None:
-    """Look for what may have been created; a failed search leaves the outcome unknown."""
+    """Look for a resource that may have been created. If that fails, the outcome remains unknown."""
     try:
         return poll_for_row(session, find, strict=True)
     except ApiError as error:
-        raise _unknown(path, body, f"it cannot be looked for: {error.message}", error.http_status) from error
+        raise _unknown(path, body, f"cannot look for it: {error.message}", error.http_status) from error
 
 
 def poll_for_row(session: Session, find: Callable[[], Row | None], *, strict: bool = False) -> Row | None:
-    """Call ``find`` for up to 15 s until it finds something.
+    """Call ``find`` for up to 15 s until it finds a row.
 
     Args:
-        strict: the last call must have worked; else its failure counts as nothing found.
+        strict: raise the failure of the last call; otherwise it counts as nothing found.
+
+    Returns:
+        The row, or None when nothing was found.
 
     Raises:
-        ApiError: a failure that no repetition mends, or (``strict``) that of the last call.
+        ApiError: a failure that is not retryable, or with ``strict`` that of the last call.
     """
     end, pause = Clock.now() + RECONCILE_SECONDS, 0.5
     while True:
@@ -115,11 +120,11 @@ def poll_for_row(session: Session, find: Callable[[], Row | None], *, strict: bo
 
 
 def delete(session: Session, kind: Kind, resource_id: int, report: Callable[[str], None]) -> None:
-    """Delete, and confirm that it is gone. A 404 on the way means that it is.
+    """Delete a resource and verify that it no longer exists. A 404 counts as deleted.
 
     Raises:
-        ApiError: refused, e.g. 405 while something uses it.
-        OperatorError: UNKNOWN_OUTCOME when it is still there after a good answer.
+        ApiError: the server rejected the request, such as with 405 while something uses the resource.
+        OperatorError: UNKNOWN_OUTCOME, when the resource still exists after a successful response.
     """
     try:
         call(session, "DELETE", item_path(kind, resource_id), expect=(type(None), dict), report=report)
@@ -128,4 +133,4 @@ def delete(session: Session, kind: Kind, resource_id: int, report: Callable[[str
             raise
         return
     if get_or_none(session, kind, resource_id) is not None:
-        raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{kind.singular} {resource_id} is still there after DELETE")
+        raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{kind.singular} {resource_id} still exists after DELETE")

@@ -1,4 +1,4 @@
-"""Carrying a change out: plan, apply, verify; a failure ends in undo or in a list of what is there."""
+"""Carrying out a change: plan, apply, verify. A failure is rolled back, or reported with what the change did."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from helpers.api.failures import ApiError
 from helpers.api.transport import refuse_if_read_only
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, ChangeRun, RecoveryCommands, Step, StepOutcome
-from helpers.change.undo import as_operator_error, end_failed_change, state_of
+from helpers.change.undo import as_operator_error, end_failed_change, partial_state
 from helpers.core.errors import Exit, OperatorError
 
 
 def plan(run: ChangeRun, steps: Sequence[Step]) -> list[StepOutcome]:
-    """What a run would do; nothing is written."""
+    """Find out what a run would do, without writing anything.
+
+    Returns:
+        The planned outcome of every step.
+
+    Raises:
+        OperatorError: a step could not be planned.
+    """
     for step in steps:
         found = step.find(run)
         run.note(step, found.action, found.id, found.changes)
@@ -22,19 +29,20 @@ def plan(run: ChangeRun, steps: Sequence[Step]) -> list[StepOutcome]:
 def apply(
     run: ChangeRun, steps: Sequence[Step], *, rollback: bool, recovery: RecoveryCommands, independent: bool = False
 ) -> list[StepOutcome]:
-    """Carry a change out.
+    """Carry out a change.
 
     Args:
-        rollback: whether a failure undoes what this change did.
+        rollback: whether to undo the change when a step fails.
         recovery: the commands to print after a failure.
-        independent: no step builds on another; without rollback, a failed step does not stop the others.
+        independent: whether no step depends on another; without rollback, a failed step then does not stop the others.
 
     Returns:
         The outcome of every step.
 
     Raises:
-        OperatorError: the failure itself when nothing was changed; ROLLED_BACK; LEFT_BEHIND with what remains;
-            UNKNOWN_OUTCOME, which is never rolled back; PARTIAL, when independent steps failed; INTERRUPTED.
+        OperatorError: the failure itself, when nothing was changed or the change is kept; ROLLED_BACK; LEFT_BEHIND
+            with what remains; UNKNOWN_OUTCOME, which is never rolled back; PARTIAL, when independent steps failed;
+            INTERRUPTED.
     """
     assert run.journal is not None, "a change that is applied needs a journal"
     failures: list[OperatorError] = []
@@ -49,7 +57,7 @@ def apply(
                 failures.append(error)
         if len(failures) == len(steps) > 0:
             raise failures[0]
-    except Exception as error:  # a defect, too, must end in undo or in a list of what is there
+    except Exception as error:  # a defect, too, must be rolled back or reported with what the change did
         end_failed_change(run, steps, as_operator_error(error), rollback=rollback, recovery=recovery)
     if failures:
         raise _partial(run, steps, failures, recovery)
@@ -64,12 +72,12 @@ def _warn_of_orphans(run: ChangeRun, steps: Sequence[Step]) -> None:
     for entry in run.journal.entries.values():
         if entry.created and entry.key not in keys:
             run.warnings.append(
-                f"{entry.key} (id {entry.id}) was created by this change and is no longer in its config"
+                f"{entry.key} (id {entry.id}) was created by this change but is no longer in the config"
             )
 
 
 def _concerns_one_step(error: OperatorError) -> bool:
-    """Whether a failure says nothing about the other steps."""
+    """Whether a failure concerns only its own step."""
     return error.code in (Exit.ERROR, Exit.NOT_FOUND) or error.http_status in (403, 500)
 
 
@@ -82,10 +90,10 @@ def _note_failure(run: ChangeRun, step: Step, error: OperatorError) -> None:
 def _partial(
     run: ChangeRun, steps: Sequence[Step], failures: list[OperatorError], recovery: RecoveryCommands
 ) -> OperatorError:
-    text = f"{len(failures)} of {len(steps)} failed, the others are done; the first: {failures[0].message}"
+    text = f"{len(failures)} of {len(steps)} steps failed, the others are done; first failure: {failures[0].message}"
     return OperatorError(
-        Exit.PARTIAL, text, hint=f"go on with: {recovery.resume}", http_status=failures[0].http_status,
-        resource=failures[0].resource, data={"outcome": "partial", **state_of(run, steps)},
+        Exit.PARTIAL, text, hint=f"continue with: {recovery.resume}", http_status=failures[0].http_status,
+        resource=failures[0].resource, data={"outcome": "partial", **partial_state(run, steps)},
     )  # fmt: skip
 
 
@@ -109,7 +117,7 @@ def _apply_one(run: ChangeRun, step: Step, title: str) -> None:
         applied = step.apply(run, found)
     except ApiError as error:
         if error.known_not_applied and error.method == "POST" and found.action == "create":
-            run.journal.undone(step.key)  # refused: there is nothing to undo
+            run.journal.undone(step.key)  # the create was rejected, so there is nothing to undo
         raise
     run.journal.done(step.key, applied.id, created=applied.created)
     outcome = run.note(step, found.action, applied.id, found.changes)

@@ -1,8 +1,9 @@
-"""The journal of a change: an append-only file that survives the death of the process.
+"""The journal of a change: an append-only file that survives a crash of the process.
 
-The intent is on disk before a request leaves, the outcome right after its answer. One process holds a journal at a
-time. Values are redacted on their way in, so a restored configuration is checked for the redaction mark before use.
-The first line is the header: what the change is, the format (``journal``), and the version of the bundle that wrote it.
+The intent is on disk before a request is sent, and the outcome right after its response. Only one process can hold a
+journal at a time. Values are redacted before they are written, so a configuration is checked for the redaction mark
+before it is restored. The first line is the header: the change, the format (``journal``), and the version of the bundle
+that wrote it.
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from helpers.core.errors import Exit, OperatorError, config_error, usage
 from helpers.core.redact import redact, redact_text
 from helpers.core.version import VERSION
 
-SNAPSHOT = "remember"  # the action of a step that only writes facts into the journal
-FORMAT = 2  # 1, of version 0.1.0, named some fields differently
+SNAPSHOT = "remember"  # the action of a step that only records facts in the journal
+FORMAT = 2  # format 1 (version 0.1.0) had other names for some fields
 
 
 @dataclass
 class Entry:
-    """What the journal knows of one step.
+    """What the journal knows about one step.
 
     Attributes:
-        action: of the first intent: ``create``, ``update``, ``activate``…
-        done: whether an outcome was written after the last intent.
+        action: the action of the first intent: ``create``, ``update``, ``activate``…
+        order: the position of the first intent; undo runs from high to low.
+        id: the id of the resource; None while it is unknown.
+        done: whether the outcome of the last intent was written.
         created: whether this change created the resource.
         at: when the last intent was written, in epoch seconds.
-        before: state to go back to, as it was before the first intent.
-        order: position of the first intent; undo goes from high to low.
+        before: the state before the first intent, which undo restores.
+        resume_data: facts that a resumed run needs.
     """
 
     key: str
@@ -50,7 +53,7 @@ class Entry:
 
 
 def default_path(command: str, host: str, subject: str) -> Path:
-    """The journal's place: one file per command, host and subject in the user's state directory."""
+    """The default path of a journal: one file per command, host and subject in the user's state directory."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     digest = hashlib.sha256(f"{command}\n{host}\n{subject}".encode()).hexdigest()[:8]
     slug = re.sub(r"[^A-Za-z0-9]+", "-", redact_text(subject))[:40].strip("-").lower()
@@ -60,16 +63,19 @@ def default_path(command: str, host: str, subject: str) -> Path:
 def open_journal(
     command: str, host: str, subject: str, *, path: str | None, resume: bool, config: str = "", pinned: bool = False
 ) -> Journal:
-    """The locked journal of a change.
+    """Open and lock the journal of a change.
 
     Args:
-        subject: what the change is about; a journal is not resumed for another subject.
-        path: of ``--journal``; None is the default place.
+        command: the name of the command.
+        host: host and port of the API.
+        subject: what the change is about; a journal cannot be resumed for another subject.
+        path: the value of ``--journal``; None for the default path.
+        resume: whether to continue an unfinished change.
         config: digest of the config that the change carries out.
-        pinned: an unfinished change is not resumed with another config.
+        pinned: whether an unfinished change can be resumed only with the same config.
 
     Raises:
-        OperatorError: as Journal.
+        OperatorError: as ``Journal``.
     """
     file = Path(path) if path else default_path(command, host, subject)
     if not path:
@@ -86,12 +92,14 @@ class Journal:
     """An open, locked journal.
 
     Args:
-        path: the file; created with mode 0600.
-        header: what the change is; compared on resume.
+        path: the file; it is created with mode 0600.
+        header: identifies the change; it must match on resume.
+        resume: whether to continue an unfinished change.
+        pinned: as in ``open_journal``.
 
     Raises:
-        OperatorError: CONFIG when it cannot be written or belongs to another change, ERROR when another run holds
-            it, USAGE when it is unfinished and ``resume`` is false.
+        OperatorError: CONFIG, when the file cannot be written, is not a journal or belongs to another change; ERROR,
+            when another run holds it; USAGE, when it is unfinished and ``resume`` is false, or its config changed.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], *, resume: bool, pinned: bool = False) -> None:
@@ -104,7 +112,7 @@ class Journal:
             raise config_error(f"cannot write the journal {path}: {error.strerror}", "pass --journal FILE") from error
         try:
             self._lock()
-            self._take_over(self._read(), header, resume=resume)
+            self._load(self._read(), header, resume=resume)
         except OperatorError:
             self._file.close()
             raise
@@ -116,12 +124,12 @@ class Journal:
             raise OperatorError(
                 Exit.ERROR,
                 f"another run holds the journal {self.path}",
-                hint="wait for it to end, then run again",
+                hint="wait until it ends, then run again",
                 retryable=True,
             ) from error
 
     def _read(self) -> list[dict[str, Any]]:
-        """The complete lines; a last line that a kill cut off is removed, since nothing was done on its account."""
+        """Read the complete lines. An incomplete last line is removed, because its request was never sent."""
         lines: list[dict[str, Any]] = []
         good = 0
         for raw in self._file.read().splitlines(keepends=True):
@@ -134,16 +142,16 @@ class Journal:
             lines.append(line)
             good += len(raw)
         if (not lines and self._file.tell()) or (lines and "journal" not in lines[0]):
-            raise config_error(f"{self.path} is not a journal; it was left as it is", "pass another --journal FILE")
+            raise config_error(f"{self.path} is not a journal; it was not changed", "pass another --journal FILE")
         if lines and lines[0]["journal"] != FORMAT:
             raise config_error(
-                f"the journal {self.path} was written by another version of this bundle; it was left as it is",
+                f"the journal {self.path} was written by another version of this bundle; it was not changed",
                 "finish its change with that version, or move the file away to start over",
             )
         self._file.truncate(good)
         return lines
 
-    def _take_over(self, lines: list[dict[str, Any]], header: dict[str, Any], *, resume: bool) -> None:
+    def _load(self, lines: list[dict[str, Any]], header: dict[str, Any], *, resume: bool) -> None:
         for line in lines:
             self._replay(line)
         if lines and any(lines[0].get(key) != redact(header[key]) for key in ("command", "host", "subject")):
@@ -151,18 +159,18 @@ class Journal:
         if not self.finished and self.entries and not resume:
             raise usage(
                 f"an earlier run is unfinished: {self.path}",
-                "add --resume to go on where it stopped (or to roll it back, if it fails again)",
+                "add --resume to continue where it stopped (if it fails again, it can be rolled back)",
             )
         if self.pinned and self.entries and not self.finished and lines[0].get("config") != redact(header["config"]):
             raise usage(
-                "the file says something else than when the unfinished run began",
-                f"give it its former content and --resume; or, to leave what was done as it is, remove {self.path}",
+                "the file has changed since the unfinished run began",
+                f"restore its former content and add --resume; or delete {self.path} to keep what was done so far",
             )
         if not resume or not lines or self.finished:
             self._start_over(header)
 
     def _start_over(self, header: dict[str, Any]) -> None:
-        """A fresh file: what a finished change created is not this run's to undo."""
+        """Start with an empty file, because this run must not undo what a finished change created."""
         self._file.seek(0)
         self._file.truncate()
         self.entries, self.finished = {}, False
@@ -201,8 +209,17 @@ class Journal:
     def intent(
         self, key: str, action: str, resource_id: int | None, before: dict[str, Any], resume_data: dict[str, Any]
     ) -> Entry:
-        """About to write to a resource (None: to create it). The first intent of a step fixes what undo goes back to,
-        across resumes."""
+        """Record that a resource is about to be written.
+
+        Args:
+            key: the key of the step.
+            resource_id: None when the resource is about to be created.
+            before: what undo restores. The first intent of a step decides, also across resumes.
+            resume_data: facts that a resumed run needs.
+
+        Raises:
+            OperatorError: CONFIG, when the journal cannot be written.
+        """
         line = {
             "event": "intent",
             "step": key,
@@ -216,25 +233,26 @@ class Journal:
         self._replay(line)
         entry = self.entries[key]
         if known is None:
-            entry.before = before  # in this process the values as they are, not redacted
+            entry.before = before  # in this process, the original values without redaction
         return entry
 
     def done(self, key: str, resource_id: int | None, *, created: bool) -> None:
-        """The write happened."""
+        """Record that the write succeeded."""
         line = {"event": "done", "step": key, "id": resource_id, "created": created}
         self._write(line)
         self._replay(line)
 
     def undone(self, key: str) -> None:
-        """The step's effect is gone again."""
+        """Record that the step has no effect any more."""
         line = {"event": "undone", "step": key}
         self._write(line)
         self._replay(line)
 
     def finish(self, outcome: str) -> None:
-        """Nothing is left to do."""
+        """Record that nothing is left to do."""
         self._write({"event": "finished", "outcome": outcome})
         self.finished = True
 
     def close(self) -> None:
+        """Close the file and release the lock."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""The parts of a change: its steps, what they find and do, and what one run of it shares."""
+"""The parts of a change: its steps, what they find and do, and what the steps of one run share."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from helpers.api.session import Session
 from helpers.change.journal import SNAPSHOT, Entry, Journal
 
 UNCHANGED = "unchanged"
-PASSED = "ok"  # of a check: it was made, and the result was good
-SKIPPED = "skipped"  # of a check: there was no need for it
-FAILED = "failed"  # of a step that no other step depends on
+PASSED = "ok"  # a check that ran and passed
+SKIPPED = "skipped"  # a check that was not needed
+FAILED = "failed"  # an independent step that failed
 
 
 @dataclass
 class Found:
-    """What a step found, and so what it would do.
+    """What a step found, and therefore what it would do.
 
     Attributes:
         action: ``create``, ``update``, ``activate``, ``check``… or ``unchanged``.
-        id: of the existing resource.
+        id: the id of the existing resource; None when there is none.
         changes: field → [before, after], for the plan.
-        before: what undo restores.
+        before: the state that undo restores.
         resume_data: facts that a resumed run needs, such as the newest run before an activation.
     """
 
@@ -36,21 +36,26 @@ class Found:
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying a step did: the id of its resource, and whether this change created it."""
+    """The result of applying a step: the id of its resource, and whether this change created it."""
 
     id: int | None = None
     created: bool = False
 
 
 class Step:
-    """One step of a change. ``key`` names it in the journal and must be the same in every run of the same change.
+    """One step of a change.
 
-    ``find`` before ``apply`` is the idempotency check; ``find`` after an unclear answer is the reconciliation. One
+    ``find`` before ``apply`` is the idempotency check; ``find`` after an unclear response is the reconciliation. One
     method serves both, so nothing is created twice.
 
+    Args:
+        key: identifies the step in the journal; it must be the same in every run of the same change.
+        title: what the step does or concerns, for progress lines.
+
     Attributes:
-        writes: False for a step that only waits or checks. It leaves no journal entry and has nothing to undo.
-        kind: canonical name of the resource's kind, for the report; ``name`` is the resource's name.
+        writes: False for a step that only waits or checks; it has no journal entry and nothing to undo.
+        kind: the canonical name of the resource's kind, for the report.
+        name: the name of the resource, for the report.
     """
 
     writes = True
@@ -61,35 +66,39 @@ class Step:
         self.key, self.title = key, title
 
     def find(self, run: ChangeRun) -> Found:
-        """Look at what is there. Must not write, and must work in a dry run, in which earlier steps created nothing."""
+        """Find out what exists. It must not write, and must also work when earlier steps created nothing (dry run)."""
         raise NotImplementedError
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        """Carry the step out."""
+        """Carry out the step."""
         raise NotImplementedError
 
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
-        """Read again and compare.
+        """Read the resource again and compare it with the intended state.
 
         Returns:
-            What counts from now on: ``applied``, or the resource that another run created first and that replaces it.
+            ``applied``, or the resource that another run created first and that is used instead.
 
         Raises:
-            OperatorError: it is not as wanted.
+            OperatorError: the resource differs from the intended state.
         """
         return applied
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        """Take the step's effect back, and confirm that it is gone."""
+        """Undo the step's effect, and verify that it is undone.
+
+        Raises:
+            OperatorError: the effect could not be undone.
+        """
 
     def lasting_effects(self) -> list[str]:
-        """What stays outside Nexla although the change was undone, one line each."""
+        """Effects outside Nexla that remain after the change is undone, one line each."""
         return []
 
 
 @dataclass
 class StepOutcome:
-    """A step's result, for the report."""
+    """The outcome of a step, for the report."""
 
     key: str
     action: str
@@ -106,6 +115,7 @@ class StepOutcome:
         return self.writes and self.action not in (UNCHANGED, SNAPSHOT, SKIPPED, FAILED)
 
     def as_row(self) -> dict[str, Any]:
+        """The outcome as a row of the report."""
         row = {"step": self.key, "action": self.action, "type": self.kind, "name": self.name, "id": self.id}
         row |= {"reason": self.reason} if self.reason else {}
         return row | ({"changes": self.changes} if self.changes else {})
@@ -113,11 +123,15 @@ class StepOutcome:
 
 @dataclass
 class ChangeRun:
-    """One run of a change: what its steps share.
+    """What the steps of one run of a change share.
 
     Attributes:
+        report: shows one line of progress.
+        journal: None in a dry run.
+        dry: whether nothing may be written; only ``find`` is called.
         results: step key → resource id, as far as known.
-        dry: only the finds are run.
+        outcomes: the outcomes of the steps so far.
+        warnings: what the report must warn about.
     """
 
     session: Session
@@ -130,20 +144,20 @@ class ChangeRun:
 
     @property
     def changed(self) -> int:
-        """How many steps wrote, or would write, something."""
+        """The number of steps that wrote (or would write) something."""
         return sum(outcome.changed for outcome in self.outcomes)
 
     def entry(self, key: str) -> Entry | None:
-        """What the journal knows of a step."""
+        """The journal's entry for a step; None when it has none."""
         return self.journal.entries.get(key) if self.journal else None
 
     def created(self, key: str) -> bool:
-        """Whether this change, in this or an earlier run, created what the step stands for."""
+        """Whether this change created the step's resource, in this or in an earlier run."""
         entry = self.entry(key)
         return bool(entry and entry.created)
 
     def has_changed(self, key: str) -> bool:
-        """Whether the step of this key wrote (or would write) something in this run."""
+        """Whether the step with this key wrote (or would write) something in this run."""
         return any(outcome.key == key and outcome.changed for outcome in self.outcomes)
 
     def note(self, step: Step, action: str, resource_id: int | None, changes: dict[str, list[Any]]) -> StepOutcome:
@@ -155,7 +169,7 @@ class ChangeRun:
         return outcome
 
     def note_failure(self, step: Step, reason: str, resource_id: int | None) -> None:
-        """Add a step that failed, and that no other step depends on."""
+        """Add the failure of an independent step to the report."""
         self.outcomes.append(
             StepOutcome(step.key, FAILED, step.kind, step.name, resource_id, {}, step.writes, reason=reason)
         )
@@ -163,7 +177,7 @@ class ChangeRun:
 
 @dataclass(frozen=True)
 class RecoveryCommands:
-    """Commands that a failure names: ``resume`` continues; ``remove``, if there is one, deletes what was created."""
+    """The commands to print after a failure: ``resume`` continues; ``remove``, if any, deletes what was created."""
 
     resume: str
     remove: str = ""

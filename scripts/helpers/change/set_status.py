@@ -1,4 +1,4 @@
-"""Activating and pausing a resource as a step of a change, verified by reading it again."""
+"""Steps that activate or pause a resource, verified by reading it again."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ VERBS = {ACTIVE: "activate", PAUSED: "pause"}
 
 
 def set_status(run: ChangeRun, kind: Kind, resource_id: int, status: str) -> Row:
-    """Activate or pause one resource, and nothing else.
+    """Activate or pause one resource.
 
     Returns:
-        Its row as answered.
+        The row of the response. Its status is not verified.
     """
     row: Row = call(run.session, "PUT", item_path(kind, resource_id, VERBS[status]), report=run.report).data
     return row
 
 
 class SetStatusStep(Step):
-    """Bring one resource to ACTIVE or PAUSED. INIT counts as paused: nothing moves a resource back to INIT.
+    """Set the status of one resource to ACTIVE or PAUSED. INIT counts as paused: nothing returns a resource to INIT.
 
     Args:
-        phase: tells apart steps that touch the same resource, as in a restart; default the verb.
-        once: a resumed run does not repeat the step once it was done, whatever the status is by then.
-        resting: ids of nexsets that the source's activation would wake, and that undo puts to rest again.
+        status: ACTIVE or PAUSED.
+        phase: distinguishes steps that concern the same resource, as in a restart; default: the verb.
+        once: once the step is done, a resumed run does not repeat it, whatever the current status is.
+        paused_nexsets: ids of paused nexsets that activating their source would activate too; undo pauses them again.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class SetStatusStep(Step):
         *,
         phase: str = "",
         once: bool = False,
-        resting: Sequence[int] = (),
+        paused_nexsets: Sequence[int] = (),
     ) -> None:
         self.verb = VERBS[status]
         super().__init__(
             f"{phase or self.verb}:{resource.kind}:{resource.id}", f"{phase or self.verb} {resource.label}"
         )
-        self.resource, self.status, self.once, self.resting = resource, status, once, list(resting)
+        self.resource, self.status, self.once, self.paused_nexsets = resource, status, once, list(paused_nexsets)
         self.kind, self.name = resource.kind, str(resource.name)
 
     def find(self, run: ChangeRun) -> Found:
@@ -55,7 +56,7 @@ class SetStatusStep(Step):
         now = self._current(run)
         if self._is_reached(now) or (self.once and entry and entry.done):
             return Found(UNCHANGED, self.resource.id)
-        before = {"status": now, "resting": self.resting}
+        before = {"status": now, "resting": self.paused_nexsets}
         return Found(self.verb, self.resource.id, {"status": [now, self.status]}, before)
 
     def _is_reached(self, status: str | None) -> bool:
@@ -81,33 +82,33 @@ class SetStatusStep(Step):
             set_status(run, KINDS[self.kind], self.resource.id, ACTIVE if was_active else PAUSED)
         now = self._current(run)
         if (now == ACTIVE) != was_active:
-            raise OperatorError(Exit.LEFT_BEHIND, f"it is {now}, and was {entry.before.get('status')}")
+            raise OperatorError(Exit.LEFT_BEHIND, f"it is {now} but was {entry.before.get('status')}")
         for nexset_id in entry.before.get("resting") or [] if was_active else []:
-            _put_to_rest(run, nexset_id)
+            _pause_again(run, nexset_id)
 
 
-def _put_to_rest(run: ChangeRun, nexset_id: int) -> None:
-    """Pause a detected nexset that rested before, and that its source has woken."""
+def _pause_again(run: ChangeRun, nexset_id: int) -> None:
+    """Pause a detected nexset that was paused before its source was activated."""
     nexsets = KINDS["nexsets"]
     if get(run.session, nexsets, nexset_id).get("status") == ACTIVE:
         set_status(run, nexsets, nexset_id, PAUSED)
     now = get(run.session, nexsets, nexset_id).get("status")
     if now == ACTIVE:
-        raise OperatorError(Exit.LEFT_BEHIND, f"nexset {nexset_id} rested before, and is {now}")
+        raise OperatorError(Exit.LEFT_BEHIND, f"nexset {nexset_id} is {now} but was paused before")
 
 
 class SnapshotActiveStep(Step):
-    """Write down which resources are ACTIVE before anything changes, so that a resumed run restores the same set.
+    """Record which resources are ACTIVE before anything changes, so that a resumed run restores the same set.
 
     Args:
-        active: those that are ACTIVE now; the journal of an unfinished change is believed instead.
+        active: (kind, id) of the resources that are ACTIVE now; ignored when an unfinished change recorded its own.
 
     Attributes:
-        active: (kind, id) of those that were ACTIVE when the change began.
+        active: (kind, id) of the resources that were ACTIVE when the change began.
     """
 
     def __init__(self, active: Sequence[tuple[str, int]], run: ChangeRun) -> None:
-        super().__init__("before", "note what is ACTIVE")
+        super().__init__("before", "record what is ACTIVE")
         entry = run.entry(self.key)
         known = (
             [(str(kind), int(resource_id)) for kind, resource_id in entry.resume_data.get("active", [])]
@@ -125,4 +126,4 @@ class SnapshotActiveStep(Step):
         return Applied()
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        """There is nothing to take back."""
+        """Nothing to undo."""

@@ -1,4 +1,4 @@
-"""Ending a failed change: everything undone, or kept and listed."""
+"""Ending a failed change: everything is undone, or it is kept and listed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from helpers.change.model import ChangeRun, RecoveryCommands, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import STOP
 
-UNDO_SECONDS = 120.0  # time reserved for undoing when the deadline is the failure
+UNDO_SECONDS = 120.0  # time to undo the change, even after the deadline
 
 
 def as_operator_error(error: Exception) -> OperatorError:
-    """The error itself, or one that stands for a defect."""
+    """The error itself; any other exception is a defect and is wrapped."""
     if isinstance(error, OperatorError):
         return error
-    wrapped = OperatorError(Exit.ERROR, f"unexpected {type(error).__name__}: {error}", hint="look with --verbose")
+    text = f"unexpected {type(error).__name__}: {error}"
+    wrapped = OperatorError(Exit.ERROR, text, hint="run again with --verbose for a traceback")
     wrapped.__cause__ = error
     return wrapped
 
@@ -25,7 +26,7 @@ def as_operator_error(error: Exception) -> OperatorError:
 def end_failed_change(
     run: ChangeRun, steps: Sequence[Step], error: OperatorError, *, rollback: bool, recovery: RecoveryCommands
 ) -> NoReturn:
-    """Undo or keep what a failed change did, and say exactly what is there.
+    """Undo or keep what a failed change did, and report exactly what remains.
 
     Raises:
         OperatorError: always; see ``changes.apply``.
@@ -37,11 +38,11 @@ def end_failed_change(
         run.journal.finish(error.code.name)
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
-        error.data = {"outcome": "kept", **state_of(run, steps)}
-        error.hint = f"{error.hint + '; ' if error.hint else ''}go on with: {recovery.resume}"
+        error.data = {"outcome": "kept", **partial_state(run, steps)}
+        error.hint = f"{error.hint + '; ' if error.hint else ''}continue with: {recovery.resume}"
         raise error
     run.session.deadline.extend(UNDO_SECONDS)
-    run.report(f"failed: {error.message}; undoing")
+    run.report(f"failed: {error.message}; rolling back")
     created_all = all(entry.created or entry.action != "update" for entry in effects.values())
     left = _undo(run, steps)
     run.warnings += [text for step in steps for text in step.lasting_effects()]
@@ -51,8 +52,8 @@ def end_failed_change(
     raise _rolled_back(run, error) from error
 
 
-def state_of(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
-    """The state of a change that ended half-way: each step's outcome, what is there, and what was not tried."""
+def partial_state(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
+    """The state of a partly applied change: the outcome of each step, what was kept or deleted, what was not tried."""
     assert run.journal is not None
     effects = run.journal.entries
     deleted = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
@@ -69,7 +70,7 @@ def state_of(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
 def _rolled_back(run: ChangeRun, error: OperatorError) -> OperatorError:
     data = {"outcome": "rolled_back", "cause": error.as_dict(), "left_behind": [], "warnings": run.warnings}
     hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
-    text = f"{error.message}; everything that this run changed in Nexla is undone"
+    text = f"{error.message}; everything that this run changed in Nexla was undone"
     return _after_undo(error, Exit.ROLLED_BACK, text, hint, data)
 
 
@@ -78,11 +79,11 @@ def _left_behind(
 ) -> OperatorError:
     data = {"outcome": "left_behind", "cause": error.as_dict(), "left_behind": left, "warnings": run.warnings}
     names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
-    way_out = "restore what data.left_behind lists"
+    remedy = "restore what data.left_behind lists"
     if created_all and recovery.remove:
-        way_out = f"remove it all with: {recovery.remove}"
+        remedy = f"remove everything with: {recovery.remove}"
     text = f"{error.message}; not everything could be undone: {names}"
-    return _after_undo(error, Exit.LEFT_BEHIND, text, f"{way_out}; or go on with: {recovery.resume}", data)
+    return _after_undo(error, Exit.LEFT_BEHIND, text, f"{remedy}; or continue with: {recovery.resume}", data)
 
 
 def _after_undo(error: OperatorError, code: Exit, text: str, hint: str, data: dict[str, Any]) -> OperatorError:
@@ -105,7 +106,7 @@ def _rows(entries: dict[str, Entry]) -> list[dict[str, Any]]:
 
 
 def _undo(run: ChangeRun, steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Undo every step that had an effect, newest first; returns what is left behind, with the reason."""
+    """Undo every step that had an effect, newest first. Returns what is left behind, with the reasons."""
     assert run.journal is not None
     by_key = {step.key: step for step in steps}
     left = []
@@ -120,7 +121,7 @@ def _undo(run: ChangeRun, steps: Sequence[Step]) -> list[dict[str, Any]]:
             run.report(f"undo {step.title}")
             step.undo(run, entry)
             run.journal.undone(entry.key)
-        except Exception as error:  # one step that cannot be undone must not stop the others
+        except Exception as error:  # a step that cannot be undone must not keep the others from being undone
             reason = as_operator_error(error).message
             left.append({"step": entry.key, "action": entry.action, "id": entry.id, "reason": reason})
     return left

@@ -1,4 +1,4 @@
-"""From a command line to an exit code: flags, request, settings, job, result; every failure is one error object."""
+"""Runs a command: flags, request, settings, job, result, exit code. Every failure ends in one error object."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helpers.command.output import OutputOptions, Result, to_line
+from helpers.command.output import OutputOptions, Result, json_line
 from helpers.command.parser import CommonOptions, Parser, common_options
 from helpers.command.progress import Reporter
 from helpers.core import limits
@@ -23,7 +23,7 @@ from helpers.core.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTALL = f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}"
-AGAIN = "run the same command again; one that writes takes --resume"
+RUN_AGAIN = "run again; a command that writes takes --resume"
 
 
 def _always(_: Any) -> bool:
@@ -35,8 +35,8 @@ class Command(NamedTuple):
 
     Attributes:
         name: the script's name without ``.py``.
-        job: ``module:function`` of the job, which takes the request and a Context and returns a Result.
-        connects: whether a request needs Nexla, and so settings; an offline one does not.
+        job: ``module:function`` of the job; the function takes the request and a Context, and returns a Result.
+        connects: whether a request needs Nexla, and therefore settings; an offline request does not.
     """
 
     name: str
@@ -51,7 +51,10 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
     """Run a command.
 
     Args:
-        build_request: checks the flags and returns the command's frozen request; nothing below it sees the flags.
+        command: the command to run.
+        parser: its parser.
+        build_request: checks the flags and returns the command's immutable request; nothing else sees the flags.
+        argv: the arguments; None for those of the process.
 
     Returns:
         The exit code.
@@ -63,7 +66,7 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
         args = parser.parse_args(argv)
         options = common_options(args)
         _catch_signals(graceful=hasattr(args, "resume"))
-        output = OutputOptions.of(args)
+        output = OutputOptions.from_args(args)
         request = build_request(args)
         reporter = Reporter(quiet=options.quiet)
         settings = _settings(options, reporter) if command.connects(request) else None
@@ -79,21 +82,21 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
     except BrokenPipeError:
         _drop_stdout()
         return int(Exit.OK)
-    except (Exception, KeyboardInterrupt) as error:  # a defect, too, must end with the contract's error object
+    except (Exception, KeyboardInterrupt) as error:  # a defect, too, must end in an error object
         known = _as_operator_error(error)
-        if output is not None and (known.data is not None or output.holds_a_document):
+        if output is not None and (known.data is not None or output.may_hold_old_result):
             _render_failure(command.name, output, known, meta)
         return _report_failure(known, error, verbose=options is not None and options.verbose)
 
 
 def _load(reference: str) -> Any:
-    """``module:name``, imported now: flags and settings are found wrong without loading the SDK."""
+    """Import ``module:name`` at the last moment, so that wrong flags and settings are reported without the SDK."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def _settings(options: CommonOptions, reporter: Reporter) -> Settings:
-    """The checked settings of the environment, or of the env file alone.
+    """The validated settings, from the environment or only from the env file.
 
     Raises:
         OperatorError: CONFIG.
@@ -108,14 +111,14 @@ def _settings(options: CommonOptions, reporter: Reporter) -> Settings:
 
 
 def _drop_stdout() -> None:
-    """Nobody reads on: what is still buffered goes nowhere, or the exit would fail on it again with code 120."""
+    """Discard buffered output that nobody reads; otherwise Python would fail on it at exit, with code 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _render_failure(
     command: str, output: OutputOptions, error: OperatorError, meta: Callable[[], dict[str, Any]]
 ) -> None:
-    """What is worth having in spite of a failure; and no earlier success may be read as this run's."""
+    """Write the partial result of a failed command, and replace the file of an earlier, successful run."""
     try:
         _load("helpers.command.render:render")(command, output, Result(error.data, code=error.code), meta)
     except BrokenPipeError:
@@ -125,7 +128,7 @@ def _render_failure(
 
 
 def _catch_signals(*, graceful: bool) -> None:
-    """SIGINT and SIGTERM end a reading command at once, and a writing one at its next safe point."""
+    """Let SIGINT and SIGTERM end a command that reads at once, and one that writes at its next safe point."""
 
     def handle(*_: object) -> None:
         if not graceful or limits.STOP.is_set():
@@ -133,20 +136,20 @@ def _catch_signals(*, graceful: bool) -> None:
         limits.STOP.set()
 
     limits.STOP.clear()
-    with contextlib.suppress(ValueError):  # not the main thread: the caller keeps its own handlers
+    with contextlib.suppress(ValueError):  # not in the main thread: the caller keeps its own handlers
         signal.signal(signal.SIGINT, handle)
         signal.signal(signal.SIGTERM, handle)
 
 
 def _report_failure(known: OperatorError, error: BaseException, *, verbose: bool) -> int:
-    """Write the error object (one plain line on a terminal); returns the exit code."""
+    """Write the error object (or one plain line on a terminal) and return the exit code."""
     if verbose and known is not error:
         sys.stderr.write(redact_text("".join(traceback.format_exception(error))))
     if sys.stderr.isatty():
         hint = f"\n  hint: {known.hint}" if known.hint else ""
         sys.stderr.write(redact_text(f"error: {known.message} [{known.code.name}]{hint}") + "\n")
     else:
-        sys.stderr.write(to_line({"ok": False, "error": known.as_dict()}) + "\n")
+        sys.stderr.write(json_line({"ok": False, "error": known.as_dict()}) + "\n")
     if verbose and known.__cause__ is not None:
         sys.stderr.write(redact_text(f"caused by {type(known.__cause__).__name__}: {known.__cause__}") + "\n")
     return int(known.code)
@@ -156,7 +159,7 @@ def _as_operator_error(error: BaseException) -> OperatorError:
     if isinstance(error, OperatorError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return OperatorError(Exit.INTERRUPTED, "interrupted", retryable=True, hint=AGAIN)
+        return OperatorError(Exit.INTERRUPTED, "interrupted", retryable=True, hint=RUN_AGAIN)
     if isinstance(error, ModuleNotFoundError):
         message = f"the Python package {error.name!r} is not installed for {sys.executable}"
         return OperatorError(Exit.CONFIG, message, hint=INSTALL)

@@ -1,4 +1,4 @@
-"""What a job gets besides its request: a session, a voice, a deadline, and the command line."""
+"""What a job gets besides its request: a session, progress reports, a deadline, and the command line."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from helpers.core.settings import Settings, load_settings
 
 
 class Context:
-    """The surroundings of one job.
+    """The environment of one job.
 
     Args:
-        settings: None for a job that can do without Nexla; asking it for a session reads the environment then.
+        settings: None for a job that may not need Nexla; its session then reads the environment.
 
     Attributes:
-        report: shows one line of progress; ``progress(title, total)`` shows a bar.
-        invocation: the command line, for the commands that a failure names.
+        report: shows one line of progress.
+        progress: ``progress(title, total)`` shows a progress bar.
+        workers: the number of parallel reads.
+        invocation: the command line, for the commands to print after a failure.
+        deadline: the deadline of the command.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class Context:
         """The session, opened at first use.
 
         Raises:
-            OperatorError: CONFIG, when no settings were needed so far and they are wrong.
+            OperatorError: CONFIG, when the settings were not read before and are invalid.
         """
         if self._session is None:
             settings = self._settings or load_settings(os.environ)
@@ -55,8 +58,9 @@ class Context:
         return self.session.settings.host
 
     def connect_to(self, values: Mapping[str, str]) -> None:
-        """Use these NEXLA_* values, as of a sandbox that the job has started, for its session."""
+        """Use these NEXLA_* values for the session, such as those of a sandbox that the job started."""
         self._settings = load_settings(values)
 
     def meta(self) -> dict[str, Any]:
+        """The ``meta`` fields of every command."""
         return {"requests": self._session.requests if self._session else 0}

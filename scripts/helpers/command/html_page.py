@@ -1,6 +1,6 @@
-"""One self-contained page with tiles and a table that sorts and filters without a server.
+"""A self-contained HTML page with tiles and a table that can be sorted and filtered offline.
 
-Every text is escaped here, and the page's own policy forbids any request.
+All text is escaped here, and the page's content security policy forbids any request.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Cell:
     """One cell of the table.
 
     Attributes:
-        text: shown, after escaping and redaction.
-        sort: what it is sorted by; default the text. Empty cells come last.
-        short: never broken into lines on a wide screen.
+        text: the text to show; it is redacted and escaped.
+        sort: the sort key; default: the text. Empty cells come last.
         tone: ``good``, ``bad``, ``dim`` or nothing.
+        short: whether the text is kept on one line on a wide screen.
         link: ``#id`` of a row on the page.
-        svg: markup made by this module, instead of the text.
+        svg: markup created by this module, shown instead of the text.
     """
 
     text: Any = ""
@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One row: its cells, its anchor, and the value that the select filters by."""
+    """One row of the table: its cells, its anchor, and the value that the filter compares."""
 
     cells: list[Cell]
     anchor: str
@@ -56,7 +56,15 @@ def _clean(value: Any) -> str:
 def render(
     title: str, note: str, tiles: list[tuple[str, Any, str]], columns: list[str], lines: list[Line], choice_label: str
 ) -> str:
-    """The page as text. ``tiles`` are (label, value, tone)."""
+    """Render the page.
+
+    Args:
+        tiles: (label, value, tone) of each tile.
+        choice_label: the label of the filter.
+
+    Returns:
+        The HTML.
+    """
     choices = sorted({line.choice for line in lines})
     values = {
         "title": _clean(title),
@@ -90,8 +98,11 @@ def _cell(cell: Cell, name: str) -> str:
 
 
 def bars(history: list[list[int]]) -> str:
-    """Runs as an SVG, oldest left: height is records, red is the share of errors. ``history`` is newest first, each
-    entry run id, records, errors."""
+    """Draw runs as SVG bars, oldest on the left: the height shows all records, the red part those that failed.
+
+    Args:
+        history: (run id, records, errors) of each run, newest first.
+    """
     if not history:
         return ""
     top = max(records + errors for _, records, errors in history) or 1
@@ -114,10 +125,10 @@ def _bar(x: float, y: float, width: float, height: float, name: str, title: str)
 
 
 def write_page(path: str, text: str) -> None:
-    """Put a page into a file: all of it or nothing, mode 0600.
+    """Write a page to a file atomically (mode 0600).
 
     Raises:
-        OperatorError: CONFIG.
+        OperatorError: CONFIG, when the file cannot be written.
     """
     try:
         write_text(path, text)

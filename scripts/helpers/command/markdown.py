@@ -1,4 +1,4 @@
-"""Tables in Markdown, from text that must not act as Markdown."""
+"""Markdown tables from text that must not be interpreted as Markdown."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from helpers.core.redact import redact_text
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """The lines of a table; its cells are redacted and escaped."""
+    """The lines of a table. The cells are redacted and escaped; the column names are not."""
     head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     return head + ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
 
 
 def cell(value: Any) -> str:
+    """A value as the redacted and escaped text of a table cell."""
     text = redact_text("" if value is None else str(value)).replace("\n", " ")
     for mark in "\\|`*_<>[]":
         text = text.replace(mark, f"\\{mark}")

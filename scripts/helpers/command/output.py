@@ -1,4 +1,4 @@
-"""What a job returns, and how the user wants to see it. Cheap to import: writing it is the business of ``render``."""
+"""What a job returns, and how the user wants to see it. Cheap to import; ``render`` does the writing."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ FORMATS = ("table", "json", "ndjson", "csv")
 
 
 class Result:
-    """What a script's job returns.
+    """The result of a job.
 
     Attributes:
         data: an object, or rows (a list or any iterable of objects).
-        meta: ``total``, ``returned``, ``truncated``, ``access_role``…; may be filled while rows are drawn.
-        warnings: likewise.
-        code: exit code; FINDINGS makes ``ok`` false.
-        columns: of a table or CSV; default: the keys of the first row.
-        text: the result as Markdown or the like, for a format of the command's own; ``only_text`` prints it whatever
-            the format is.
-        table: the key of an object's data under which the rows for a table or CSV stand.
-        live: rows come over minutes: each is shown at once (JSON, being one document, still ends with the last).
+        meta: ``total``, ``returned``, ``truncated``, ``access_role``…; may be completed while rows are consumed.
+        warnings: one line each; may be completed while rows are consumed.
+        code: the exit code; ``ok`` is true only for OK.
+        columns: the columns of a table or CSV; default: the keys of the first row.
+        table: the key in ``data`` of the rows for a table or CSV, when ``data`` is an object.
+        text: the result in the command's own format, such as Markdown.
+        only_text: whether to print ``text`` in every format.
+        live: whether rows arrive over minutes and are shown one by one (a JSON document still ends with the last row).
     """
 
     def __init__(  # not a dataclass: dataclasses take longer to import than argparse, at each start
@@ -54,34 +54,40 @@ class Result:
         self.live = live
 
     def rows(self) -> Iterator[Any]:
-        """The data as rows; an object is one row."""
+        """An iterator over the rows; an object is one row."""
         single = isinstance(self.data, dict) or not isinstance(self.data, Iterable)
         return iter([self.data] if single else self.data)
 
 
 def checked_file(name: str, flag: str) -> Path:
-    """The file that will be written, with symbolic links followed; a place that cannot be written is refused early.
+    """Check early that an output file can be written.
+
+    Args:
+        flag: the flag that names the file, for messages.
+
+    Returns:
+        The path, with symbolic links followed.
 
     Raises:
-        OperatorError: USAGE or CONFIG.
+        OperatorError: USAGE, when the name is empty or a directory; CONFIG, when its directory is not writable.
     """
     if not name.strip():
-        raise usage(f"{flag} is empty", "give a file")
+        raise usage(f"{flag} is empty", "pass a file name")
     target = Path(name).resolve()
     if target.is_dir():
-        raise usage(f"{flag} {name} is a folder", "give a file")
+        raise usage(f"{flag} {name} is a directory", "pass a file name")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise config_error(f"cannot write {name}: no such folder, or it cannot be written")
+        raise config_error(f"cannot write {name}: its directory does not exist or is not writable")
     return target
 
 
 class OutputOptions(NamedTuple):
-    """Where a result goes, and in which form.
+    """Where a result goes, and in which format.
 
     Attributes:
-        form: a format of every command, or one of the command's own.
-        file: to write instead of standard output, with symbolic links followed.
-        fields: the only ones to show.
+        form: one of FORMATS, or the command's own format.
+        file: the file to write, with symbolic links followed; None for standard output.
+        fields: the fields to show; empty for all.
     """
 
     form: str
@@ -89,11 +95,11 @@ class OutputOptions(NamedTuple):
     fields: tuple[str, ...]
 
     @classmethod
-    def of(cls, args: argparse.Namespace) -> OutputOptions:
-        """What ``--format``, ``--output`` and ``--fields`` say; ``--full`` rows are too wide for a table.
+    def from_args(cls, args: argparse.Namespace) -> OutputOptions:
+        """Read ``--format``, ``--output`` and ``--fields``. ``--full`` rows are too wide for a table.
 
         Raises:
-            OperatorError: USAGE or CONFIG, when the output could not be written later; nothing has been done by then.
+            OperatorError: USAGE or CONFIG, when the output cannot be written; nothing has been done yet.
         """
         file = None if args.output in (None, "-") else checked_file(args.output, "--output")
         wide = bool(getattr(args, "full", False))
@@ -104,11 +110,11 @@ class OutputOptions(NamedTuple):
         return cls(args.format or ("table" if table else "json"), file, fields)
 
     @property
-    def holds_a_document(self) -> bool:
-        """Whether a file may hold the document of an earlier run, which must not pass for this one's."""
+    def may_hold_old_result(self) -> bool:
+        """Whether a file may contain the document of an earlier run, which must not be mistaken for this run's."""
         return self.file is not None and self.form in ("json", "ndjson")
 
 
-def to_line(document: Any) -> str:
-    """A document as one redacted JSON line."""
+def json_line(document: Any) -> str:
+    """A document as one line of redacted JSON."""
     return json.dumps(redact(document), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The flags that all commands share, and the types of their values."""
+"""The flags that all commands share, and their value types."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FILE = "FILE"  # the metavar of flags that name a file
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors follow the contract: exit 2, one error object, nothing sent."""
+    """An argument parser that reports its errors as the scripts do: exit code USAGE and one error object."""
 
     def error(self, message: str) -> NoReturn:
         raise usage(message, f"see {self.prog} --help")
 
     def invocation(self, args: argparse.Namespace) -> Invocation:
-        """The command line as it was understood: every flag that is not at its default, files by absolute path."""
+        """The parsed command line: every flag that differs from its default, with absolute file names."""
         given = []
         for action in self._actions:  # argparse has no public list of them
             value = getattr(args, action.dest, None)
@@ -45,7 +45,13 @@ def _words(action: argparse.Action, value: Any) -> tuple[str, ...]:
 
 
 class CommonOptions(NamedTuple):
-    """How a command runs, whatever it does: seconds, requests a second, parallel reads."""
+    """The common flags of all commands.
+
+    Attributes:
+        timeout: deadline of the command in seconds; None for no deadline.
+        rps: requests per second; None for the default limits.
+        workers: the number of parallel reads.
+    """
 
     env_file: str | None
     timeout: float | None
@@ -56,7 +62,7 @@ class CommonOptions(NamedTuple):
 
 
 class ChangeOptions(NamedTuple):
-    """How a command that writes carries its change out."""
+    """The common flags of commands that write."""
 
     dry_run: bool
     journal: str | None
@@ -70,8 +76,9 @@ def command_parser(
 
     Args:
         command: the script's name without ``.py``.
-        example: one runnable command line.
-        formats: the command's own, besides those of every command.
+        example: one command line that works as written.
+        writes: whether to add the flags of commands that write.
+        formats: additional formats of this command.
     """
     parser = Parser(
         prog=f"{command}.py",
@@ -82,38 +89,40 @@ def command_parser(
     )
     common = parser.add_argument_group("common")
     common.add_argument("--format", choices=(*FORMATS, *formats), help="default: table on a terminal, json otherwise")
-    common.add_argument("--output", metavar=FILE, help="write the result to FILE (0600, atomically)")
-    common.add_argument("--fields", metavar="A,B", help="only these fields, dotted for nested ones")
+    common.add_argument("--output", metavar=FILE, help="write the result to FILE (mode 0600, atomically)")
+    common.add_argument("--fields", metavar="A,B", help="show only these fields; use dots for nested fields")
     common.add_argument("--env-file", metavar=FILE, help="read the NEXLA_* settings from FILE, not the environment")
-    common.add_argument("--timeout", type=seconds, metavar="SECONDS", help="deadline of the whole command")
-    common.add_argument("--rps", type=_rate, metavar="N", help="at most N requests a second")
+    common.add_argument("--timeout", type=seconds, metavar="SECONDS", help="deadline for the entire command")
+    common.add_argument("--rps", type=_rate, metavar="N", help="send at most N requests per second")
     common.add_argument("--workers", type=_workers, default=4, metavar="N", help="parallel reads (default 4)")
-    common.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    common.add_argument("--verbose", action="store_true", help="tell more, and show a traceback on failure")
+    common.add_argument("--quiet", action="store_true", help="show no progress on standard error")
+    common.add_argument("--verbose", action="store_true", help="show more details, and a traceback on failure")
     common.add_argument("--version", action="version", version=f"%(prog)s {VERSION}", help="show the version and exit")
     if writes:
         change = parser.add_argument_group("change")
-        change.add_argument("--dry-run", action="store_true", help="show what would be done; write nothing")
+        change.add_argument("--dry-run", action="store_true", help="show what would be done, without writing anything")
         change.add_argument("--journal", metavar=FILE, help="journal of the change (default: in the state directory)")
         change.add_argument("--resume", action="store_true", help="continue an unfinished change")
     return parser
 
 
 def common_options(args: argparse.Namespace) -> CommonOptions:
+    """The common flags."""
     return CommonOptions(*(getattr(args, name) for name in CommonOptions._fields))
 
 
 def change_options(args: argparse.Namespace) -> ChangeOptions:
+    """The flags of a command that writes."""
     return ChangeOptions(*(getattr(args, name) for name in ChangeOptions._fields))
 
 
 def split_list(text: str | None) -> tuple[str, ...]:
-    """The parts of a list with commas, without the empty ones."""
+    """The items of a comma-separated list, without empty ones."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def flag(dest: str) -> str:
-    """The flag of an attribute of the parsed arguments: ``dry_run`` → ``--dry-run``."""
+    """The flag for an attribute of the parsed arguments: ``dry_run`` → ``--dry-run``."""
     return f"--{dest.replace('_', '-')}"
 
 
@@ -123,17 +132,17 @@ def _positive(text: str, kind: type[float] | type[int], top: float) -> Any:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 < value <= top:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {top:g}")
+        raise argparse.ArgumentTypeError(f"{text} is out of range: must be greater than 0 and at most {top:g}")
     return value
 
 
 def seconds(text: str) -> float:
-    """An argument in seconds: above 0, at most a week."""
+    """Argument type: seconds, greater than 0 and at most a week."""
     return float(_positive(text, float, 7 * 86_400))
 
 
 def hours(text: str) -> float:
-    """An argument in hours: above 0, at most ten years."""
+    """Argument type: hours, greater than 0 and at most ten years."""
     return float(_positive(text, float, 87_600))
 
 

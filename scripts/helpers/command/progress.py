@@ -13,7 +13,7 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 class Reporter:
-    """Progress as lines, or as one live line on a terminal; nothing when quiet."""
+    """Shows progress as lines, or as a bar on a terminal; shows nothing when quiet."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -29,7 +29,14 @@ class Reporter:
 
     @contextlib.contextmanager
     def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """A bar on a terminal; call what it yields with the number done so far."""
+        """Show a progress bar on a terminal.
+
+        Args:
+            total: the number of items; None when unknown, and then there is no bar.
+
+        Yields:
+            A function to call with the number of items done so far.
+        """
         if not self._live or not total:
             yield _show_nothing
             return
@@ -47,4 +54,4 @@ class Reporter:
 
 
 def _show_nothing(done: int) -> None:
-    """For a list of unknown length, and where no bar can be drawn."""
+    """The progress of a list of unknown length, or when no bar can be drawn."""

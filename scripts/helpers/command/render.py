@@ -1,4 +1,4 @@
-"""Rendering a result: table, JSON, NDJSON, CSV or a command's own text, to standard output or atomically to a file."""
+"""Writing a result as a table, JSON, NDJSON, CSV or text, to standard output or atomically to a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from helpers.core.errors import Exit, config_error
 from helpers.core.files import replacing
 from helpers.core.redact import redact, redact_text
 
-WIDTH = 160  # of a table that goes into a pipe or file
+WIDTH = 160  # characters; the width of a table that goes to a pipe or file
 Meta = Callable[[], dict[str, Any]]
 
 
@@ -26,7 +26,7 @@ def render(command: str, options: OutputOptions, result: Result, meta: Meta) -> 
 
     Args:
         command: the script's name, for the JSON document.
-        meta: more of it; called last, when every row has been drawn.
+        meta: returns additional ``meta`` fields; called last, when all rows have been consumed.
 
     Raises:
         OperatorError: CONFIG, when the output file cannot be written.
@@ -35,7 +35,7 @@ def render(command: str, options: OutputOptions, result: Result, meta: Meta) -> 
     if options.fields and result.data is not None:
         chosen: Any = choose(result.rows(), options.fields, result.warnings.append)
         if isinstance(result.data, dict):
-            (chosen,) = list(chosen)  # to the end, so that missing fields are noticed
+            (chosen,) = list(chosen)  # consume all of it, so that missing fields are noticed
         result.data, result.columns = chosen, options.fields
     document = _Document(command, options.form, _rows_only(result, options.form), meta)
     if options.file is None:
@@ -43,7 +43,7 @@ def render(command: str, options: OutputOptions, result: Result, meta: Meta) -> 
         sys.stdout.flush()
         return
     try:
-        if options.file.exists() and not options.file.is_file():  # a device or a pipe is written to, not replaced
+        if options.file.exists() and not options.file.is_file():  # write to a device or a pipe, do not replace it
             with options.file.open("w", encoding="utf-8") as stream:
                 _write(document, stream)
             return
@@ -66,16 +66,16 @@ class _Document(NamedTuple):
 
 
 def pick(row: Any, path: str) -> Any:
-    """A field by its dotted path; None where it is missing."""
+    """A field of a row by its dotted path; None when it is missing."""
     for part in path.split("."):
         row = row.get(part) if isinstance(row, dict) else None
     return row
 
 
 def choose(rows: Iterable[Any], fields: Iterable[str], warn: Callable[[str], None]) -> Iterator[Any]:
-    """Rows cut down to the requested fields; ``warn`` is called for a field that no row has."""
-    wanted = list(fields)
-    missing = set(wanted)
+    """Reduce rows to the requested fields. ``warn`` is called for fields that no row has."""
+    names = list(fields)
+    missing = set(names)
     known: list[str] = []
     for row in rows:
         if not isinstance(row, dict):
@@ -83,13 +83,13 @@ def choose(rows: Iterable[Any], fields: Iterable[str], warn: Callable[[str], Non
             continue
         known = known or sorted(row)
         missing -= {name for name in missing if pick(row, name) is not None or name in row}
-        yield {name: pick(row, name) for name in wanted}
+        yield {name: pick(row, name) for name in names}
     if missing and known:
         warn(f"no row has the field {', '.join(sorted(missing))}; known: {', '.join(known)}")
 
 
 def _rows_only(result: Result, form: str) -> Result:
-    """For a table or CSV: the rows inside an object, where the job has named them."""
+    """For a table or CSV, the result reduced to the rows that the job named in its data."""
     if form in ("table", "csv") and isinstance(result.data, dict) and result.table in result.data:
         rows = result.data[str(result.table)]
         return Result(rows, result.meta, result.warnings, result.code, result.columns)
@@ -143,14 +143,14 @@ def _csv(document: _Document, out: TextIO) -> None:
 
 
 def _lines(document: _Document, out: TextIO) -> None:
-    """A table whose widths are not known yet: columns grow with what comes."""
+    """A table whose widths are not known in advance: columns grow with their content."""
     columns = document.result.columns
     widths = dict.fromkeys(columns, 0)
     for row in document.result.rows():
         cells = {name: _cell(redact(row).get(name)) for name in columns}
         widths = {name: max(widths[name], len(cell)) for name, cell in cells.items()}
         out.write("  ".join(cell.ljust(widths[name]) for name, cell in cells.items()).rstrip() + "\n")
-    out.write(_foot(redact(document.all_meta())) + "\n")
+    out.write(_footer(redact(document.all_meta())) + "\n")
 
 
 def _table(document: _Document, out: TextIO) -> None:
@@ -159,7 +159,7 @@ def _table(document: _Document, out: TextIO) -> None:
     console = Console(file=out, width=width, soft_wrap=False, highlight=False, markup=False, emoji=False)
     rows = [redact(row) for row in result.rows()]
     console.print(_object_table(rows[0] or {}) if isinstance(result.data, dict) else _row_table(result, rows))
-    console.print(Text(_foot(document.all_meta()), style="dim"))
+    console.print(Text(_footer(document.all_meta()), style="dim"))
 
 
 def _object_table(fields: dict[str, Any]) -> Table:
@@ -180,7 +180,7 @@ def _row_table(result: Result, rows: list[Any]) -> Table:
     return table
 
 
-def _foot(meta: dict[str, Any]) -> str:
+def _footer(meta: dict[str, Any]) -> str:
     return "  ".join(f"{key}={_cell(value)}" for key, value in meta.items())
 
 
@@ -191,7 +191,7 @@ def _flushed(rows: Iterator[Any], out: TextIO) -> Iterator[Any]:
 
 
 def _cell(value: Any, *, safe: bool = False) -> str:
-    """A value in one cell. ``safe`` keeps a spreadsheet from taking text for a formula."""
+    """A value as the text of one cell. ``safe`` keeps a spreadsheet from interpreting text as a formula."""
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

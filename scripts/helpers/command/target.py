@@ -1,4 +1,4 @@
-"""The flags that name one resource of a flow."""
+"""The flags that select one resource of a flow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FLOW_TYPES = ("flows", "sources", "nexsets", "destinations")
 
 
 class ResourceSelector(NamedTuple):
-    """A resource as the user named it: by kind, and by id or exact name."""
+    """A resource as the user selected it: by kind, and by id or exact name."""
 
     kind: Kind
     id: int | None = None
@@ -20,23 +20,23 @@ class ResourceSelector(NamedTuple):
 
 
 def add_target_flags(parser: argparse.ArgumentParser, *, default_type: str | None = None) -> None:
-    """``--resource-type``, ``--resource-id``, ``--name``."""
+    """Add ``--resource-type``, ``--resource-id`` and ``--name``. Without a default type, the type is required."""
     parser.add_argument("--resource-type", metavar="TYPE", required=default_type is None, default=default_type,
-                        help="flows, sources, nexsets or destinations, under any of their names")  # fmt: skip
+                        help="flows, sources, nexsets or destinations, or an alias")  # fmt: skip
     parser.add_argument("--resource-id", metavar="ID", help="id of the resource")
-    parser.add_argument("--name", metavar="NAME", help="its exact name, instead of an id")
+    parser.add_argument("--name", metavar="NAME", help="exact name of the resource, instead of its id")
 
 
 def selected_resource(args: argparse.Namespace) -> ResourceSelector:
-    """What the flags of ``add_target_flags`` name.
+    """The resource that the flags of ``add_target_flags`` select.
 
     Raises:
-        OperatorError: USAGE, when it is no part of a flow, or not exactly one of id and name is given.
+        OperatorError: USAGE, when its kind is not part of a flow, or unless exactly one of id and name is given.
     """
     kind = kind_of(args.resource_type)
     resource_id = None if args.resource_id is None else checked_id(args.resource_id, "--resource-id")
     if kind.name not in FLOW_TYPES:
         raise usage(f"{kind.name} are not part of a flow", f"--resource-type is one of {', '.join(FLOW_TYPES)}")
     if (resource_id is None) == (args.name is None):
-        raise usage("give either --resource-id or --name")
+        raise usage("pass either --resource-id or --name")
     return ResourceSelector(kind, resource_id, args.name)

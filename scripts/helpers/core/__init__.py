@@ -1,1 +1,1 @@
-"""What knows nothing of Nexla's answers: errors, redaction, kinds, settings, limits, times, config files."""
+"""Errors, redaction, kinds, settings, limits, times and config files. Nothing here depends on API responses."""

@@ -1,4 +1,4 @@
-"""Commands as they are printed: in hints, reports and recovery lines."""
+"""Command lines of this bundle, as hints and reports print them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ def command_line(script: str, *words: Any) -> str:
     """A command of this bundle, quoted for a shell.
 
     Args:
-        script: its name without ``.py``; ``words`` are its flags and values.
+        script: the script's name without ``.py``.
+        words: its flags and their values.
     """
     return shlex.join(["python", f"scripts/{script}.py", *map(str, words)])

@@ -1,7 +1,7 @@
 """Reading a command's JSON file: ``${VAR}`` from the environment, and errors that name the key.
 
-It is free of pydantic and jsonschema, which take longer to import than a whole refusal may last: a wrong file is told
-of in a few milliseconds. ``problems`` knows the keywords of JSON Schema that the bundle's own schemas use.
+This module avoids pydantic and jsonschema because importing them takes too long: an invalid file must be reported
+within a few milliseconds. ``problems`` supports only the JSON Schema keywords that the bundle's own schemas use.
 """
 
 from __future__ import annotations
@@ -30,65 +30,73 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-_NAMES = {"object": "an object", "array": "a list", "string": "text", "integer": "a whole number", "null": "null"}
+_NAMES = {"object": "an object", "array": "a list", "string": "a string", "integer": "an integer", "null": "null"}
 Schema = dict[str, Any]
 
 
 def read(
     path: str, schema: Schema, hint: str, environ: Mapping[str, str] | None = None, *, need_secrets: bool = True
 ) -> tuple[dict[str, Any], str]:
-    """Read, fill in ``${VAR}`` and check a file (``-`` is standard input).
+    """Read a config file, expand ``${VAR}`` and validate the result.
 
     Args:
-        schema: the JSON Schema that the filled-in object must keep.
-        hint: what to do about a file that does not.
-        need_secrets: whether variables inside ``credentials`` must be set; a teardown does without them.
+        path: the file; ``-`` reads standard input.
+        schema: the JSON Schema that the expanded object must match.
+        hint: what to do about an invalid file.
+        environ: where variables are looked up; default ``os.environ``.
+        need_secrets: whether variables inside ``credentials`` must be set; a teardown does not need them.
 
     Returns:
-        The object, and a digest of the file as written.
+        The object, and a digest (12 hex digits) of the file before expansion.
 
     Raises:
         OperatorError: USAGE, naming the file and the key.
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        raw = json.loads(text, object_pairs_hook=_no_twins)
+        raw = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except OSError as error:
         raise usage(f"cannot read the config {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise usage(f"{path} is not the JSON of a config: {error}", hint) from error
+        raise usage(f"{path} is not valid JSON: {error}", hint) from error
     if not isinstance(raw, dict):
-        raise usage(f"{path} must hold one JSON object", hint)
+        raise usage(f"{path} must contain one JSON object", hint)
     missing: list[str] = []
-    filled = _fill(raw, os.environ if environ is None else environ, missing, need_secrets=need_secrets)
+    expanded = _expand(raw, os.environ if environ is None else environ, missing, need_secrets=need_secrets)
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         raise usage(f"{path} uses variables that are not set: {names}", "export them and run again")
-    _remember_secrets(filled)
-    found = list(problems(filled, schema, schema))
+    _remember_secrets(expanded)
+    found = list(problems(expanded, schema, schema))
     if found:
-        raise refused(path, found, hint)
-    return filled, hashlib.sha256(text.encode()).hexdigest()[:12]
+        raise invalid_config(path, found, hint)
+    return expanded, hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def refused(path: str, found: list[str], hint: str) -> OperatorError:
-    """The error for a file with these problems; the first five are told."""
+def invalid_config(path: str, found: list[str], hint: str) -> OperatorError:
+    """The error for a file with these problems. The message lists the first five."""
     more = f" (and {len(found) - 5} more)" if len(found) > 5 else ""
     return usage(f"{path}: " + "; ".join(found[:5]) + more, hint)
 
 
 def problems(value: Any, schema: Schema, root: Schema, where: str = "") -> Iterator[str]:
-    """What in ``value`` is against ``schema``, one line each."""
+    """Where ``value`` violates ``schema``, one line per violation.
+
+    Args:
+        schema: the part of the schema that applies to ``value``.
+        root: the complete schema, for its ``$defs``.
+        where: dotted path of ``value`` in the file, for messages.
+    """
     schema = _resolved(schema, root)
     if "anyOf" in schema:
         choices = [_resolved(choice, root) for choice in schema["anyOf"]]
-        fitting = [choice for choice in choices if _is(value, choice.get("type"))]
-        if not fitting:
-            yield f"{where}: must be {' or '.join(_name_of(choice.get('type')) for choice in choices)}"
-        elif all(any(problems(value, choice, root, where)) for choice in fitting):
-            yield from problems(value, fitting[0], root, where)
-    elif not _is(value, schema.get("type")):
-        yield f"{where or 'it'}: must be {_name_of(schema.get('type'))}"
+        matching = [choice for choice in choices if _has_type(value, choice.get("type"))]
+        if not matching:
+            yield f"{where}: must be {' or '.join(_type_name(choice.get('type')) for choice in choices)}"
+        elif all(any(problems(value, choice, root, where)) for choice in matching):
+            yield from problems(value, matching[0], root, where)
+    elif not _has_type(value, schema.get("type")):
+        yield f"{where or 'the file'}: must be {_type_name(schema.get('type'))}"
     elif isinstance(value, dict):
         yield from _problems_of_object(value, schema, root, where)
     elif isinstance(value, list):
@@ -102,12 +110,12 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     return root["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
-def _is(value: Any, kind: str | None) -> bool:
-    """Whether the value is of this JSON type; true and false are not numbers."""
+def _has_type(value: Any, kind: str | None) -> bool:
+    """Whether the value has this JSON type; true and false are not numbers."""
     return kind is None or (isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)))
 
 
-def _name_of(kind: str | None) -> str:
+def _type_name(kind: str | None) -> str:
     return _NAMES.get(kind or "", f"a {kind}")
 
 
@@ -115,16 +123,16 @@ def _problems_of_object(value: dict[str, Any], schema: Schema, root: Schema, whe
     known = schema.get("properties", {})
     for key in schema.get("required", ()):
         if key not in value:
-            yield f"{_under(where, key)}: is missing"
+            yield f"{_join(where, key)}: is missing"
     for key, item in value.items():
         if key in known:
-            yield from problems(item, known[key], root, _under(where, key))
+            yield from problems(item, known[key], root, _join(where, key))
         elif isinstance(schema.get("additionalProperties"), dict):
-            yield from problems(item, schema["additionalProperties"], root, _under(where, key))
+            yield from problems(item, schema["additionalProperties"], root, _join(where, key))
         elif schema.get("additionalProperties", True) is False:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            yield f"unknown key {_under(where, key)!r}{advice}"
+            yield f"unknown key {_join(where, key)!r}{advice}"
 
 
 def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
@@ -137,36 +145,36 @@ def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
             yield f"{where}: must be {schema.get('description', 'like ' + schema['pattern'])}"
     elif isinstance(value, int | float):
         if not math.isfinite(value):
-            yield f"{where}: must be a number"
+            yield f"{where}: must be a finite number"
         if value < schema.get("minimum", value) or value > schema.get("maximum", value):
-            yield f"{where}: must be {schema.get('minimum', 'any')} to {schema.get('maximum', 'any')}"
+            yield f"{where}: must be between {schema.get('minimum', 'any')} and {schema.get('maximum', 'any')}"
         if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
-            yield f"{where}: must be above {schema['exclusiveMinimum']}"
+            yield f"{where}: must be greater than {schema['exclusiveMinimum']}"
 
 
-def _under(where: str, key: str) -> str:
+def _join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the key {twice[0]!r} stands twice in one object")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ValueError(f"an object contains the key {duplicates[0]!r} twice")
     return dict(pairs)
 
 
-def _fill(value: Any, environ: Mapping[str, str], missing: list[str], *, need_secrets: bool) -> Any:
-    """``${VAR}`` in every text replaced from the environment; the values count as secret from then on."""
+def _expand(value: Any, environ: Mapping[str, str], missing: list[str], *, need_secrets: bool) -> Any:
+    """Expand ``${VAR}`` in every string. From then on, the values are redacted as secrets."""
     if isinstance(value, dict):
         return {
             key: item
             if not need_secrets and key in ("credentials", "template_config")
-            else _fill(item, environ, missing, need_secrets=need_secrets)
+            else _expand(item, environ, missing, need_secrets=need_secrets)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_fill(item, environ, missing, need_secrets=need_secrets) for item in value]
+        return [_expand(item, environ, missing, need_secrets=need_secrets) for item in value]
     if not isinstance(value, str):
         return value
 

@@ -1,4 +1,4 @@
-"""Env files: lines such as ``NEXLA_SERVICE_KEY=…``, readable by their owner only."""
+"""Env files: lines such as ``NEXLA_SERVICE_KEY=…``, in a file that only its owner should be able to read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from helpers.core.errors import config_error
 
 
 def read_env_file(path: str) -> tuple[Mapping[str, str | None], list[str]]:
-    """The lines of an env file; nothing is substituted in them.
+    """Read an env file without expanding variables in its values.
 
     Returns:
-        The values by name, and what to tell the user about the file.
+        The values by name, and notes for the user about the file.
 
     Raises:
-        OperatorError: CONFIG, when it cannot be read.
+        OperatorError: CONFIG, when the file cannot be read.
     """
     try:
         with open(path, encoding="utf-8") as stream:

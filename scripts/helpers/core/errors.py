@@ -1,4 +1,4 @@
-"""Exit codes and the one error class that every script ends with."""
+"""Exit codes, and the one error class that every failure of a script ends in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Exit(IntEnum):
-    """What the process ends with; the same table stands in SKILL.md and REFERENCE.md."""
+    """Exit codes of the scripts. SKILL.md and REFERENCE.md show the same table."""
 
     OK = 0
     ERROR = 1
@@ -28,20 +28,20 @@ class Exit(IntEnum):
 
 MEANINGS: dict[Exit, str] = {
     Exit.OK: "done and verified, or a check that found nothing wrong",
-    Exit.ERROR: "unexpected failure, or a refusal such as 400, 405 or 409",
-    Exit.USAGE: "flags or config wrong; nothing was sent",
+    Exit.ERROR: "unexpected failure, or a response such as 400, 405 or 409",
+    Exit.USAGE: "invalid flags or config; nothing was sent",
     Exit.CONFIG: "no credentials, bad URL, missing dependency, unwritable journal",
     Exit.AUTH: "401 or 403",
-    Exit.NOT_FOUND: "no such id or name, or a name that fits several",
+    Exit.NOT_FOUND: "no such id or name, or an ambiguous name",
     Exit.UPSTREAM: "5xx or network, after the retries",
     Exit.THROTTLED: "429 beyond the time budget",
     Exit.PARTIAL: "some items failed; the resume command is printed",
-    Exit.ROLLED_BACK: "failed, and all that this run made is undone",
+    Exit.ROLLED_BACK: "failed, and everything that this run changed was undone",
     Exit.FINDINGS: "the check ran and found something",
     Exit.LEFT_BEHIND: "undo incomplete; what remains is listed",
     Exit.TIMEOUT: "the deadline passed before it could be verified",
-    Exit.UNKNOWN_OUTCOME: "a write may have happened and could not be settled",
-    Exit.INTERRUPTED: "stopped by a signal, journal flushed",
+    Exit.UNKNOWN_OUTCOME: "a write may have happened; its outcome could not be determined",
+    Exit.INTERRUPTED: "stopped by a signal; the journal is on disk",
 }
 
 
@@ -49,14 +49,14 @@ class OperatorError(Exception):
     """A failure with everything that a caller needs to decide what to do next.
 
     Args:
-        code: what the process will exit with.
-        message: one sentence, what failed.
-        hint: what to do about it; a command, if it names one, exists.
-        http_status: status of the answer that caused it, if any.
-        request_id: the server's id for that answer, if it sent one.
+        code: the exit code of the process.
+        message: one sentence that says what failed.
+        hint: what to do about it; any command in it can be run as printed.
+        http_status: HTTP status of the response that caused it, if any.
+        request_id: the server's id for that request, if it sent one.
         retryable: whether the same command may succeed later without any change.
-        resource: what it concerns, e.g. ``{"type": "sources", "id": 123}``.
-        data: a result worth having in spite of the failure; goes to standard output.
+        resource: the resource concerned, such as ``{"type": "sources", "id": 123}``.
+        data: a partial result that is useful despite the failure; it goes to standard output.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class OperatorError(Exception):
 
     @property
     def ends_command(self) -> bool:
-        """Whether no further request can succeed: a signal, the deadline, or a session that is refused (401)."""
+        """Whether no further request can succeed: after a signal, the deadline, or a rejected session (401)."""
         return self.code in (Exit.INTERRUPTED, Exit.TIMEOUT) or self.http_status == 401
 
     def as_dict(self) -> dict[str, Any]:
-        """The ``error`` object of the contract."""
+        """The ``error`` object that scripts print to standard error."""
         return {
             "code": int(self.code),
             "name": self.code.name,
@@ -101,8 +101,10 @@ class OperatorError(Exception):
 
 
 def usage(message: str, hint: str = "") -> OperatorError:
+    """An error with exit code USAGE."""
     return OperatorError(Exit.USAGE, message, hint=hint)
 
 
 def config_error(message: str, hint: str = "") -> OperatorError:
+    """An error with exit code CONFIG."""
     return OperatorError(Exit.CONFIG, message, hint=hint)

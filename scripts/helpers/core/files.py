@@ -1,4 +1,4 @@
-"""Writing a file so that it is replaced completely or not at all."""
+"""Writing files atomically: a file is replaced completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TextIO
 
 @contextmanager
 def replacing(target: Path) -> Iterator[TextIO]:
-    """A text file, mode 0600, that takes the place of ``target`` when the block ends well.
+    """Open a temporary text file (mode 0600) that replaces ``target`` when the block succeeds.
 
     Raises:
-        OSError: it cannot be written; ``target`` is as it was.
+        OSError: the file cannot be written; ``target`` is unchanged.
     """
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
@@ -28,10 +28,10 @@ def replacing(target: Path) -> Iterator[TextIO]:
 
 
 def write_text(path: str, text: str) -> None:
-    """Put a text into a file, following symbolic links: all of it or nothing, mode 0600.
+    """Write a text file atomically (mode 0600), following symbolic links.
 
     Raises:
-        OSError: it cannot be written; what was there before still is.
+        OSError: the file cannot be written; its former content is unchanged.
     """
     with replacing(Path(path).resolve()) as stream:
         stream.write(text)

@@ -1,4 +1,4 @@
-"""The kinds of resources: names, aliases, paths. Cheap to import, so that a wrong name is refused at once."""
+"""The kinds of resources: names, aliases and paths. Cheap to import, so that a wrong name is rejected at once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Kind(NamedTuple):
 
     Attributes:
         name: the canonical name, as flags and output use it.
-        path: of the list, below the API URL.
-        api_type: the name in ``/{resource_type}/{id}/…`` paths.
-        singular: for messages.
-        aliases: every other name that a person or the API uses.
-        filters: query parameters that the list knows.
+        path: path of the list endpoint, below the API URL.
+        api_type: the API's name for it in ``/{resource_type}/{id}/…`` paths.
+        singular: the singular, for messages.
+        aliases: every other name that users or the API use for it.
+        filters: query parameters that the list endpoint supports.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 
 class ResourceRef(NamedTuple):
-    """A resource by its kind and id. An id never travels without its kind; ``name`` is None where it is not known."""
+    """A resource by its kind and id. An id is never passed on without its kind; ``name`` is None when unknown."""
 
     kind: str
     id: int
@@ -40,7 +40,7 @@ class ResourceRef(NamedTuple):
 
     @property
     def label(self) -> str:
-        """For messages: ``destination 12 'orders warehouse'``."""
+        """The resource in messages: ``destination 12 'orders warehouse'``."""
         return f"{KINDS[self.kind].singular} {self.id} {self.name!r}"
 
 
@@ -71,24 +71,27 @@ _BY_ALIAS = {alias: kind for kind in KINDS.values() for alias in (kind.name, kin
 
 
 def kind_of(name: str) -> Kind:
-    """The kind that a name stands for; singular, plural, Nexla's and the API's names all work.
+    """The kind with this name or alias; singular, plural, Nexla's and the API's names all work.
 
     Raises:
-        OperatorError: USAGE, with the nearest names.
+        OperatorError: USAGE, with the closest name, when the name is unknown.
     """
-    wanted = name.strip().lower().replace("-", "_").replace(" ", "_")
-    if wanted not in _BY_ALIAS:
-        near = difflib.get_close_matches(wanted, _BY_ALIAS, n=1)
+    alias = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if alias not in _BY_ALIAS:
+        near = difflib.get_close_matches(alias, _BY_ALIAS, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
         raise usage(f"unknown resource type {name!r}", f"{guess}known: {', '.join(KINDS)}")
-    return _BY_ALIAS[wanted]
+    return _BY_ALIAS[alias]
 
 
 def checked_id(value: Any, what: str = "id") -> int:
-    """A positive integer id. Anything else must never reach a path: ``DELETE /data_sources/`` is a real route.
+    """The value as a positive integer. Nothing else may end up in a path: ``DELETE /data_sources/`` is a real route.
+
+    Args:
+        what: what the value is, for the message.
 
     Raises:
-        OperatorError: USAGE.
+        OperatorError: USAGE, when the value is not a positive integer.
     """
     if isinstance(value, bool) or not str(value).strip().isascii() or not str(value).strip().isdigit():
         raise usage(f"{what} must be a positive number, not {value!r}")
@@ -99,6 +102,10 @@ def checked_id(value: Any, what: str = "id") -> int:
 
 
 def item_path(kind: Kind, resource_id: Any, *rest: str) -> str:
-    """The path of one resource, or of what ``rest`` names below it."""
+    """The path of one resource, or of the subresource that ``rest`` names.
+
+    Raises:
+        OperatorError: USAGE, when the id is not a positive integer.
+    """
     checked = checked_id(resource_id, f"{kind.singular} id")
     return "/".join((kind.path, str(checked), *(quote(part, safe="") for part in rest)))

@@ -1,4 +1,4 @@
-"""Time and rate: the command's deadline, and token buckets shared by all threads of a process."""
+"""The command's deadline, and rate limits that all threads of a process share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from contextlib import contextmanager
 
 from helpers.core.errors import Exit, OperatorError
 
-# Server defaults per user and second: light 12, medium 8, high 5 (admin-api rate limits); we use three quarters.
+# The server's defaults per user and second: light 12, medium 8, high 5 (admin-api rate limits). We use three quarters.
 SHARE = 0.75
 DEFAULT_RATES = {"light": 12 * SHARE, "medium": 8 * SHARE, "high": 5 * SHARE}
-LASTING_429_RATE = 1.0  # what a throttled user is left with (docs.nexla.com)
+LASTING_429_RATE = 1.0  # requests per second that a throttled user still has (docs.nexla.com)
 
 
-STOP = threading.Event()  # set by a signal: the command ends at the next safe point
+STOP = threading.Event()  # set by a signal; the command ends at its next safe point
 
 
 def interrupted() -> OperatorError:
+    """The error that ends a command after a signal."""
     return OperatorError(Exit.INTERRUPTED, "stopped by a signal", retryable=True)
 
 
@@ -30,14 +31,14 @@ def _sleep(seconds: float) -> None:
 
 
 class Clock:
-    """Monotonic time and a sleep that a signal ends; tests replace both."""
+    """Monotonic time in seconds, and a sleep that a signal interrupts. Tests replace both."""
 
     now: Callable[[], float] = staticmethod(time.monotonic)
     sleep: Callable[[float], None] = staticmethod(_sleep)
 
 
 class Deadline:
-    """The time that a command may take. Sleeping past it raises at once instead."""
+    """The time that a command may take, in seconds; None for no limit. Sleeping past it raises at once instead."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -48,18 +49,23 @@ class Deadline:
         return float("inf") if self._end is None else self._end - Clock.now()
 
     def extend(self, seconds: float) -> None:
-        """Leave at least this many seconds, for undoing what was begun."""
+        """Make sure that at least this many seconds remain, to undo a failed change."""
         if self._end is not None:
             self._end = max(self._end, Clock.now() + seconds)
 
     def check(self) -> None:
-        """Raises: OperatorError, TIMEOUT when the time is up, INTERRUPTED after a signal."""
+        """Check that the command may go on.
+
+        Raises:
+            OperatorError: TIMEOUT after the deadline; INTERRUPTED after a signal.
+        """
         if STOP.is_set():
             raise interrupted()
         if self.left() <= 0:
-            raise self.passed()
+            raise self.timed_out()
 
-    def passed(self) -> OperatorError:
+    def timed_out(self) -> OperatorError:
+        """The error for a deadline that has passed."""
         return OperatorError(
             Exit.TIMEOUT,
             f"the deadline of {self.seconds:g} s has passed",
@@ -68,26 +74,30 @@ class Deadline:
         )
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, or raise TIMEOUT at once when the deadline comes first."""
+        """Sleep for this many seconds.
+
+        Raises:
+            OperatorError: TIMEOUT, at once, when the deadline comes first; INTERRUPTED after a signal.
+        """
         if seconds >= self.left():
-            raise self.passed()
+            raise self.timed_out()
         Clock.sleep(max(seconds, 0.0))
 
     @contextmanager
     def alarm(self) -> Iterator[None]:
-        """End what looks at no clock itself, such as a regular expression, when the time is up.
+        """Interrupt code that cannot check the deadline itself, such as a regular expression.
 
-        Works in the main thread, where alone Python can do it; elsewhere it does nothing.
+        Works only in the main thread, because Python runs signal handlers there; in other threads it does nothing.
 
         Raises:
-            OperatorError: TIMEOUT, in the middle of the block.
+            OperatorError: TIMEOUT, from inside the block.
         """
         if self._end is None or threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def ring(*_: object) -> None:
-            raise self.passed()
+            raise self.timed_out()
 
         handler = signal.signal(signal.SIGALRM, ring)
         left, _ = signal.setitimer(signal.ITIMER_REAL, max(self.left(), 0.001))
@@ -98,7 +108,16 @@ class Deadline:
             signal.signal(signal.SIGALRM, handler)
 
     def poll(self, seconds: float, first: float = 0.1, longest: float = 5.0) -> Iterator[None]:
-        """One turn for each look at something awaited, with growing pauses, until so many seconds are over."""
+        """Yield once per attempt, with growing pauses in between.
+
+        Args:
+            seconds: how long to go on; the first attempt always takes place.
+            first: the first pause, in seconds.
+            longest: the longest pause, in seconds.
+
+        Raises:
+            OperatorError: TIMEOUT or INTERRUPTED, as ``sleep``.
+        """
         end, pause = Clock.now() + seconds, first
         yield
         while (left := end - Clock.now()) > 0:
@@ -108,16 +127,21 @@ class Deadline:
 
 
 def weight(method: str, path: str) -> str:
-    """Which of the server's limits a request counts against."""
+    """The server's limit that a request counts against: ``light``, ``medium`` or ``high``."""
     if method != "GET" or path.startswith(("/users", "/data_maps")):
         return "medium"
     return "high" if "data_set" in path else "light"
 
 
 class RateLimiter:
-    """At most so many requests in any one second, for each weight. A rate of None is unlimited, as on loopback.
+    """Limits the requests in any one second, separately for each weight.
 
-    Whoever was held up may go at once: the server counts requests in a second, not the gaps between them.
+    Requests that had to wait may then leave together: the server counts requests per second, not the gaps between
+    them.
+
+    Args:
+        rate: requests per second for every weight; default: ``DEFAULT_RATES``.
+        unlimited: do not limit anything, as on loopback.
     """
 
     def __init__(self, rate: float | None = None, *, unlimited: bool = False) -> None:
@@ -127,23 +151,27 @@ class RateLimiter:
         if fixed or unlimited:
             start = dict.fromkeys(DEFAULT_RATES, rate)
         self.rates = start
-        self._turns: dict[str, list[float]] = {name: [] for name in start}
+        self._slots: dict[str, list[float]] = {name: [] for name in start}
         self._lock = threading.Lock()
 
     def wait(self, method: str, path: str, deadline: Deadline) -> None:
-        """Wait for this request's turn."""
+        """Wait until this request may be sent.
+
+        Raises:
+            OperatorError: TIMEOUT or INTERRUPTED, as ``Deadline.sleep``.
+        """
         name = weight(method, path)
         with self._lock:
             rate = self.rates[name]
             if rate is None:
                 return
-            now, turns, most = Clock.now(), self._turns[name], math.ceil(rate)
-            turn = now if len(turns) < most else max(now, turns[-most] + most / rate)
-            self._turns[name] = [*turns, turn][-most:]
-        deadline.sleep(turn - now)
+            now, slots, burst = Clock.now(), self._slots[name], math.ceil(rate)
+            slot = now if len(slots) < burst else max(now, slots[-burst] + burst / rate)
+            self._slots[name] = [*slots, slot][-burst:]
+        deadline.sleep(slot - now)
 
     def lower(self, limits: dict[str, float]) -> None:
-        """Go down to what the server says its limits are (per second, by weight); a rate set by hand stays."""
+        """Lower the rates to the server's limits (per second, by weight). A rate set by the user stays."""
         if self._fixed:
             return
         with self._lock:
@@ -151,8 +179,8 @@ class RateLimiter:
                 if name in self.rates and value > 0:
                     self.rates[name] = min(self.rates[name] or float("inf"), value * SHARE)
 
-    def crawl(self) -> None:
-        """One request a second, for a server that keeps answering 429."""
+    def throttle(self) -> None:
+        """Go down to one request per second, for a server that keeps returning 429. A rate set by the user stays."""
         if not self._fixed:
             with self._lock:
                 self.rates = dict.fromkeys(self.rates, LASTING_429_RATE)

@@ -1,7 +1,7 @@
-"""Secrets and control characters, taken out at the one place where text leaves the process.
+"""Removes secrets and control characters at the one place where text leaves the process.
 
-Two rules: a value under a secret-looking key goes, and a known secret value goes wherever it stands, also in its
-base64 and URL-encoded forms. Text from the API is data: control, ANSI, zero-width and bidi characters are stripped.
+Two rules: a value under a secret-looking key is redacted, and a known secret is redacted wherever it appears, also in
+base64 or URL-encoded. Text from the API is data: control, ANSI, zero-width and bidi characters are stripped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u061c]")
 
 _ADDRESSES = frozenset({"host", "port", "database", "bucket", "region", "schema", "warehouse", "account", "role"})
-_WORDS = frozenset({"true", "false", "null", "none"})
+_NOT_SECRETS = frozenset({"true", "false", "null", "none"})
 
 _QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"")
 _BRACKETS = re.compile(r"\([^()]*\)")
@@ -45,9 +45,9 @@ _known: set[str] = set()
 
 
 def remember(*secrets: str | None) -> None:
-    """Add secret values; each of their usual encodings is removed from then on."""
+    """Register secret values. From then on, they are redacted in each of their usual encodings."""
     for secret in secrets:
-        if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _WORDS:
+        if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _NOT_SECRETS:
             continue
         bare = secret.strip()
         raw = bare.encode()
@@ -58,7 +58,7 @@ def remember(*secrets: str | None) -> None:
 
 
 def remember_tree(value: Any) -> None:
-    """Remember every text below a value, as for the ``credentials`` object of a config, but for plain addresses."""
+    """Register every string inside a value, such as the ``credentials`` object of a config, except plain addresses."""
     if isinstance(value, dict):
         for key, item in value.items():
             if str(key).lower() not in _ADDRESSES:
@@ -71,26 +71,26 @@ def remember_tree(value: Any) -> None:
 
 
 def remember_inline(text: str) -> None:
-    """Remember what looks secret inside a text, such as the password of a URL."""
+    """Register what looks secret inside a text, such as the password in a URL."""
     for pattern in _INLINE:
         remember(*(match[1] for match in pattern.finditer(text)))
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether a key's name says that its value is secret."""
+    """Whether a key's name suggests that its value is secret."""
     if key.lower() in ("credentials", "template_config"):
         return True
     return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
 
 
 def plain(text: str) -> str:
-    """Text without control, ANSI, zero-width and bidi characters (tab and newline stay)."""
+    """The text without control, ANSI, zero-width and bidi characters; tabs and newlines stay."""
     return _INVISIBLE.sub("", _ANSI.sub("", text))
 
 
 def redact_text(text: str) -> str:
-    """Free text with known secrets and secret-looking parts replaced."""
-    text = plain(text)  # first, or an invisible character would keep a secret from being recognised
+    """The text without control characters, with known secrets and secret-looking parts replaced."""
+    text = plain(text)  # first, because an invisible character could hide a secret from the patterns
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MARK)
     for pattern in _INLINE:
@@ -99,14 +99,18 @@ def redact_text(text: str) -> str:
 
 
 def _may_hide(key: str, value: Any) -> bool:
-    """Nothing to hide in an empty value; and ``credentials`` is also the name of a kind, with counts and ids."""
+    """Whether a value under a secret-looking key can be secret. ``credentials`` is also a kind, with counts and ids."""
     if value in (None, "", [], {}) or isinstance(value, bool):
         return False
     return not (key == "credentials" and isinstance(value, int | float | list))
 
 
 def redact(value: Any, *, key: str = "") -> Any:
-    """A JSON value fit for output: secrets out by key name and by value, at any depth; keys are cleaned as well."""
+    """A JSON value that is safe to print: secrets are redacted by key name and by value, at any depth, also in keys.
+
+    Args:
+        key: the key that holds the value, if any.
+    """
     if key and is_secret_key(key) and _may_hide(key, value):
         return MARK
     if isinstance(value, dict):
@@ -117,20 +121,20 @@ def redact(value: Any, *, key: str = "") -> Any:
 
 
 def excerpt(text: str, length: int = 200) -> str:
-    """The first characters of a text, redacted before it is cut."""
+    """The first ``length`` characters of a text on one line, redacted before it is cut."""
     flat = " ".join(redact_text(text).split())
     return flat if len(flat) <= length else flat[:length] + "…"
 
 
 def without_quotes(text: Any) -> str:
-    """A message without what may be a record's values: what it quotes or puts in brackets, addresses, long numbers."""
-    blotted = _QUOTED.sub("'…'", str(text))
-    blotted = _BRACKETS.sub("(…)", blotted)
-    return _LONG.sub("…", _ADDRESS.sub("…", blotted))
+    """A message without parts that may be values of a record: quotations, brackets, addresses and long numbers."""
+    masked = _QUOTED.sub("'…'", str(text))
+    masked = _BRACKETS.sub("(…)", masked)
+    return _LONG.sub("…", _ADDRESS.sub("…", masked))
 
 
 def without_values(value: Any) -> Any:
-    """A record with every value replaced by its type and, for text, its length."""
+    """A record with every value replaced by its type or, for text, by its length."""
     if isinstance(value, dict):
         return {key: without_values(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Quartz schedules, as ``source_config["start.cron"]`` holds them. Everything is UTC."""
+"""Quartz schedules, as Nexla keeps them in ``source_config["start.cron"]``. All times are UTC."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WEEKDAY = re.compile(r"(?<![\w#/])([1-7])")
 
 
 class Schedule:
-    """A Quartz expression (seconds first, year optional), as ``source_config["start.cron"]`` holds it.
+    """A Quartz expression (seconds first, year optional).
 
-    The API does not check it: one that lies in the past, or is no Quartz expression, simply never fires.
+    The API does not validate it: an expression that lies in the past, or is not Quartz, simply never fires.
     """
 
     def __init__(self, expression: str) -> None:
@@ -27,16 +27,18 @@ class Schedule:
         self._fields = " ".join(fields).replace("?", "*")
 
     def never_fires(self, moment: float) -> bool:
-        """Whether that is certain: it lies in the past, or is no Quartz expression. Some that Quartz knows (``LW``,
-        ``6L``) cannot be read here; of those nothing is certain."""
+        """Whether the schedule certainly never fires after a moment (epoch seconds).
+
+        False for Quartz features that croniter cannot parse (``LW``, ``6L``), because nothing is certain about them.
+        """
         return self.next_after(moment) is None and not (_QUARTZ_ONLY.search(self.expression) and self._plain)
 
     def next_after(self, moment: float) -> float | None:
-        """When it fires next, in epoch seconds; None when it never does."""
+        """The first time it fires after a moment, in epoch seconds; None when it never does."""
         return self._fire(moment, later=True)
 
     def last_before(self, moment: float) -> float | None:
-        """When it fired last, in epoch seconds; None when it never did."""
+        """The last time it fired before a moment, in epoch seconds; None when it never did."""
         return self._fire(moment, later=False)
 
     def _fire(self, moment: float, *, later: bool) -> float | None:
@@ -48,6 +50,6 @@ class Schedule:
 
 
 def schedule_of(config: Any) -> Schedule | None:
-    """The schedule in a source's config, if it has one."""
+    """The schedule in a source's config; None when it has none."""
     expression = config.get("start.cron") if isinstance(config, dict) else None
     return Schedule(expression) if isinstance(expression, str) and expression.strip() else None

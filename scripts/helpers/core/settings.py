@@ -1,4 +1,4 @@
-"""From NEXLA_* values (of the environment or an env file) to checked settings."""
+"""Validated settings from the NEXLA_* values of the environment or an env file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Settings(NamedTuple):
-    """Where to connect and as whom. Exactly one of the two secrets is set."""
+    """Where to connect, and as whom. Exactly one of the two secrets is set.
+
+    Attributes:
+        api_url: base URL, without a trailing slash.
+        read_only: whether NEXLA_READ_ONLY forbids every write.
+        notes: remarks for the user about how the settings were read.
+    """
 
     api_url: str
     service_key: str | None = None
@@ -24,10 +30,11 @@ class Settings(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Settings({self.api_url!r})"  # never the secrets
+        return f"Settings({self.api_url!r})"  # without the secrets
 
     @property
     def loopback(self) -> bool:
+        """Whether the API runs on this machine, like the sandbox."""
         return urlsplit(self.api_url).hostname in LOOPBACK
 
     @property
@@ -36,17 +43,17 @@ class Settings(NamedTuple):
         return urlsplit(self.api_url).netloc
 
 
-def _says_read_only(values: Mapping[str, str | None]) -> bool:
+def _is_read_only(values: Mapping[str, str | None]) -> bool:
     return (values.get("NEXLA_READ_ONLY") or "").strip().lower() not in ("", "0", "false", "no")
 
 
 def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -> Settings:
-    """Checked settings.
+    """Validate the NEXLA_* values.
 
     Args:
-        values: the environment; or an env file, of which alone the values count, so that no key meets another host by
-            accident. Only NEXLA_READ_ONLY of the environment counts in addition.
-        notes: what was noticed while they were read.
+        values: the environment or the content of an env file. The two are never combined, so that a key is never sent
+            to the wrong host. Only NEXLA_READ_ONLY is always read from the environment as well.
+        notes: remarks from reading the values.
 
     Raises:
         OperatorError: CONFIG, when a secret is missing or the URL cannot be used.
@@ -61,13 +68,13 @@ def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -
     if not key and not token:
         raise config_error(
             "no credentials: NEXLA_SERVICE_KEY or NEXLA_ACCESS_TOKEN must be set",
-            "export one of them, or pass --env-file FILE; to try without an account: "
+            "export one of them, or pass --env-file FILE; to try it without an account: "
             "python scripts/nexla_quickstart.py --sandbox",
         )
     for name, secret in (("NEXLA_SERVICE_KEY", key), ("NEXLA_ACCESS_TOKEN", token)):
         if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
-            raise config_error(f"{name} holds white space or characters that no key has", "copy the key again")
-    read_only = _says_read_only(values) or _says_read_only(os.environ)
+            raise config_error(f"{name} contains white space or characters that no key has", "copy the key again")
+    read_only = _is_read_only(values) or _is_read_only(os.environ)
     return Settings(url, key or None, None if key else token, read_only, tuple(noticed))
 
 
@@ -76,14 +83,14 @@ def _checked_url(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise config_error("NEXLA_API_URL is not a URL", f"an example is {DEFAULT_URL}") from error
+        raise config_error("NEXLA_API_URL is not a URL", f"for example {DEFAULT_URL}") from error
     if parts.username or parts.password:
         redact.remember(parts.password, parts.username)
-        raise config_error("NEXLA_API_URL must not hold a user or password", f"an example is {DEFAULT_URL}")
+        raise config_error("NEXLA_API_URL must not contain a user or password", f"for example {DEFAULT_URL}")
     if not host or parts.scheme not in ("https", "http") or any(ch.isspace() for ch in url):
-        raise config_error(f"NEXLA_API_URL is not a web address: {url!r}", f"an example is {DEFAULT_URL}")
+        raise config_error(f"NEXLA_API_URL is not an http(s) URL: {url!r}", f"for example {DEFAULT_URL}")
     if parts.scheme == "http" and host not in LOOPBACK:
-        raise config_error("NEXLA_API_URL must be https (plain http only on this machine)", f"try https://{host}")
+        raise config_error("NEXLA_API_URL must use https (http only for localhost)", f"try https://{host}")
     if parts.query or parts.fragment:
-        raise config_error("NEXLA_API_URL must not hold a query or fragment", f"an example is {DEFAULT_URL}")
+        raise config_error("NEXLA_API_URL must not contain a query or fragment", f"for example {DEFAULT_URL}")
     return url.rstrip("/")

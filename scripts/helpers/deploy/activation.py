@@ -1,4 +1,4 @@
-"""The steps of a deployment that activate what was deployed, and confirm at the end that it is still ACTIVE."""
+"""The steps of a deployment that activate its resources, and verify at the end that they are still ACTIVE."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from helpers.deploy.state import FlowState
 
 
 class ActivateStep(Step):
-    """Activate one resource of the flow, and only that one: never a branch that someone paused on purpose.
+    """Activate one resource of the flow. Other branches stay as they are, because a user may have paused them.
 
     Args:
-        target: key of the step that deploys the resource.
+        target: the key of the step that deploys the resource.
+        kind: the kind of the resource.
+        name: its name.
     """
 
     def __init__(self, target: str, kind: str, name: str, state: FlowState) -> None:
@@ -41,7 +43,7 @@ class ActivateStep(Step):
         return Found("activate", member.id, changes, before, self._baseline(run, member))
 
     def _baseline(self, run: ChangeRun, member: Member) -> dict[str, Any]:
-        """The run rows that a destination had before; what is added to them is this activation's doing."""
+        """The run rows of an existing destination before its activation; later records are due to the activation."""
         if self.kind != "destinations" or run.dry or run.created(self.target):
             return {}
         rows = run_rows(run.session, KINDS[self.kind], member.id)
@@ -49,13 +51,13 @@ class ActivateStep(Step):
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.id is None:
-            raise OperatorError(Exit.ERROR, f"{self.title}: it is not in the flow, although it was there before")
+            raise OperatorError(Exit.ERROR, f"{self.title}: the resource is no longer in the flow")
         row = set_status(run, KINDS[self.kind], found.id, ACTIVE)
         self.state.forget_flow()
         if row.get("status") != ACTIVE:
             raise OperatorError(
                 Exit.ERROR,
-                f"{self.title} (id {found.id}) answered 200 but its status is {row.get('status')}",
+                f"{self.title} (id {found.id}) returned 200, but the status is {row.get('status')}",
                 resource={"type": self.kind, "id": found.id},
             )
         return Applied(found.id)
@@ -63,7 +65,7 @@ class ActivateStep(Step):
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         resource_id = entry.id or run.results.get(self.target)
         if run.created(self.target):
-            return  # the resource itself is deleted, and paused on the way
+            return  # undo pauses and deletes the resource itself
         if resource_id is not None and entry.before.get("status") != ACTIVE:
             try:
                 set_status(run, KINDS[self.kind], resource_id, PAUSED)
@@ -71,12 +73,12 @@ class ActivateStep(Step):
                 if error.http_status != 404:
                     raise
             if entry.before.get("status") == INIT:
-                run.warnings.append(f"{self.title}: it was INIT before and is PAUSED now; there is no way back")
+                run.warnings.append(f"{self.title}: it was INIT before and is PAUSED now; INIT cannot be restored")
         self.state.forget_flow()
 
 
 class ConfirmStep(CheckStep):
-    """Read the flow once more and see that every member that was activated still is."""
+    """Read the flow again and verify that every activated member is still ACTIVE."""
 
     def __init__(self, state: FlowState, activations: list[ActivateStep]) -> None:
         super().__init__("confirm", "status of every member")
@@ -87,7 +89,7 @@ class ConfirmStep(CheckStep):
         if flow is None and run.dry:
             return Found("check")
         if flow is None:
-            raise OperatorError(Exit.ERROR, "the flow is gone, although it was there before")
+            raise OperatorError(Exit.ERROR, "the flow no longer exists")
         self.state.facts.flow_id = flow.origin.node_id
         for step in self.activations:
             member = flow.find(step.kind, run.results.get(step.target, 0))
@@ -99,15 +101,15 @@ class ConfirmStep(CheckStep):
         detected = self.state.detected(run)
         if self.state.config.nexset is None and len(detected) > 1:
             names = "; ".join(f"{member.id} {member.name!r}" for member in detected)
-            run.warnings.append(f"the source has {len(detected)} nexsets by now: {names}")
-        others = unnamed_members(flow, self.state.config)
+            run.warnings.append(f"the source now has {len(detected)} nexsets: {names}")
+        others = unconfigured_members(flow, self.state.config)
         if others:
-            run.warnings.append("the flow also has what the config does not name: " + listed(others))
+            run.warnings.append("the flow also has members that are not in the config: " + describe_members(others))
         return Found(PASSED, flow.origin.node_id)
 
 
-def unnamed_members(flow: Flow, config: FlowConfig) -> list[Member]:
-    """Derived nexsets and destinations of a flow that its config does not name."""
+def unconfigured_members(flow: Flow, config: FlowConfig) -> list[Member]:
+    """The derived nexsets and destinations of a flow that are not in its config."""
     nexsets = {nexset.name for nexset in config.nexsets}
     destinations = {(destination.name, destination.sink_type) for destination in config.all_destinations}
     return [
@@ -118,6 +120,6 @@ def unnamed_members(flow: Flow, config: FlowConfig) -> list[Member]:
     ]
 
 
-def listed(members: list[Member]) -> str:
-    """Members with their status, for messages."""
+def describe_members(members: list[Member]) -> str:
+    """The members with their status, for messages."""
     return ", ".join(f"{member.label} ({member.status})" for member in members)

@@ -1,4 +1,4 @@
-"""The steps of a deployment that only look: credentials, names, detected nexsets, samples."""
+"""The steps of a deployment that only check: credentials, names, detected nexsets, samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpers.deploy.resource_steps import lookup_key
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
 SAMPLE_COUNT = 10
-DETECTED = "nexset:"  # the key of the step that finds the detected nexset; a derived one has its name after it
+DETECTED = "nexset:"  # the key of the step that finds the detected nexset; for derived nexsets, their name follows
 
 
 class CheckStep(Step):
@@ -24,10 +24,10 @@ class CheckStep(Step):
 
 
 class ProbeStep(CheckStep):
-    """Probe an existing credential, or the inline one that was just created.
+    """Probe an existing credential, or the inline credential that was just created.
 
     Args:
-        role: who uses it: ``source``, or the name of a destination.
+        role: what uses the credential: ``source``, or the name of a destination.
         credential_id: None for an inline credential.
     """
 
@@ -47,7 +47,7 @@ class ProbeStep(CheckStep):
         if verdict == "failed":
             raise OperatorError(
                 Exit.AUTH,
-                f"credential {credential_id} was refused by its system: {reason}",
+                f"credential {credential_id} was rejected by its system: {reason}",
                 hint="correct the credential in Nexla, then run again",
                 resource={"type": "credentials", "id": credential_id},
             )
@@ -60,7 +60,7 @@ class ProbeStep(CheckStep):
 
 
 class LookupStep(CheckStep):
-    """Find something that must exist already by its exact name: a reusable transform, a project."""
+    """Find an existing resource by its exact name: a reusable transform or a project."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(lookup_key(kind, name), f"{KINDS[kind].singular} {name}")
@@ -70,8 +70,8 @@ class LookupStep(CheckStep):
         return Found(PASSED, require_by_name(run.session, KINDS[self.kind], self.name)["id"])
 
 
-class FreeNamesStep(CheckStep):
-    """Before anything is created: no destination of the config may belong to another flow."""
+class NameConflictStep(CheckStep):
+    """Check, before anything is created, that no destination of the config belongs to another flow."""
 
     def __init__(self, destinations: list[DestinationStep], state: FlowState) -> None:
         super().__init__("names", "destination names")
@@ -86,10 +86,12 @@ class FreeNamesStep(CheckStep):
 
 
 class DiscoverStep(CheckStep):
-    """Wait until Nexla has detected the nexset that the config means; two equal readings in a row end the wait.
+    """Wait until Nexla has detected the nexset that the config selects.
+
+    Without a selection, the wait ends after two identical readings in a row.
 
     Args:
-        timeout: seconds.
+        timeout: how long to wait, in seconds.
     """
 
     def __init__(self, state: FlowState, timeout: float) -> None:
@@ -98,7 +100,7 @@ class DiscoverStep(CheckStep):
 
     def find(self, run: ChangeRun) -> Found:
         activated = run.has_changed(f"activate:{SOURCE_STEP}")
-        member = self.state.chosen(run, self.state.detected(run)) if not activated else None
+        member = self.state.selected(run, self.state.detected(run)) if not activated else None
         if member is None:
             return Found("wait")
         self.name = member.name or ""
@@ -111,7 +113,7 @@ class DiscoverStep(CheckStep):
             members = self.state.detected(run)
             ids = [member.id for member in members]
             if ids and (ids == before or self.state.config.nexset is not None):
-                member = self.state.chosen(run, members)
+                member = self.state.selected(run, members)
                 if member is not None:
                     self.name = member.name or ""
                     return Applied(member.id)
@@ -123,18 +125,18 @@ class DiscoverStep(CheckStep):
         source_id = run.results.get(SOURCE_STEP)
         return OperatorError(
             Exit.TIMEOUT,
-            f"no fitting nexset was detected in source {source_id} within {self.timeout:g} s (detected: {found})",
-            hint="check the path in source_config and that the source holds data; or raise --verify-timeout",
+            f"no matching nexset was detected in source {source_id} within {self.timeout:g} s (detected: {found})",
+            hint="check the path in source_config and that the source has data; or raise --verify-timeout",
             retryable=True,
             resource={"type": "sources", "id": source_id},
         )
 
 
 class ProveStep(CheckStep):
-    """Show on samples that a new or changed derived nexset gives output. No sample at all is a failure.
+    """Verify with samples that a new or changed derived nexset produces output. Having no sample is a failure.
 
     Args:
-        timeout: seconds.
+        timeout: how long to wait for a sample, in seconds.
     """
 
     def __init__(self, config: model.DerivedNexset, timeout: float) -> None:
@@ -149,7 +151,7 @@ class ProveStep(CheckStep):
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.id is None:
-            raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
+            raise OperatorError(Exit.ERROR, f"{self.title}: the id of the nexset is not known")
         for _ in run.session.deadline.poll(self.timeout):
             samples = read_samples(run.session, found.id, SAMPLE_COUNT)
             outputs = [sample for sample in samples if sample.output is not None]
@@ -158,8 +160,8 @@ class ProveStep(CheckStep):
         else:
             raise OperatorError(
                 Exit.TIMEOUT,
-                f"nexset {self.name!r} (id {found.id}) gave no output sample within {self.timeout:g} s",
-                hint="the transform may drop or fail on every record; try it on one record first",
+                f"nexset {self.name!r} (id {found.id}) produced no output sample within {self.timeout:g} s",
+                hint="the transform may drop every record or fail on it; try it on one record first",
                 resource={"type": "nexsets", "id": found.id},
             )
         pairs = [sample for sample in outputs if sample.has_input]

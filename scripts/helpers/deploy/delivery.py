@@ -1,4 +1,4 @@
-"""The proof of a deployment: records that arrived at a destination after it was activated."""
+"""Verifying a deployment: records must arrive at each destination after its activation."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from helpers.deploy import model
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.state import SOURCE_STEP, Delivery, FlowState
 
-STEADY_POLLS = 2  # equal readings in a row after which a delivery counts as ended
+STEADY_POLLS = 2  # identical readings in a row after which a delivery counts as complete
 
 
 class DeliverStep(CheckStep):
-    """Wait until a destination has taken at least ``min_records`` in run rows that were not there before.
+    """Wait until a destination has received at least ``min_records`` since its activation.
 
-    An activation answers 200 whatever happens next, so only new records prove that data moves. A destination that
-    was neither created nor activated by this change is not waited for; the report says so.
+    An activation returns 200 whatever happens next, so only new records prove that data moves. The step does not wait
+    for a destination that this change neither created nor activated; a warning says so.
 
     Args:
-        timeout: seconds.
-        upstream: keys of the steps whose changes this destination will see.
+        timeout: how long to wait, in seconds.
+        upstream: the keys of the steps whose changes affect this destination.
     """
 
     def __init__(self, config: model.Destination, state: FlowState, timeout: float, upstream: set[str]) -> None:
@@ -45,23 +45,23 @@ class DeliverStep(CheckStep):
         changed = [outcome.key for outcome in run.outcomes if outcome.changed and outcome.key in self.upstream]
         if changed and not run.dry:
             run.warnings.append(
-                f"destination {self.name!r} was active already: what changed ({', '.join(changed)}) shows with its "
-                "next run, which was not waited for"
+                f"destination {self.name!r} was already active: the changes ({', '.join(changed)}) take effect with "
+                "its next run, which this command did not wait for"
             )
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         assert found.id is not None
         entry = run.entry(self.activation)
         baseline: dict[str, Any] = (entry.resume_data.get("runs") if entry else None) or {}
-        enough, last, alike = False, None, 0
+        enough, last, steady = False, None, 0
         for _ in run.session.deadline.poll(self.timeout):
             fresh = _added(run_rows(run.session, KINDS["destinations"], found.id), baseline)
             self._arrived = fresh.records
             if fresh.errors > self.rule.max_errors:
                 raise self._failed(found.id, fresh)
             enough = bool(fresh.runs) and fresh.records >= self.rule.min_records
-            alike = alike + 1 if enough and fresh == last else int(enough)
-            if alike >= STEADY_POLLS:
+            steady = steady + 1 if enough and fresh == last else int(enough)
+            if steady >= STEADY_POLLS:
                 break
             last = fresh
         if not enough:
@@ -70,7 +70,7 @@ class DeliverStep(CheckStep):
         return Applied(found.id)
 
     def lasting_effects(self) -> list[str]:
-        text = f"{self._arrived} records were delivered to {self.name} before this and stay there"
+        text = f"{self._arrived} records were already delivered to {self.name} and stay there"
         return [text] if self._arrived else []
 
     def _failed(self, destination_id: int, fresh: Delivery) -> OperatorError:
@@ -78,7 +78,7 @@ class DeliverStep(CheckStep):
             Exit.ERROR,
             f"destination {self.name!r} (id {destination_id}): {fresh.errors} errors in its first run, "
             f"{fresh.records} records; {self.rule.max_errors} errors are allowed",
-            hint="see the flow's log in Nexla; allow more with verify.max_errors in the config",
+            hint="see the flow's log in Nexla; to allow more errors, set verify.max_errors in the config",
             resource={"type": "destinations", "id": destination_id},
         )
 
@@ -86,15 +86,15 @@ class DeliverStep(CheckStep):
         return OperatorError(
             Exit.TIMEOUT,
             f"destination {self.name!r} (id {destination_id}): {fresh.records} records after {self.timeout:g} s, "
-            f"{self.rule.min_records} are wanted",
-            hint="raise --verify-timeout, or deploy with --no-verify when the first run comes by schedule",
+            f"expected at least {self.rule.min_records}",
+            hint="raise --verify-timeout, or deploy with --no-verify if the first run starts on a schedule",
             retryable=True,
             resource={"type": "destinations", "id": destination_id},
         )
 
 
 def _added(rows: list[Row], baseline: dict[str, Any]) -> Delivery:
-    """What run rows hold beyond a baseline."""
+    """The runs, records and errors that run rows contain beyond a baseline."""
     runs, total_records, total_errors = [], 0, 0
     for row in rows:
         had_records, had_errors = baseline.get(str(row.get("runId")), [0, 0])
@@ -108,10 +108,10 @@ def _added(rows: list[Row], baseline: dict[str, Any]) -> Delivery:
 
 
 class SourceErrorsStep(CheckStep):
-    """Say how many records the source itself could not read; they never reach a destination."""
+    """Report how many records the source itself could not read; they never reach a destination."""
 
     def __init__(self, state: FlowState) -> None:
-        super().__init__("source-errors", "records that the source refused")
+        super().__init__("source-errors", "records that the source could not read")
         self.state, self.kind = state, "sources"
 
     def find(self, run: ChangeRun) -> Found:
@@ -119,10 +119,10 @@ class SourceErrorsStep(CheckStep):
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         assert found.id is not None
-        wanted = {run_id for delivery in self.state.facts.delivered.values() for run_id in delivery.runs}
+        run_ids = {run_id for delivery in self.state.facts.delivered.values() for run_id in delivery.runs}
         rows = run_rows(run.session, KINDS["sources"], found.id)
-        errors = sum(row.get("errors") or 0 for row in rows if row.get("runId") in wanted)
+        errors = sum(row.get("errors") or 0 for row in rows if row.get("runId") in run_ids)
         if errors:
-            run.warnings.append(f"source {found.id} could not read {errors} records of this run: they are quarantined")
+            run.warnings.append(f"source {found.id} could not read {errors} records of this run; they are quarantined")
         self.state.facts.source_errors = errors
         return Applied(found.id)

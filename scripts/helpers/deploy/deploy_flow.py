@@ -1,4 +1,4 @@
-"""Deploying the flow of a config, or tearing it down."""
+"""Deploying the flow in a config, or tearing it down."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ PLAN_COLUMNS = (*COLUMNS, "changes")
 
 
 def run(request: DeployRequest, context: Context) -> Result:
-    """Deploy (or tear down) the configured flow; the data names every id, what was done, and what arrived."""
+    """Deploy or tear down the configured flow.
+
+    Returns:
+        For a deployment, the ids of the flow and its members, what each step did, and what arrived at each
+        destination; for a teardown or a dry run, the steps.
+
+    Raises:
+        OperatorError: as ``changes.apply``.
+    """
     config = parse(request.config)
     change = ChangeRun(context.session, context.report, dry=request.change.dry_run)
     state = FlowState(config)
@@ -60,7 +68,7 @@ def _open_journal(request: DeployRequest, context: Context, config: FlowConfig) 
 
 
 def _recovery(request: DeployRequest, context: Context) -> RecoveryCommands:
-    """The commands that continue after a failure, or remove what it left."""
+    """The commands that continue after a failure, or remove what was created."""
     resume = context.invocation.resumed()
     if request.teardown:
         return RecoveryCommands(resume)
@@ -116,7 +124,7 @@ def _destinations(state: FlowState, change: ChangeRun) -> list[dict[str, Any]]:
 
 
 def _summary(destinations: list[dict[str, Any]]) -> dict[str, str]:
-    """One line for each destination, for the foot of a table."""
+    """One line per destination, for the footer of a table."""
     return {
         row["name"]: f"{row['records']} records, {row['errors']} errors" if row["verified"] else "not verified"
         for row in destinations

@@ -1,4 +1,4 @@
-"""What differs between a resource as the config wants it and as it is, and the request that changes it."""
+"""The differences between the desired and the current state of a resource, and the request that updates it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Any
 from helpers.core.kinds import Row
 
 
-def differences(wanted: dict[str, Any], current: dict[str, Any]) -> dict[str, list[Any]]:
-    """Field → [before, after] where the config wants something else than what is there.
+def differences(desired: dict[str, Any], current: dict[str, Any]) -> dict[str, list[Any]]:
+    """Compare the desired with the current state.
 
-    Objects are compared key by key and lists of tags as sets; keys that only the server has stay as they are, since
-    Nexla adds keys of its own to configs.
+    Objects are compared key by key, and tags as a set. Keys and tags that only the server has are kept, because Nexla
+    adds its own keys to configs.
+
+    Returns:
+        Field → [before, after]. Fields inside an object have dotted names.
     """
     changes: dict[str, list[Any]] = {}
-    for key, value in wanted.items():
+    for key, value in desired.items():
         have = current.get(key)
         if key == "tags":
             if not set(value) <= set(have or []):
@@ -28,16 +31,16 @@ def differences(wanted: dict[str, Any], current: dict[str, Any]) -> dict[str, li
     return changes
 
 
-def update_body(changes: dict[str, list[Any]], wanted: dict[str, Any], current: dict[str, Any]) -> Row:
-    """The PUT body for some differences: whole objects, merged, because the API replaces them whole."""
+def update_body(changes: dict[str, list[Any]], desired: dict[str, Any], current: dict[str, Any]) -> Row:
+    """The PUT body for these differences, with complete, merged objects, because the API replaces objects entirely."""
     body: Row = {}
     for path, (_, after) in changes.items():
         key = path.split(".", 1)[0]
-        merged = isinstance(wanted.get(key), dict) and isinstance(current.get(key), dict)
-        body[key] = {**current[key], **wanted[key]} if merged else after
+        merged = isinstance(desired.get(key), dict) and isinstance(current.get(key), dict)
+        body[key] = {**current[key], **desired[key]} if merged else after
     return body
 
 
-def before_of(body: Row, current: Row) -> Row:
-    """What the keys of an update body were."""
+def previous_values(body: Row, current: Row) -> Row:
+    """The current values of the keys in an update body."""
     return {key: current.get(key) for key in body}

@@ -1,4 +1,4 @@
-"""The steps that create or update the members of a flow below its source: derived nexsets and destinations."""
+"""The steps that create or update the members below a flow's source: derived nexsets and destinations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
 from helpers.deploy import model
-from helpers.deploy.differences import before_of, differences, update_body
-from helpers.deploy.resource_steps import ResourceStep, given, lookup_key, with_credential, with_tags
+from helpers.deploy.differences import differences, previous_values, update_body
+from helpers.deploy.resource_steps import ResourceStep, lookup_key, set_fields, with_credential, with_tags
 from helpers.deploy.state import FlowState
 
 
@@ -20,8 +20,8 @@ class NexsetStep(ResourceStep):
         super().__init__(f"nexset:{config.name}", KINDS["nexsets"], config.name, state)
         self.config, self.parent_key = config, parent_key
 
-    def wanted(self, run: ChangeRun) -> Row:
-        fields = with_tags(given(self.config, "name", "description"), self.config.tags, self.state.config.tags)
+    def desired(self, run: ChangeRun) -> Row:
+        fields = with_tags(set_fields(self.config, "name", "description"), self.config.tags, self.state.config.tags)
         fields |= {"parent_data_set_id": run.results[self.parent_key]}
         if self.config.transform is not None:
             return {**fields, "has_custom_transform": False, "transform": _wrapped(self.config.transform)}
@@ -42,15 +42,15 @@ class NexsetStep(ResourceStep):
         current = self.current(run)
         if current is None:
             return Found("create")
-        wanted = self.wanted(run)
-        plain: Row = {key: wanted[key] for key in ("description", "tags") if key in wanted}
+        desired = self.desired(run)
+        plain: Row = {key: desired[key] for key in ("description", "tags") if key in desired}
         changes = differences(plain, current)
-        before = before_of(update_body(changes, plain, current), current)
-        if "transform_id" in wanted and current["transform_id"] != wanted["transform_id"]:
-            changes["transform_id"] = [current["transform_id"], wanted["transform_id"]]
+        before = previous_values(update_body(changes, plain, current), current)
+        if "transform_id" in desired and current["transform_id"] != desired["transform_id"]:
+            changes["transform_id"] = [current["transform_id"], desired["transform_id"]]
             before["transform_id"] = current["transform_id"]
-        if "transform" in wanted and current["operations"] != wanted["transform"]["transforms"]:
-            changes["transform"] = [current["operations"], wanted["transform"]["transforms"]]
+        if "transform" in desired and current["operations"] != desired["transform"]["transforms"]:
+            changes["transform"] = [current["operations"], desired["transform"]["transforms"]]
             if current["operations"] is None or self._shared(run):
                 before["transform_id"] = current["transform_id"]
             else:
@@ -63,10 +63,10 @@ class NexsetStep(ResourceStep):
         if found.action == "create":
             return super().apply(run, found)
         assert found.id is not None
-        wanted = self.wanted(run)
-        body = {key: wanted[key] for key in found.changes if key in wanted}
+        desired = self.desired(run)
+        body = {key: desired[key] for key in found.changes if key in desired}
         if "transform" in body and self._shared(run):
-            # an inline edit changes the attached container in place; null first gives this nexset its own
+            # an inline edit would change the shared container in place; null gives this nexset a container of its own
             body = {**body, "transform_id": None}
         call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
         self.state.forget()
@@ -85,7 +85,7 @@ class NexsetStep(ResourceStep):
 
 
 def _wrapped(transform: list[Row] | Row) -> Row:
-    """An inline transform as the wrapper that the API stores and shows."""
+    """An inline transform in the wrapper object that the API stores and returns."""
     if isinstance(transform, list):
         return {"version": 1, "data_maps": [], "transforms": transform}
     if "transforms" in transform:
@@ -94,15 +94,15 @@ def _wrapped(transform: list[Row] | Row) -> Row:
 
 
 class DestinationStep(ResourceStep):
-    """A destination on one nexset of the flow. One of the same name elsewhere is never taken over."""
+    """A destination on one nexset of the flow. A destination with the same name in another flow is never changed."""
 
     def __init__(self, config: model.Destination, nexset_key: str, state: FlowState) -> None:
         super().__init__(f"destination:{config.name}", KINDS["destinations"], config.name, state)
         self.config, self.nexset_key = config, nexset_key
         self._no_foreign_one = False
 
-    def wanted(self, run: ChangeRun) -> Row:
-        fields = given(self.config, "name", "sink_type", "description", "vendor_endpoint_id", "template_config")
+    def desired(self, run: ChangeRun) -> Row:
+        fields = set_fields(self.config, "name", "sink_type", "description", "vendor_endpoint_id", "template_config")
         fields["sink_config"] = self.config.sink_config
         fields = with_tags(fields, self.config.tags, self.state.config.tags)
         nexset_id = self.config.data_set_id or run.results.get(self.nexset_key)
@@ -110,9 +110,9 @@ class DestinationStep(ResourceStep):
         own = self.config.data_credentials_id or self.state.config.credential_id
         return with_credential(fields, run, self.name, inline=self.config.credential is not None, own=own)
 
-    def comparable(self, wanted: Row) -> Row:
+    def comparable(self, desired: Row) -> Row:
         skipped = ("name", "sink_type", "vendor_endpoint_id", "template_config")
-        return {key: value for key, value in wanted.items() if key not in skipped}
+        return {key: value for key, value in desired.items() if key not in skipped}
 
     def current(self, run: ChangeRun) -> Row | None:
         members = self.state.destinations(run, self.name, self.config.sink_type)
@@ -123,19 +123,23 @@ class DestinationStep(ResourceStep):
         return row
 
     def refuse_foreign_nexset(self, run: ChangeRun) -> None:
-        """A ``data_set_id`` must be a nexset of this flow. Raises: OperatorError, NOT_FOUND."""
+        """Check that the config's ``data_set_id``, if set, is a nexset of this flow.
+
+        Raises:
+            OperatorError: NOT_FOUND.
+        """
         nexset_id, flow = self.config.data_set_id, self.state.flow(run)
         if nexset_id is None or (flow is not None and flow.find("nexsets", nexset_id)):
             return
         raise OperatorError(
             Exit.NOT_FOUND,
             f"destination {self.name!r}: nexset {nexset_id} is not in this flow",
-            hint='leave data_set_id out, or name an entry of nexsets with "nexset"',
+            hint='omit data_set_id, or select an entry of nexsets with "nexset"',
             resource={"type": "nexsets", "id": nexset_id},
         )
 
     def refuse_foreign(self, run: ChangeRun) -> None:
-        """Once per run, while the flow has no such destination: one of another flow must not be taken for it.
+        """Check, once per run, that no other flow has a destination with this name and type.
 
         Raises:
             OperatorError: ERROR.
@@ -151,7 +155,7 @@ class DestinationStep(ResourceStep):
             raise OperatorError(
                 Exit.ERROR,
                 f"destination {self.name!r} exists in another flow (id {foreign[0]['id']})",
-                hint="give this destination a name of its own; nothing of the other flow was changed",
+                hint="choose a unique name for this destination; the other flow was not changed",
                 resource={"type": "destinations", "id": foreign[0]["id"]},
             )
 

@@ -1,8 +1,8 @@
 """The model of deploy_flow.py's config file.
 
-``model.schema.json`` beside this file is its JSON Schema; a test keeps the two equal. It is stored so that printing the
-schema, and refusing a file that violates it, need not load pydantic. What a schema cannot say, such as which names
-belong together, is in ``config.contradictions``.
+``model.schema.json`` beside this file is its JSON Schema; a test keeps the two equal. The schema is stored so that
+printing it, and rejecting a file that violates it, works without pydantic. ``config.contradictions`` checks what a
+schema cannot express, such as references between entries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from helpers.core import config_file
 from helpers.deploy.config import SEE_SCHEMA, LoadedConfig
 
-_QUARTZ = r"^[0-9*?/,-]+( +[0-9A-Za-z*?/,#-]+){5,6}$"  # seconds first; Nexla does not check it, and never fires
+_QUARTZ = r"^[0-9*?/,-]+( +[0-9A-Za-z*?/,#-]+){5,6}$"  # seconds first; Nexla does not validate it
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 Cron = Annotated[
@@ -32,7 +32,7 @@ class _Strict(BaseModel):
 
 
 class Credential(_Strict):
-    """A credential to create when none of this name and type exists. Secrets come in as ``${VAR}``."""
+    """A credential that is created unless one with this name and type exists. Pass secrets as ``${VAR}``."""
 
     name: Name
     credentials_type: Name
@@ -44,7 +44,7 @@ class Credential(_Strict):
 
 
 class Source(_Strict):
-    """What is read."""
+    """Where the flow reads its data."""
 
     name: Name
     source_type: Name
@@ -59,17 +59,17 @@ class Source(_Strict):
 
 
 class DetectedNexset(_Strict):
-    """Which of the nexsets that Nexla detects in the source is meant; needed only when there are several."""
+    """Selects one of the nexsets that Nexla detects in the source; needed only when there are several."""
 
     name: Name | None = None
     fields: list[Name] | None = Field(default=None, description="fields that the nexset's schema must have")
 
 
 class DerivedNexset(_Strict):
-    """A nexset made from another one by a transform."""
+    """A nexset that a transform derives from another nexset."""
 
     name: Name
-    parent: Name | None = Field(default=None, description="name of an earlier entry; default: the entry before")
+    parent: Name | None = Field(default=None, description="name of an earlier entry; default: the previous entry")
     transform: list[dict[str, Any]] | dict[str, Any] | None = Field(
         default=None, description="inline: Jolt operations, or {version, data_maps, transforms}"
     )
@@ -80,7 +80,7 @@ class DerivedNexset(_Strict):
 
 
 class Destination(_Strict):
-    """Where a nexset is delivered."""
+    """Where the flow delivers a nexset."""
 
     name: Name
     sink_type: Name
@@ -96,16 +96,18 @@ class Destination(_Strict):
 
 
 class Verify(_Strict):
-    """What the first run must show at each new destination."""
+    """What the first run must deliver to each new destination."""
 
     min_records: Annotated[int, Field(ge=0)] = 1
     max_errors: Annotated[int, Field(ge=0)] = 0
 
 
 class FlowConfig(_Strict):
-    """A flow: source, nexsets derived from what it reads, destinations."""
+    """A flow: its source, the nexsets derived from the source's data, and its destinations."""
 
-    credential_id: Id | None = Field(default=None, description="for the source and destinations that name no other")
+    credential_id: Id | None = Field(
+        default=None, description="credential of every source and destination without its own"
+    )
     source: Source
     nexset: DetectedNexset | None = None
     nexsets: list[DerivedNexset] = Field(default_factory=list)
@@ -118,24 +120,25 @@ class FlowConfig(_Strict):
 
     @property
     def all_destinations(self) -> list[Destination]:
+        """The destinations, whether the config has one or several."""
         return self.destinations or ([self.destination] if self.destination else [])
 
     def source_settings(self) -> dict[str, Any]:
-        """source_config with the schedule where Nexla keeps it."""
+        """``source_config`` with the schedule in ``start.cron``, where Nexla keeps it."""
         return {**self.source.source_config, **({"start.cron": self.schedule} if self.schedule else {})}
 
 
 def parse(config: LoadedConfig) -> FlowConfig:
-    """The model of a loaded config.
+    """Build the model of a loaded config.
 
     Raises:
-        OperatorError: USAGE, for what the stored schema lets pass and the model does not.
+        OperatorError: USAGE, for anything that the stored schema accepts but the model does not.
     """
     try:
         return FlowConfig.model_validate(config.values)
     except ValidationError as error:
         found = [_problem(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
-        raise config_file.refused(config.path, found, SEE_SCHEMA) from None
+        raise config_file.invalid_config(config.path, found, SEE_SCHEMA) from None
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

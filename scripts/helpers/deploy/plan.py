@@ -1,4 +1,4 @@
-"""From a flow's config to the steps that deploy it."""
+"""Builds the steps of a deployment from a flow's config."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from helpers.change.model import Step
 from helpers.deploy.activation import ActivateStep, ConfirmStep
-from helpers.deploy.checks import DETECTED, DiscoverStep, FreeNamesStep, LookupStep, ProbeStep, ProveStep
+from helpers.deploy.checks import DETECTED, DiscoverStep, LookupStep, NameConflictStep, ProbeStep, ProveStep
 from helpers.deploy.delivery import DeliverStep, SourceErrorsStep
 from helpers.deploy.members import DestinationStep, NexsetStep
 from helpers.deploy.model import Credential, Destination, FlowConfig
@@ -16,16 +16,16 @@ from helpers.deploy.state import SOURCE_STEP, FlowState
 
 
 def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step]:
-    """The deployment in order: look and test first, then create, then activate, then watch the data arrive.
+    """The steps of a deployment in order: check, create, activate, then wait for the data to arrive.
 
     Args:
-        verify: whether to wait for the first run's records.
-        timeout: seconds to wait for detection, and again for each delivery.
+        verify: whether to wait for the records of the first run.
+        timeout: how long to wait for detection, and again for each delivery, in seconds.
     """
     config = state.config
     destinations = [DestinationStep(entry, _nexset_key(entry, config), state) for entry in config.all_destinations]
     steps: list[Step] = _lookups(config)
-    steps.append(FreeNamesStep(destinations, state))
+    steps.append(NameConflictStep(destinations, state))
     steps += _credential_steps(state)
     steps.append(SourceStep(state))
     steps.append(ActivateStep(SOURCE_STEP, "sources", config.source.name, state))
@@ -63,7 +63,7 @@ def _nexset_key(destination: Destination, config: FlowConfig) -> str:
 
 
 def _upstream(key: str, config: FlowConfig) -> set[str]:
-    """The steps above a nexset, itself included, whose changes show below it."""
+    """The keys of the steps whose changes affect what a nexset delivers, including its own."""
     keys = {SOURCE_STEP, f"activate:{SOURCE_STEP}"}
     names = [nexset.name for nexset in config.nexsets]
     while key != DETECTED:
@@ -75,7 +75,7 @@ def _upstream(key: str, config: FlowConfig) -> set[str]:
 
 
 def _credential_users(config: FlowConfig) -> list[tuple[str, Credential | None, int | None]]:
-    """Everyone who uses a credential: role, inline credential, id."""
+    """(role, inline credential, credential id) of the source and of each destination."""
     source = config.source
     users = [("source", source.credential, source.data_credentials_id or config.credential_id)]
     for entry in config.all_destinations:
@@ -84,7 +84,7 @@ def _credential_users(config: FlowConfig) -> list[tuple[str, Credential | None, 
 
 
 def _credential_steps(state: FlowState) -> list[Step]:
-    """Create inline credentials and probe every one that is used, each once."""
+    """Steps that create inline credentials and probe every credential that is used once."""
     steps: list[Step] = []
     probed: set[Any] = set()
     for role, inline, credential_id in _credential_users(state.config):

@@ -1,4 +1,4 @@
-"""The step that puts a flow into its project."""
+"""The step that adds a flow to its project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpers.deploy.state import FlowState
 
 
 class ProjectStep(Step):
-    """Put the flow into a project, given by name or id."""
+    """Add the flow to a project, which is given by name or id."""
 
     def __init__(self, project: str | int, state: FlowState) -> None:
         super().__init__("project", f"project {project}")
@@ -49,7 +49,7 @@ class ProjectStep(Step):
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
         flow = self.state.flow(run)
         if flow is None or flow.project_id != applied.id:
-            raise OperatorError(Exit.ERROR, f"the flow is not in project {applied.id} although the API accepted it")
+            raise OperatorError(Exit.ERROR, f"the flow is not in project {applied.id}, although the API accepted it")
         return applied
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:

@@ -1,4 +1,4 @@
-"""What deploy_flow.py is asked for, checked."""
+"""The validated request of deploy_flow.py."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from helpers.deploy.config import LoadedConfig
 
 
 class DeployRequest(NamedTuple):
-    """A flow to deploy, or to tear down.
+    """A flow to deploy or to tear down.
 
     Attributes:
-        rollback: whether a failure undoes what was changed; never for a teardown.
-        verify: whether to wait for the first run's records.
-        verify_seconds: how long to wait for detection, and again for delivery.
+        rollback: whether to undo the change when a step fails; never for a teardown.
+        verify: whether to wait for the records of the first run.
+        verify_seconds: how long to wait for detection, and again for each delivery.
     """
 
     config: LoadedConfig

@@ -1,4 +1,4 @@
-"""The steps of a deployment that create or update a resource: the common one, credentials and the source."""
+"""The steps of a deployment that create or update a resource: their base class, credentials and the source."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
 from helpers.core.redact import MARK
 from helpers.deploy import model
-from helpers.deploy.differences import before_of, differences, update_body
+from helpers.deploy.differences import differences, previous_values, update_body
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
-LATE_CREATE_SECONDS = 90.0  # after which an unanswered request cannot take effect any more
+LATE_CREATE_SECONDS = 90.0  # after this time, a request without a response can no longer take effect
 
 
 def remove_resource(run: ChangeRun, kind: Kind, resource_id: int) -> None:
-    """Pause if need be, delete, confirm. Nothing to do when it is gone already.
+    """Pause a resource if it is ACTIVE, delete it, and verify that. Do nothing when it no longer exists.
 
     Raises:
-        ApiError: refused, such as 405 for a credential that is used elsewhere.
+        ApiError: the server rejected the request, such as with 405 for a credential that is used elsewhere.
+        OperatorError: UNKNOWN_OUTCOME, when the resource still exists after DELETE.
     """
     row = get_or_none(run.session, kind, resource_id)
     if row is None:
@@ -37,57 +38,62 @@ def remove_resource(run: ChangeRun, kind: Kind, resource_id: int) -> None:
 
 
 class ResourceStep(Step):
-    """Create or update one resource. Subclasses say where to look, what is wanted and where it belongs.
+    """Create or update one resource. Subclasses define the desired state and how to read the current state.
 
     Args:
-        name: exact name, the identity together with the type.
-        state: the shared view of the server.
+        name: the exact name; together with the type, it identifies the resource.
+        state: the view of the server that all steps share.
     """
 
     def __init__(self, key: str, kind: Kind, name: str, state: FlowState) -> None:
         super().__init__(key, f"{kind.singular} {name}")
         self.kind, self.api, self.name, self.state = kind.name, kind, name, state
 
-    def wanted(self, run: ChangeRun) -> Row:
-        """The fields of the create body; raises KeyError while an earlier step has created nothing (dry run)."""
+    def desired(self, run: ChangeRun) -> Row:
+        """The desired fields, as in the body of a create.
+
+        Raises:
+            KeyError: an earlier step has not created its resource yet, as in a dry run.
+        """
         raise NotImplementedError
 
     def current(self, run: ChangeRun) -> Row | None:
-        """What is there now, in the shape of ``wanted``, with ``id`` and ``status``."""
+        """The current state in the format of ``desired``, with ``id`` and ``status``; None when nothing exists."""
         raise NotImplementedError
 
-    def comparable(self, wanted: Row) -> Row:
-        """The fields that an existing resource is compared on."""
-        return {key: value for key, value in wanted.items() if key != "name"}
+    def comparable(self, desired: Row) -> Row:
+        """The fields on which an existing resource is compared."""
+        return {key: value for key, value in desired.items() if key != "name"}
 
     def candidates(self, run: ChangeRun) -> list[int]:
-        """Ids of everything with this identity, oldest first, read again; they show a race with another run."""
+        """Read the ids of all resources with this identity, oldest first. Several ids reveal a concurrent run."""
         raise NotImplementedError
 
     def find(self, run: ChangeRun) -> Found:
         current = self.current(run)
         if current is None:
             return Found("create")
-        wanted = self.comparable(self.wanted(run))
-        changes = differences(wanted, current)
+        desired = self.comparable(self.desired(run))
+        changes = differences(desired, current)
         if not changes:
             return Found(UNCHANGED, current["id"])
-        before = before_of(update_body(changes, wanted, current), current) | {"status": current.get("status")}
+        before = previous_values(update_body(changes, desired, current), current) | {"status": current.get("status")}
         return Found("update", current["id"], changes, before)
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        wanted = self.wanted(run)
+        desired = self.desired(run)
         if found.action == "create":
-            row = create(run.session, self.api.path, wanted, lambda: self._read_again(run), run.report).row
+            row = create(run.session, self.api.path, desired, lambda: self._read_again(run), run.report).row
             self.state.forget()
             return Applied(int(row["id"]), created=True)
         assert found.id is not None
         current = self.current(run) or {}
-        self.update(run, found.id, update_body(found.changes, self.comparable(wanted), current), current)
+        self.update(run, found.id, update_body(found.changes, self.comparable(desired), current), current)
         self.state.forget()
         return Applied(found.id, created=run.created(self.key))
 
     def update(self, run: ChangeRun, resource_id: int, body: Row, current: Row) -> None:
+        """Send an update of an existing resource."""
         call(run.session, "PUT", item_path(self.api, resource_id), body=body, report=run.report)
 
     def _read_again(self, run: ChangeRun) -> Row | None:
@@ -95,14 +101,14 @@ class ResourceStep(Step):
         return self.current(run)
 
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
-        """Read again. If another run created the same resource meanwhile, the older one stays and ours goes."""
+        """Read the resource again. If a concurrent run created it too, keep the older resource and delete ours."""
         ids = self.candidates(run)
         if applied.id is None or applied.id not in ids:
             raise OperatorError(
-                Exit.UNKNOWN_OUTCOME, f"{self.title} (id {applied.id}) is not there after it was written"
+                Exit.UNKNOWN_OUTCOME, f"{self.title} (id {applied.id}) does not exist after it was written"
             )
         if applied.created and applied.id != ids[0]:
-            run.warnings.append(f"{self.title}: another run created it too; using {ids[0]}, removing {applied.id}")
+            run.warnings.append(f"{self.title}: another run created it too; using {ids[0]}, deleting {applied.id}")
             remove_resource(run, self.api, applied.id)
             self.state.forget()
             return Applied(ids[0])
@@ -110,7 +116,7 @@ class ResourceStep(Step):
         return applied
 
     def _compare(self, run: ChangeRun, *, created: bool) -> None:
-        """What was written must now be there. A server that normalises a value of a new resource gets a warning."""
+        """Check that what was written is there. For a new resource, a value that the server changed is a warning."""
         still = self.find(run).changes
         if not still:
             return
@@ -121,7 +127,7 @@ class ResourceStep(Step):
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         if entry.created:
-            entry.id = entry.id or self._lost_id(run, entry)
+            entry.id = entry.id or self._unconfirmed_id(run, entry)
             if entry.id is not None:
                 remove_resource(run, self.api, entry.id)
         elif entry.id is None:
@@ -130,13 +136,13 @@ class ResourceStep(Step):
             self._restore(run, entry.id, entry.before)
         self.state.forget()
 
-    def _lost_id(self, run: ChangeRun, entry: Entry) -> int | None:
-        """The id of a resource whose creation was never answered. None once it is certain that it was not created."""
+    def _unconfirmed_id(self, run: ChangeRun, entry: Entry) -> int | None:
+        """The id of a resource whose create got no response; None once it is certain that it was not created."""
         row = poll_for_row(run.session, lambda: self._read_again(run), strict=True)
         if row is not None:
             return int(row["id"])
         if time.time() - entry.at < LATE_CREATE_SECONDS:
-            raise OperatorError(Exit.LEFT_BEHIND, "its creation was never answered; it is not there, but may appear")
+            raise OperatorError(Exit.LEFT_BEHIND, "its create got no response; it does not exist yet, but may appear")
         return None
 
     def _restore(self, run: ChangeRun, resource_id: int, before: Row) -> None:
@@ -150,38 +156,44 @@ class ResourceStep(Step):
 
 
 def lookup_key(kind: str, name: str) -> str:
-    """The key of the step that looks up a resource by name; its id is in the run's results under that key."""
+    """The key of the step that looks up a resource by name. The run's results have the id under this key."""
     return f"lookup:{kind}:{name}"
 
 
 def with_credential(fields: Row, run: ChangeRun, key: str, *, inline: bool, own: int | None) -> Row:
-    """Add the credential id: of the inline credential's step (``(new)`` while there is none), else its own."""
+    """Add the credential id to the fields of a source or destination.
+
+    Args:
+        key: the role of the credential's step: ``source``, or the name of a destination.
+        inline: whether the credential is inline; its id is ``(new)`` until it is created.
+        own: the id in the config, otherwise.
+    """
     credential_id: int | str | None = run.results.get(f"credential:{key}", "(new)") if inline else own
     return {**fields, **({"data_credentials_id": credential_id} if credential_id is not None else {})}
 
 
 def with_tags(fields: Row, *tags: list[str]) -> Row:
-    """Add the tags of a resource and of its flow; no key when there are none."""
+    """Add the tags of a resource and of its flow; without tags, add no key."""
     all_tags = [tag for group in tags for tag in group]
     return {**fields, **({"tags": all_tags} if all_tags else {})}
 
 
-def given(entry: Any, *names: str) -> Row:
-    """The named fields of a config entry, without the empty ones."""
+def set_fields(entry: Any, *names: str) -> Row:
+    """The named fields of a config entry that are not empty."""
     return {name: value for name in names if (value := getattr(entry, name)) not in (None, [], {})}
 
 
 class CredentialStep(ResourceStep):
-    """An inline credential. Its secrets are write-only on the server, so an existing one is used as it is."""
+    """An inline credential. The server never returns its secrets, so an existing credential is used unchanged."""
 
     def __init__(self, role: str, config: model.Credential, state: FlowState) -> None:
         super().__init__(f"credential:{role}", KINDS["credentials"], config.name, state)
         self.config = config
 
-    def wanted(self, run: ChangeRun) -> Row:
+    def desired(self, run: ChangeRun) -> Row:
         return self.config.model_dump(exclude_none=True)
 
-    def comparable(self, wanted: Row) -> Row:
+    def comparable(self, desired: Row) -> Row:
         return {}
 
     def _rows(self, run: ChangeRun) -> list[Row]:
@@ -192,7 +204,7 @@ class CredentialStep(ResourceStep):
         row = require_unique(self.api, self.name, self._rows(run))
         if row is not None and not run.created(self.key):
             run.warnings.append(
-                f"credential {self.name!r} (id {row['id']}) exists and is used as it is: secrets cannot be compared"
+                f"credential {self.name!r} (id {row['id']}) exists and is used unchanged: secrets cannot be compared"
             )
         return row
 
@@ -201,15 +213,15 @@ class CredentialStep(ResourceStep):
 
 
 class SourceStep(ResourceStep):
-    """The source. A config change of an ACTIVE source pauses it first; a later step activates it again."""
+    """The source. Changing the config of an ACTIVE source pauses it first; a later step activates it again."""
 
     def __init__(self, state: FlowState) -> None:
         super().__init__(SOURCE_STEP, KINDS["sources"], state.config.source.name, state)
         self.config = state.config
 
-    def wanted(self, run: ChangeRun) -> Row:
+    def desired(self, run: ChangeRun) -> Row:
         source = self.config.source
-        fields = given(source, "name", "source_type", "description", "ingest_method", "vendor_endpoint_id",
+        fields = set_fields(source, "name", "source_type", "description", "ingest_method", "vendor_endpoint_id",
                        "template_config")  # fmt: skip
         settings = self.config.source_settings()
         fields |= {"source_config": settings} if settings else {}
@@ -217,9 +229,9 @@ class SourceStep(ResourceStep):
         own = source.data_credentials_id or self.config.credential_id
         return with_credential(fields, run, "source", inline=source.credential is not None, own=own)
 
-    def comparable(self, wanted: Row) -> Row:
+    def comparable(self, desired: Row) -> Row:
         skipped = ("name", "source_type", "vendor_endpoint_id", "template_config")
-        return {key: value for key, value in wanted.items() if key not in skipped}
+        return {key: value for key, value in desired.items() if key not in skipped}
 
     def current(self, run: ChangeRun) -> Row | None:
         row = self.state.source(run)
@@ -230,7 +242,7 @@ class SourceStep(ResourceStep):
         found = super().find(run)
         status = found.before.get("status")
         if run.dry and status == ACTIVE and any(name.startswith("source_config") for name in found.changes):
-            run.warnings.append(f"source {self.name!r} is active: it is paused while its config changes")
+            run.warnings.append(f"source {self.name!r} is active; it is paused while its config changes")
         found.resume_data = {"detected": _nexset_ids(self.current(run))}
         return found
 
@@ -241,7 +253,7 @@ class SourceStep(ResourceStep):
         now = _nexset_ids(get_or_none(run.session, self.api, entry.id))
         extra = set(now) - set(entry.resume_data.get("detected") or [])
         if extra:
-            run.warnings.append(f"source {self.name!r}: nexsets {sorted(extra)} were detected meanwhile and stay")
+            run.warnings.append(f"source {self.name!r}: nexsets {sorted(extra)} were detected meanwhile and are kept")
 
     def candidates(self, run: ChangeRun) -> list[int]:
         self.state.forget()
@@ -254,5 +266,5 @@ class SourceStep(ResourceStep):
 
 
 def _nexset_ids(source: Row | None) -> list[int]:
-    """Ids of the nexsets that a source row names."""
+    """The ids of the nexsets in a source row."""
     return [row["id"] for row in (source or {}).get("data_sets") or [] if isinstance(row, dict) and "id" in row]

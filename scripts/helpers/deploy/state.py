@@ -1,4 +1,4 @@
-"""What is on the server of the flow that a config describes, read once and shared by all steps."""
+"""The current state of the configured flow on the server, read once and shared by all steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE_STEP = "source"
 
 
 class Delivery(NamedTuple):
-    """Records and errors of some runs at a destination."""
+    """The ids, records and errors of runs at a destination."""
 
     runs: list[Any]
     records: int
@@ -26,13 +26,13 @@ class Delivery(NamedTuple):
 
 @dataclass
 class DeployFacts:
-    """What the steps of a deployment find out for later ones and for the report.
+    """What the steps of a deployment find out for later steps and for the report.
 
     Attributes:
-        flow_id: node id of the flow's origin.
-        probed: verdicts by credential id.
-        delivered: what arrived at each destination, by its name, once that is enough.
-        source_errors: records that the source could not read.
+        flow_id: the node id of the flow's origin.
+        probed: the result of each probe, by credential id.
+        delivered: what arrived at each verified destination, by its name.
+        source_errors: the number of records that the source could not read; None until it was checked.
     """
 
     flow_id: int | None = None
@@ -42,10 +42,11 @@ class DeployFacts:
 
 
 class FlowState:
-    """The source found by name and type, and its flow tree; after a write ``forget()`` has them read again.
+    """The source with the config's name and type, and its flow tree. After a write, ``forget()`` discards them.
 
     Attributes:
-        facts: see DeployFacts.
+        config: the config of the flow.
+        facts: what the steps found out.
     """
 
     def __init__(self, config: FlowConfig) -> None:
@@ -56,13 +57,15 @@ class FlowState:
         self._searched = False
 
     def forget(self) -> None:
+        """Read the source and its flow again when they are needed."""
         self._source, self._flow, self._searched = None, None, False
 
     def forget_flow(self) -> None:
+        """Read the flow again when it is needed."""
         self._flow = None
 
     def source(self, run: ChangeRun) -> Row | None:
-        """The only source of the config's name and type, with its config; None when there is none.
+        """The only source with the config's name and type, with its config; None when there is none.
 
         Raises:
             OperatorError: NOT_FOUND with the candidates, when there are several.
@@ -74,13 +77,13 @@ class FlowState:
         return self._source
 
     def source_rows(self, run: ChangeRun) -> list[Row]:
-        """Every source of this name and type, oldest first."""
-        wanted = self.config.source
-        rows = by_name(run.session, KINDS["sources"], wanted.name, expand=1)
-        return sorted((row for row in rows if row.get("source_type") == wanted.source_type), key=lambda row: row["id"])
+        """All sources with the config's name and type, oldest first."""
+        source = self.config.source
+        rows = by_name(run.session, KINDS["sources"], source.name, expand=1)
+        return sorted((row for row in rows if row.get("source_type") == source.source_type), key=lambda row: row["id"])
 
     def flow(self, run: ChangeRun) -> Flow | None:
-        """The source's flow; None while there is no source."""
+        """The flow of the source; None while the source does not exist."""
         if self._flow is None:
             source_id = run.results.get(SOURCE_STEP)
             if source_id is not None:
@@ -92,30 +95,37 @@ class FlowState:
         flow = self.flow(run)
         return [member for member in flow.origin.children if member.kind == "nexsets"] if flow else []
 
-    def chosen(self, run: ChangeRun, members: list[Member]) -> Member | None:
-        """The detected nexset that the config means; None while it is not there.
+    def selected(self, run: ChangeRun, members: list[Member]) -> Member | None:
+        """The detected nexset that the config selects; None while it does not exist.
 
         Raises:
-            OperatorError: NOT_FOUND with the candidates, when it is not clear which.
+            OperatorError: NOT_FOUND with the candidates, when several match.
         """
         choice = self.config.nexset
-        fitting = [member for member in members if choice is None or _fits(member, choice.name, choice.fields)]
-        if choice is None and len(fitting) > 1:
+        matching = [member for member in members if choice is None or _matches(member, choice.name, choice.fields)]
+        if choice is None and len(matching) > 1:
             names = {n.name for n in self.config.nexsets} | {s.name for s in self.config.all_destinations}
-            ours = [member for member in fitting if names & {child.name for child in member.children}]
-            fitting = ours if len(ours) == 1 else fitting  # the one that the flow hangs on already
-        if len(fitting) > 1:
-            listed = "; ".join(f"{m.id} {m.name!r} with {', '.join(_fields(m)[:8])}" for m in fitting)
+            ours = [member for member in matching if names & {child.name for child in member.children}]
+            matching = ours if len(ours) == 1 else matching  # the nexset that the flow already uses
+        if len(matching) > 1:
+            listed = "; ".join(f"{m.id} {m.name!r} with {', '.join(_fields(m)[:8])}" for m in matching)
             raise OperatorError(
                 Exit.NOT_FOUND,
-                f"the source has {len(fitting)} nexsets that fit: {listed}",
+                f"the source has {len(matching)} matching nexsets: {listed}",
                 hint='choose one in the config: "nexset": {"name": "…"} or {"fields": ["…"]}',
-                resource={"type": "nexsets", "candidates": [member.id for member in fitting]},
+                resource={"type": "nexsets", "candidates": [member.id for member in matching]},
             )
-        return fitting[0] if fitting else None
+        return matching[0] if matching else None
 
     def derived(self, run: ChangeRun, parent: int | None, name: str) -> Member | None:
-        """The nexset of this name right below a nexset of this flow (below any, while the parent is not known)."""
+        """The nexset with this name directly below its parent, or below any nexset while the parent is unknown.
+
+        Args:
+            parent: the id of the parent nexset, or None.
+
+        Raises:
+            OperatorError: NOT_FOUND with the candidates, when there are several.
+        """
         flow = self.flow(run)
         members = flow.of_kind("nexsets") if flow else []
         above = [m for m in members if parent is None or m.id == parent]
@@ -124,11 +134,11 @@ class FlowState:
         return rows[0] if rows else None
 
     def destinations(self, run: ChangeRun, name: str, sink_type: str) -> list[Member]:
-        """The destinations of this name and type in this flow, oldest first."""
+        """The destinations with this name and type in this flow, oldest first."""
         flow = self.flow(run)
         rows = flow.of_kind("destinations") if flow else []
-        fitting = [m for m in rows if m.name == name and m.row.get("sink_type") == sink_type]
-        return sorted(fitting, key=lambda member: member.id)
+        matching = [m for m in rows if m.name == name and m.row.get("sink_type") == sink_type]
+        return sorted(matching, key=lambda member: member.id)
 
 
 def _fields(member: Member) -> list[str]:
@@ -136,5 +146,5 @@ def _fields(member: Member) -> list[str]:
     return list((schema.get("properties") or {}).keys())
 
 
-def _fits(member: Member, name: str | None, fields: list[str] | None) -> bool:
+def _matches(member: Member, name: str | None, fields: list[str] | None) -> bool:
     return member.name == name if name is not None else set(fields or []) <= set(_fields(member))

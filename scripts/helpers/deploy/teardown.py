@@ -1,4 +1,4 @@
-"""Tearing a flow down: refuse what the config does not name, then delete from the destinations up."""
+"""Tearing down a flow: check that the config covers all of it, then delete it from the destinations up."""
 
 from __future__ import annotations
 
@@ -9,43 +9,44 @@ from helpers.api.resources import by_name, require_unique
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind
-from helpers.deploy.activation import listed, unnamed_members
+from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.model import DerivedNexset, Destination, FlowConfig
 from helpers.deploy.resource_steps import remove_resource
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
 
-class NothingElseStep(CheckStep):
-    """Before a teardown deletes anything: nothing that the config does not name may depend on the flow."""
+class UnconfiguredMembersStep(CheckStep):
+    """Check, before anything is deleted, that the flow has no members that are not in the config."""
 
     def __init__(self, state: FlowState) -> None:
-        super().__init__("nothing-else", "nothing else hangs on the flow")
+        super().__init__("nothing-else", "nothing else depends on the flow")
         self.state, self.kind = state, "flows"
 
     def find(self, run: ChangeRun) -> Found:
         source = self.state.source(run)
         if source is None:
-            run.warnings.append("there is no source of this name and type among those that you own")
+            run.warnings.append("you own no source with this name and type")
             return Found(SKIPPED)
         run.results[SOURCE_STEP] = source["id"]
         flow = self.state.flow(run)
-        others = unnamed_members(flow, self.state.config) if flow else []
+        others = unconfigured_members(flow, self.state.config) if flow else []
         if others:
             raise OperatorError(
                 Exit.ERROR,
-                f"the flow has what the config does not name: {listed(others)}",
-                hint="nothing was deleted; add it to the config, or remove it first",
+                f"the flow has members that are not in the config: {describe_members(others)}",
+                hint="nothing was deleted; add them to the config, or delete them first",
                 resource={"type": "flows", "id": flow.origin.node_id if flow else None},
             )
         return Found(PASSED, flow.origin.node_id if flow else None)
 
 
 class RemoveStep(Step):
-    """Delete one resource of the config, if it is there.
+    """Delete one resource of the config, if it exists.
 
     Args:
-        key: of the step that deploys it; ``config`` is its entry in the config.
+        key: the key of the step that deploys it.
+        config: its entry in the config.
     """
 
     def __init__(self, key: str, kind: Kind, state: FlowState, config: Any) -> None:
@@ -92,9 +93,9 @@ class RemoveStep(Step):
 
 
 def teardown_steps(config: FlowConfig) -> list[Step]:
-    """Delete destinations, derived nexsets, the source with its detected nexsets, then inline credentials."""
+    """Steps that delete destinations, derived nexsets, the source with its detected nexsets, and inline credentials."""
     state = FlowState(config)
-    steps: list[Step] = [NothingElseStep(state)]
+    steps: list[Step] = [UnconfiguredMembersStep(state)]
     for destination in config.all_destinations:
         steps.append(RemoveStep(f"destination:{destination.name}", KINDS["destinations"], state, destination))
     for nexset in reversed(config.nexsets):

@@ -1,1 +1,1 @@
-"""What there is: listing resources, and the first look at an account."""
+"""The inventory: listing resources, and an overview of an account."""

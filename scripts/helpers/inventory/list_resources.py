@@ -1,11 +1,11 @@
-"""Listing resources: every filter is applied over all pages, and the answer says what it does not show."""
+"""Listing resources: every filter applies to all pages, and the result says which rows it does not show."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from helpers.api.flows import FLOW_KINDS, Member, flows_in, members, summary
+from helpers.api.flows import FLOW_KINDS, Member, flow_summary, parse_flows, parse_members
 from helpers.api.resources import Pages, require_by_name
 from helpers.api.transport import call
 from helpers.command.context import Context
@@ -24,7 +24,14 @@ Test = Callable[[Row], bool]
 
 
 def run(request: ListRequest, context: Context) -> Result:
-    """Rows that pass every filter, cut to the limit; ``meta`` says how many there are and whether rows are missing."""
+    """List the rows that match all filters, up to the limit.
+
+    Returns:
+        The rows; ``meta`` has their total and whether the list is truncated.
+
+    Raises:
+        OperatorError: NOT_FOUND, when none of the requested ids exists; USAGE, for a filter that does not apply.
+    """
     tests = _tests(request)
     if request.project:
         ids = _ids_in_project(request, context)
@@ -42,7 +49,7 @@ def run(request: ListRequest, context: Context) -> Result:
 
 
 def _rows(request: ListRequest, context: Context, pages: Pages, tests: list[Test], result: Result) -> Iterator[Row]:
-    """The rows; when the last one is drawn, ``meta`` and the warnings of the result are complete."""
+    """The rows. The result's ``meta`` and warnings are complete once the last row was consumed."""
     matched = returned = 0
     fields: set[str] = set()
     is_flows = request.kind.name == "flows"
@@ -66,31 +73,31 @@ def _rows(request: ListRequest, context: Context, pages: Pages, tests: list[Test
 
 
 def _warn(request: ListRequest, pages: Pages, fields: set[str], matched: int, result: Result) -> None:
-    """What the reader must know about the rows beside their number.
+    """Add warnings about rows that are missing or cannot match.
 
     Raises:
-        OperatorError: NOT_FOUND when ids were requested and none of them is there.
+        OperatorError: NOT_FOUND, when ids were requested and none of them was found.
     """
     if pages.complete and pages.total is not None and pages.seen < pages.total:
-        result.warnings.append(f"the list changed while it was read: {pages.seen} of {pages.total} rows seen")
+        result.warnings.append(f"the list changed while it was read: {pages.seen} of {pages.total} rows arrived")
     for name, key in ROW_FIELDS.items():
         if getattr(request, name) and fields and key not in fields:
             flag = f"--{name.replace('_', '-')}"
-            result.warnings.append(f"rows of this kind carry no {key}: {flag} can match nothing")
-    wanted = len(request.ids)
-    if wanted and matched == 0:
+            result.warnings.append(f"rows of this kind have no {key}: {flag} cannot match anything")
+    requested = len(request.ids)
+    if requested and matched == 0:
         ids = ",".join(map(str, sorted(request.ids)))
         raise OperatorError(
             Exit.NOT_FOUND,
-            f"no {request.kind.name} with id {ids} among those that you own and the other filters let pass",
-            hint="others' resources are listed with --access-role collaborator",
+            f"none of the {request.kind.name} that you own and that match the other filters has the id {ids}",
+            hint="add --access-role collaborator to include resources of other users",
         )
-    if wanted > matched:
-        result.warnings.append(f"{wanted - matched} of the {wanted} ids were not found")
+    if requested > matched:
+        result.warnings.append(f"{requested - matched} of the {requested} ids were not found")
 
 
 def _shaped(request: ListRequest, row: Row) -> Row:
-    """A row as it goes out: complete, or cut to what a person needs."""
+    """A row of the output: complete, or reduced to the most important fields."""
     if request.kind.name == "flows":
         hidden = () if request.full or request.all_fields else ("tags", "owner", "updated_at")
         return {key: value for key, value in row.items() if key not in hidden}
@@ -100,10 +107,10 @@ def _shaped(request: ListRequest, row: Row) -> Row:
 
 
 def _tests(request: ListRequest) -> list[Test]:
-    """The filters that the API does not apply (or not exactly), as tests on a row."""
+    """The filters that the API does not apply, or not exactly, as tests of a row."""
     tests: list[Test] = []
     if (name := request.name) is not None:
-        tests.append(lambda row: name.fits(str(row.get("name") or "")))
+        tests.append(lambda row: name.matches(str(row.get("name") or "")))
     if (status := request.status) is not None:
         tests.append(lambda row: str(row.get("status", "")).lower() == status.lower())
     if (tag := request.tag) is not None:
@@ -122,11 +129,11 @@ def _tag_name(tag: Any) -> Any:
 
 
 def _query(request: ListRequest) -> dict[str, Any]:
-    """What the API can narrow down by itself; every filter is tested again on the rows."""
-    wanted = {"status": request.status, "tags": request.tag, "access_role": request.access_role}
-    wanted["name"] = request.name.substring if request.name else None
+    """The query parameters for filters that the API supports; every filter is tested again on the rows."""
+    filters = {"status": request.status, "tags": request.tag, "access_role": request.access_role}
+    filters["name"] = request.name.substring if request.name else None
     query: dict[str, Any] = {
-        key: value for key, value in wanted.items() if value is not None and key in request.kind.filters
+        key: value for key, value in filters.items() if value is not None and key in request.kind.filters
     }
     brief = not (request.full or request.tag or request.owner or request.updated_since)
     if request.kind.name == "flows" and brief:
@@ -137,11 +144,11 @@ def _query(request: ListRequest) -> dict[str, Any]:
 
 
 def _ids_in_project(request: ListRequest, context: Context) -> set[int]:
-    """Ids of a kind in a project's flows; the lists' own project filter is ignored by the server."""
+    """The ids of one kind in a project's flows. The server ignores the project filter of its lists."""
     projects, project, kind = KINDS["projects"], str(request.project), request.kind.name
     if not project.isdigit():
         project = str(require_by_name(context.session, projects, project)["id"])
-    flows = flows_in(call(context.session, "GET", item_path(projects, checked_id(project), "flows")).data)
+    flows = parse_flows(call(context.session, "GET", item_path(projects, checked_id(project), "flows")).data)
     if kind == "flows":
         return {flow.origin.node_id for flow in flows}
     if kind not in FLOW_KINDS:
@@ -157,9 +164,9 @@ def _brief(row: Row) -> Row:
 
 
 def _flow_row(node: Row, body: Row, *, full: bool) -> Row:
-    """A flow with its counts; with the resources in the answer also its origin's tags, owner and time."""
-    row = summary(node)
-    origin = members(node, body)
+    """A flow with its counts and, when the response includes the resources, its origin's tags, owner and time."""
+    row = flow_summary(node)
+    origin = parse_members(node, body)
     if origin is not None and "owner_id" in origin.row:
         emails = {user.get("id"): user.get("email") for user in body.get("users") or []}
         owner_id = origin.row.get("owner_id")
@@ -179,7 +186,7 @@ def _sorted(request: ListRequest, rows: Iterable[Row], warnings: list[str]) -> I
     name, descending = request.sort
     found = list(rows)
     if found and not any(pick(row, name) is not None for row in found):
-        warnings.append(f"no row has the field {name}: the rows are not sorted")
+        warnings.append(f"no row has the field {name}; the rows are not sorted")
 
     def key(row: Row) -> tuple[bool, Any, str]:
         value = pick(row, name)

@@ -1,4 +1,4 @@
-"""The first look at an account, or at a sandbox that is started for it."""
+"""An overview of an account, or of a sandbox that is started for this purpose."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ SETTINGS = ("NEXLA_API_URL", "NEXLA_SERVICE_KEY", "NEXLA_ACCESS_TOKEN")
 
 
 def run(request: QuickstartRequest, context: Context) -> Result:
-    """Who I am, where, how far away it is, how many resources of each kind I own, and what to do next."""
+    """Report the user, the API URL, the round-round_trip time, how many resources the user owns, and what to do next.
+
+    Raises:
+        OperatorError: CONFIG, when the sandbox does not start; AUTH and so on from the requests.
+    """
     if not request.sandbox:
-        return _first_look(context, sandbox=False)
+        return _overview(context, sandbox=False)
     with _sandbox(context):
-        return _first_look(context, sandbox=True)
+        return _overview(context, sandbox=True)
 
 
-def _first_look(context: Context, *, sandbox: bool) -> Result:
+def _overview(context: Context, *, sandbox: bool) -> Result:
     session = context.session
     context.report(f"connecting to {session.settings.api_url}")
     person = call(session, "GET", "/users/current").data
@@ -45,7 +49,7 @@ def _first_look(context: Context, *, sandbox: bool) -> Result:
         params = {"flows_only": 1} if name == "flows" else {}
         counts[name], rows = count(session, KINDS[name], **params)
         samples[name] = [row.get("id") for row in rows[:3]]
-    trip = round((time.perf_counter() - started) * 1000 / max(session.requests - sent, 1), 1)
+    round_trip = round((time.perf_counter() - started) * 1000 / max(session.requests - sent, 1), 1)
     user = person.get("user") or {}
     data = {
         "api_url": session.settings.api_url,
@@ -54,16 +58,17 @@ def _first_look(context: Context, *, sandbox: bool) -> Result:
         "org": {key: (person.get("org") or {}).get(key) for key in ("id", "name")},
         "counts": counts,
         "sample_ids": samples,
-        "round_trip_ms": trip,
+        "round_trip_ms": round_trip,
         "versions": {"python": sys.version.split()[0], "nexla-sdk": version("nexla-sdk")},
         "next": _next_commands(counts, samples, sandbox=sandbox),
     }
-    warnings = [] if sum(counts.values()) else ["you own nothing here; others' resources: list with --access-role all"]
+    empty = "you own no resources here; list those of other users with --access-role all"
+    warnings = [] if sum(counts.values()) else [empty]
     return Result(data, {"access_role": "owner"}, warnings)
 
 
 def _next_commands(counts: dict[str, int], samples: dict[str, list[Any]], *, sandbox: bool) -> list[str]:
-    commands = ["python -m sandbox  # a sandbox that stays; export the two lines that it prints"] if sandbox else []
+    commands = ["python -m sandbox  # keeps running; copy the two export lines that it prints"] if sandbox else []
     if counts["flows"]:
         commands.append(command_line("list_resources", "--type", "flows", "--all"))
     if counts["sources"]:
@@ -73,7 +78,7 @@ def _next_commands(counts: dict[str, int], samples: dict[str, list[Any]], *, san
 
 @contextmanager
 def _sandbox(context: Context) -> Iterator[None]:
-    """A sandbox of this command's own: started, connected to, stopped at the end.
+    """Start a sandbox for this command, connect to it, and stop it at the end.
 
     Raises:
         OperatorError: CONFIG, when it does not start.
@@ -98,7 +103,7 @@ def _sandbox(context: Context) -> Iterator[None]:
 
 
 def _exported_lines(child: subprocess.Popen[str]) -> dict[str, str]:
-    """What a sandbox exports before it says that it is ready; empty when it never does."""
+    """The values that a sandbox exports before it is ready; empty when it does not become ready."""
     values: dict[str, str] = {}
     for line in child.stdout or ():
         if line.startswith("export "):

@@ -1,4 +1,4 @@
-"""What list_resources.py is asked for, checked."""
+"""The validated requests of list_resources.py and nexla_quickstart.py."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from helpers.core.times import to_ms
 
 
 class NameFilter(NamedTuple):
-    """A substring, or a regular expression; case does not matter.
+    """A filter by substring or regular expression, ignoring case.
 
     Attributes:
-        substring: also what the API can narrow a list down by; None for a regular expression.
+        substring: also passed to the API's own filter; None for a regular expression.
     """
 
     substring: str | None = None
     pattern: re.Pattern[str] | None = None
 
-    def fits(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
+        """Whether a name matches the filter."""
         if self.pattern is not None:
             return bool(self.pattern.search(name))
         return (self.substring or "").lower() in name.lower()
 
 
 class ListRequest(NamedTuple):
-    """Which rows, in which order and shape.
+    """Which rows to list, in which order and with which fields.
 
     Attributes:
-        project: id or exact name; ``owner`` is an email or id.
+        project: id or exact name of a project.
+        owner: email or id of the owner.
         updated_since: epoch milliseconds.
-        limit: None for every row.
-        full: rows with their configs, flows as trees.
-        all_fields: fields are chosen later, so that none may be left out here.
-        sort: field, and whether descending.
-        streams: rows are written while they are read.
+        limit: the maximum number of rows; None for all.
+        full: whether to return complete rows with their configs, and flows as trees.
+        all_fields: whether to keep every field, because the fields are chosen later.
+        sort: the field, and whether the order is descending.
+        streams: whether rows are written while they are read.
     """
 
     kind: Kind
@@ -57,23 +59,31 @@ class ListRequest(NamedTuple):
 
 
 def name_filter(text: str | None) -> NameFilter | None:
-    """``orders``, or ``/^orders-\\d+$/``. Raises: OperatorError, USAGE."""
+    """Parse a name filter: a substring such as ``orders``, or a regular expression such as ``/^orders-\\d+$/``.
+
+    Raises:
+        OperatorError: USAGE, for an invalid regular expression.
+    """
     if text is None:
         return None
     if len(text) > 2 and text.startswith("/") and text.endswith("/"):
         try:
             return NameFilter(pattern=re.compile(text[1:-1], re.IGNORECASE))
         except re.error as error:
-            raise usage(f"--name {text} is not a regular expression: {error}") from error
+            raise usage(f"--name {text} is not a valid regular expression: {error}") from error
     return NameFilter(substring=text)
 
 
 def time_filter(text: str | None) -> int | None:
-    """A time in epoch milliseconds. Raises: OperatorError, USAGE."""
+    """Parse a time (see ``to_ms``) into epoch milliseconds.
+
+    Raises:
+        OperatorError: USAGE, when the text is not a time.
+    """
     return None if text is None else to_ms(text, time.time())
 
 
 class QuickstartRequest(NamedTuple):
-    """``sandbox``: start one for this command, instead of using the account of the settings."""
+    """Whether to start a sandbox for this command, instead of connecting to the account in the settings."""
 
     sandbox: bool

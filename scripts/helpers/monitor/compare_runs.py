@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers.api.flow_lookup import FlowTarget
 from helpers.api.flows import Flow, Member, MemberKey
-from helpers.api.logs import EARLY, LogLine, read_lines
+from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines
 from helpers.api.runs import ResourceRun, member_runs
 from helpers.api.session import Session
 from helpers.command.output import Result
@@ -33,7 +33,7 @@ def compare(session: Session, target: FlowTarget, run_id: int | None, workers: i
         line
         for run in (failed, good)
         for line in read_lines(
-            session, target.api, target.member.id, run_id=run, since=run - EARLY, warn=warnings.append
+            session, target.api, target.member.id, run_id=run, since=run - LOG_LEAD_MS, warn=warnings.append
         )
     ]
     data = difference(target.flow, runs, lines, failed, good)
@@ -111,8 +111,8 @@ def _seconds(lines: list[LogLine]) -> float | None:
 
 def _new_lines(lines: list[LogLine], other: list[LogLine]) -> list[Row]:
     """The first lines whose like, numbers aside, the other run does not have."""
-    known = {line.shape() for line in other}
-    found = [line for line in lines if line.shape() not in known]
+    known = {line.masked_text() for line in other}
+    found = [line for line in lines if line.masked_text() not in known]
     return [
         {"time": line.time, "severity": line.severity, "resource": line.resource, "text": line.text}
         for line in found[:LINES_SHOWN]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from helpers.api.flow_lookup import FlowTarget
 from helpers.api.flows import Flow, MemberKey, read_flow
-from helpers.api.logs import EARLY, LogLine, read_lines
+from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines
 from helpers.api.session import Session
 from helpers.command.output import Result
 from helpers.core.errors import Exit, OperatorError
@@ -28,7 +28,9 @@ def follow(
     shown, summarised, latest = Counter[str](), set[MemberKey](), Clock.now()
     while True:
         lost: list[str] = []  # what one reading misses, the next one sees
-        lines = read_lines(session, target.api, target.member.id, run_id=run_id, since=run_id - EARLY, warn=lost.append)
+        lines = read_lines(
+            session, target.api, target.member.id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=lost.append
+        )
         fresh = list(unseen_lines(lines, shown))
         for line in fresh:
             if line.counts() is not None:
@@ -68,5 +70,5 @@ def unseen_lines(lines: Iterable[LogLine], shown: Counter[str]) -> Iterator[LogL
 
 
 def _has_ended(flow: Flow, summarised: set[MemberKey]) -> bool:
-    waiting = [destination for destination in flow.of_kind("destinations") if flow.is_on(destination)]
+    waiting = [destination for destination in flow.of_kind("destinations") if flow.is_active_from_origin(destination)]
     return bool(waiting) and all(destination.key in summarised for destination in waiting)

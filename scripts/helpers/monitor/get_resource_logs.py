@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from helpers.api.flow_lookup import FlowTarget, find_flow_target
-from helpers.api.logs import EARLY, LogLine, read_lines, summaries
+from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines, summaries
 from helpers.api.runs import known_run_ids, member_runs
 from helpers.command.context import Context
 from helpers.command.output import Result
@@ -104,7 +104,7 @@ def _no_run(target: FlowTarget, text: str) -> OperatorError:
     return OperatorError(
         Exit.NOT_FOUND,
         f"{target.kind.singular} {target.id} {text}",
-        hint=command_line("operate_flow", "--operation", "status", *target.words()),
+        hint=command_line("operate_flow", "--operation", "status", *target.flags()),
         resource={"type": target.kind.name, "id": target.id},
     )
 
@@ -116,7 +116,7 @@ def _read(
     if window is not None:
         yield from read_lines(session, kind, resource_id, since=window.since, until=window.until, warn=warn)
     for run_id in sorted(wanted.run_ids):
-        yield from read_lines(session, kind, resource_id, run_id=run_id, since=run_id - EARLY, warn=warn)
+        yield from read_lines(session, kind, resource_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=warn)
 
 
 def _noticed_if_none(lines: Iterator[LogLine], wanted: Wanted, result: Result) -> Iterator[LogLine]:

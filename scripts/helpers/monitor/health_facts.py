@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from helpers.api.flows import Flow, Member, MemberKey, flows_in, read_flow
+from helpers.api.flows import Flow, Member, MemberKey, parse_flows, read_flow
 from helpers.api.runs import PAGE, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -65,7 +65,7 @@ def all_flows(session: Session, params: dict[str, Any], report: Callable[[str], 
     page, seen = 1, set[int]()
     while True:
         answer = call(session, "GET", "/flows", params={**params, "page": page, "per_page": PER_PAGE}, report=report)
-        nodes, flows = answer.data.get("flows") or [], flows_in(answer.data)
+        nodes, flows = answer.data.get("flows") or [], parse_flows(answer.data)
         fresh = [flow for flow in flows if flow.origin.node_id not in seen]
         seen |= {flow.origin.node_id for flow in fresh}
         yield from fresh
@@ -81,7 +81,7 @@ def all_flows(session: Session, params: dict[str, Any], report: Callable[[str], 
 
 def project_flows(session: Session, project: int) -> list[Flow]:
     """The flows of a project, by the project's own list (a filter on other lists is ignored by the server)."""
-    return flows_in(call(session, "GET", item_path(KINDS["projects"], project, "flows")).data)
+    return parse_flows(call(session, "GET", item_path(KINDS["projects"], project, "flows")).data)
 
 
 def facts_of(session: Session, flow: Flow, member: Member) -> HealthFacts:

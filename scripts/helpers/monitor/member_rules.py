@@ -138,7 +138,7 @@ def not_delivered(evidence: Evidence) -> Iterator[Symptom]:
         above, own = evidence.newest(parent), evidence.newest(sink)
         if above is None or not above.records or (own is not None and own.id >= above.id):
             continue
-        if evidence.now - above.id / 1000 > MAY_STILL_ARRIVE_SECONDS and evidence.flow.is_on(sink):
+        if evidence.now - above.id / 1000 > MAY_STILL_ARRIVE_SECONDS and evidence.flow.is_active_from_origin(sink):
             seen = f"{parent.label} has {above.records} records of run {above.id}"
             yield Symptom(
                 sink, f"{sink.label} has taken nothing of run {above.id}",

@@ -1,1 +1,1 @@
-"""The state of a flow, and activating, pausing, restarting and running it."""
+"""Operating a flow: status and metrics, activate, pause, restart, and run now."""

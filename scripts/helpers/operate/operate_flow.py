@@ -1,4 +1,4 @@
-"""One operation on a flow: its status or metrics, or a verified change of what is ACTIVE."""
+"""One operation on a flow: its status or metrics, or a verified change of which members are ACTIVE."""
 
 from __future__ import annotations
 
@@ -34,7 +34,14 @@ PLAN_COLUMNS = ("step", "action", "type", "name", "id", "changes")
 
 
 def run(request: OperateRequest, context: Context) -> Result:
-    """Do one operation; the data says what each member was before and is now."""
+    """Carry out one operation.
+
+    Returns:
+        For a change, the status of each member before and after; otherwise the status or the metrics.
+
+    Raises:
+        OperatorError: as ``changes.apply``; NOT_FOUND; TIMEOUT, when the next run did not end in time.
+    """
     selector = request.resource
     target = find_flow_target(context.session, selector.kind, selector.id, selector.name)
     if request.operation == "metrics":
@@ -54,7 +61,7 @@ def _status(request: OperateRequest, context: Context, target: FlowTarget) -> Re
 
 
 def _members(request: OperateRequest, target: FlowTarget) -> list[Member]:
-    """The members in scope, parents first. The platform switches a source's detected nexsets together with it."""
+    """The members in scope, parents first. Nexla changes the status of detected nexsets together with their source."""
     if request.scope == "flow":
         return list(target.flow.origin.walk())
     if request.scope == "downstream":
@@ -92,7 +99,7 @@ def _change(request: OperateRequest, context: Context, target: FlowTarget) -> Re
     report: dict[str, Any] = {"outcome": "changed" if change.changed else "unchanged", "changed": change.changed}
     report["steps"] = _rows(change)
     if request.operation == "restart" and not change.outcomes[1:]:
-        change.warnings.append("nothing was ACTIVE, so nothing was restarted")
+        change.warnings.append("no member was ACTIVE, so nothing was restarted")
     if request.operation == "pause":
         report["was_active"] = _was_active(steps)
     if request.wait_seconds is not None:
@@ -101,7 +108,7 @@ def _change(request: OperateRequest, context: Context, target: FlowTarget) -> Re
 
 
 def _announce(request: OperateRequest, context: Context, steps: list[Step]) -> None:
-    """Say which members will change before the first one does."""
+    """Report which members will change, before the first one does."""
     pending = [step for step in steps if isinstance(step, MemberStatusStep) and step.pending]
     if pending:
         text = "; ".join(f"{step.verb} {step.member.label}" for step in pending)
@@ -114,7 +121,7 @@ def _steps(request: OperateRequest, target: FlowTarget, change: ChangeRun) -> li
         unknown = request.restore - {member.key for member in members}
         if unknown:
             listed = ", ".join(f"{kind} {resource_id}" for kind, resource_id in sorted(unknown))
-            raise usage(f"{request.restore_file} is of another flow, or members are gone: {listed}")
+            raise usage(f"{request.restore_file} belongs to another flow, or members no longer exist: {listed}")
         return start_steps(target.flow, [member for member in members if member.key in request.restore])
     if request.operation == "activate":
         return activate_steps(members)
@@ -141,15 +148,15 @@ def _wait(
     report: dict[str, Any],
     warnings: list[str],
 ) -> Result:
-    """The report with the next run after ``baseline`` and its outcome."""
+    """Wait for the next run after ``baseline``, and add its outcome to the report."""
     seconds = request.wait_seconds or 0.0
     try:
         report["run"] = wait_for_run(context.session, target.flow, baseline, seconds, context.report)
     except OperatorError as error:
-        error.data = {**report, "run": error.data}  # what was changed before the waiting stays changed
+        error.data = {**report, "run": error.data}  # the changes before the wait are kept
         if request.operation in WRITES and error.code in (Exit.TIMEOUT, Exit.INTERRUPTED):
-            look = command_line("operate_flow", "--operation", "status", *target.words())
-            error.hint, error.retryable = f"the change itself is done; look with: {look}", False
+            check = command_line("operate_flow", "--operation", "status", *target.flags())
+            error.hint, error.retryable = f"the change itself is done; check with: {check}", False
         raise
     outcome = report["run"]["outcome"]
     if outcome == "empty":

@@ -1,4 +1,4 @@
-"""What operate_flow.py is asked for, checked."""
+"""The validated request of operate_flow.py."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ class OperateRequest(NamedTuple):
     """One operation on a resource of a flow.
 
     Attributes:
-        scope: ``node``, ``downstream`` or ``flow``: which members are changed.
-        restore: (kind, id) of the members to activate, from the report of a pause in ``restore_file``.
-        rollback: whether a failure undoes what was changed.
-        wait_seconds: how long to wait for the next run; None not to wait.
-        days, by: of the metrics.
+        operation: one of OPERATIONS.
+        scope: which members to change: ``node``, ``downstream`` or ``flow``.
+        restore: (kind, id) of the members to activate, read from the pause report ``restore_file``.
+        rollback: whether to undo the change when a step fails.
+        wait_seconds: how long to wait for the next run; None for no wait.
+        days: how many days of metrics to read, today included.
+        by: the rows of a table of metrics: ``day`` or ``run``.
     """
 
     operation: str

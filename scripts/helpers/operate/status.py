@@ -1,4 +1,4 @@
-"""The state and the numbers of a flow, as plain rows."""
+"""The status and the metrics of a flow, as plain rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.core.kinds import KINDS, Row, item_path
 from helpers.core.schedule import schedule_of
 from helpers.core.times import iso
 
-FULL_PAGE_RUNS = 25  # a page of 100 rows holds at least this many runs, unless it holds them all
+FULL_PAGE_RUNS = 25  # a page of 100 rows has at least this many runs, unless it has all runs
 COUNTS = ("records", "errors", "size")
 BARS = "▁▂▃▄▅▆▇█"
 DAY_COLUMNS = ("day", "records", "errors", "size")
@@ -26,11 +26,14 @@ RUN_COLUMNS = ("run_id", "started", "records", "errors", "size")
 def status(
     session: Session, target: FlowTarget, *, workers: int
 ) -> tuple[dict[MemberKey, list[ResourceRun]], Row, list[str]]:
-    """The flow's members with their own status, last run and (for the source) next run.
+    """Read the status and last run of each member of a flow, and the next run of its source.
 
     Returns:
-        The runs of each member; the report: ``flow``, ``schedule``, ``next_run``, ``members`` parents first; and what
-        could not be read.
+        The runs of each member; the report with ``flow``, ``schedule``, ``next_run`` and ``members`` (parents first);
+        and one line for everything that could not be read.
+
+    Raises:
+        OperatorError: a failure that ends the command.
     """
     flow = target.flow
     unread: list[str] = []
@@ -42,13 +45,13 @@ def status(
         "name": flow.origin.name,
         "schedule": schedule.expression if schedule else None,
         "next_run": iso(int(upcoming * 1000)) if upcoming and flow.origin.status == "ACTIVE" else None,
-        "next_run_reason": _why_none(flow, schedule is not None, upcoming),
+        "next_run_reason": _no_next_run_reason(flow, schedule is not None, upcoming),
         "members": [_row(flow, member, runs[member.key]) for member in flow.origin.walk()],
     }
     return runs, report, unread
 
 
-def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None:
+def _no_next_run_reason(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None:
     if flow.origin.status != "ACTIVE":
         return f"the source is {flow.origin.status}"
     if not scheduled:
@@ -59,11 +62,11 @@ def _why_none(flow: Flow, scheduled: bool, upcoming: float | None) -> str | None
 def _row(flow: Flow, member: Member, runs: list[ResourceRun]) -> Row:
     depth = len(flow.path_to(member)) - 1
     latest = runs[0] if runs else None
-    named = member.row.get("last_run_id") if member is flow.origin else None
-    known = [run.id for run in runs[:1]] + ([named] if isinstance(named, int) else [])
+    origin_run_id = member.row.get("last_run_id") if member is flow.origin else None
+    known = [run.id for run in runs[:1]] + ([origin_run_id] if isinstance(origin_run_id, int) else [])
     latest_id = max(known, default=0) or None
     if latest and latest.id != latest_id:
-        latest = None  # the newest run left no row: it has read nothing, or has only begun
+        latest = None  # the newest run has no row: it read nothing, or has only just begun
     return {
         "member": "  " * depth + str(member.name),
         "type": member.kind,
@@ -80,11 +83,18 @@ def _row(flow: Flow, member: Member, runs: list[ResourceRun]) -> Row:
 
 
 def metrics(session: Session, target: FlowTarget, *, days: int, by: str) -> Result:
-    """Daily and per-run numbers of a resource; of a flow, those of its source.
+    """Read the metrics of a resource per day and per run; for a flow, the metrics of its origin.
+
+    Args:
+        days: how many days to read, today (UTC) included.
+        by: the rows of a table or CSV: ``day`` or ``run``.
 
     Returns:
-        A result with ``daily`` (days without numbers are zero), ``runs`` (newest first), ``totals`` over the days,
+        A result with ``daily`` (zero for days without metrics), ``runs`` (newest first), ``totals`` over the days,
         and sparklines.
+
+    Raises:
+        OperatorError: UPSTREAM, when the metrics could not be read or have an unexpected format.
     """
     today = datetime.fromtimestamp(session.server_time(), UTC).date()
     first = today - timedelta(days=days - 1)
@@ -92,10 +102,10 @@ def metrics(session: Session, target: FlowTarget, *, days: int, by: str) -> Resu
     path = item_path(target.api, target.member.id, "metrics")
     rows = call(session, "GET", path, params=params).data.get("metrics")
     if not isinstance(rows, list):
-        raise OperatorError(Exit.UPSTREAM, f"the daily metrics of {target.member.label} came in an unknown shape")
+        raise OperatorError(Exit.UPSTREAM, f"the daily metrics of {target.member.label} have an unexpected format")
     by_day: dict[str, Row] = {str(row.get("time"))[:10]: row for row in rows if isinstance(row, dict)}
-    wanted = [str(first + timedelta(days=n)) for n in range(days)]
-    daily: list[Row] = [{"day": day, **{key: _count(by_day.get(day, {}).get(key)) for key in COUNTS}} for day in wanted]
+    dates = [str(first + timedelta(days=n)) for n in range(days)]
+    daily: list[Row] = [{"day": day, **{key: _count(by_day.get(day, {}).get(key)) for key in COUNTS}} for day in dates]
     runs, unreadable = read_runs(session, KINDS[target.member.kind], target.member.id)
     recent = [run for run in runs if str(iso(run.id))[:10] >= str(first)]
     report = {
@@ -108,8 +118,8 @@ def metrics(session: Session, target: FlowTarget, *, days: int, by: str) -> Resu
         "runs": [run.as_row() for run in recent],
     }
     cut = len(runs) >= FULL_PAGE_RUNS and recent == runs
-    warnings = [f"the oldest of {len(runs)} runs that were read is younger than {first}: there are more"] if cut else []
-    warnings += [f"{unreadable} run rows could not be read and are left out"] if unreadable else []
+    warnings = [f"only the latest {len(runs)} runs were read; there are older ones since {first}"] if cut else []
+    warnings += [f"{unreadable} malformed run rows were left out"] if unreadable else []
     shown = {key: report[key] for key in ("totals", "records_by_day", "errors_by_day")}
     meta = {"type": target.member.kind, "id": target.member.id, **shown}
     table, columns = ("daily", DAY_COLUMNS) if by == "day" else ("runs", RUN_COLUMNS)
@@ -132,7 +142,7 @@ def _totals(daily: list[Row], runs: list[ResourceRun]) -> Row:
 
 
 def sparkline(values: list[int]) -> str:
-    """Numbers as one line of bars; a zero is a space's worth lower than anything else."""
+    """Draw numbers as one line of bars; a dot stands for zero."""
     top = max(values, default=0)
     if top <= 0:
         return "·" * len(values)

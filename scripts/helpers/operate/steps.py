@@ -1,4 +1,4 @@
-"""The steps of operating a flow: activate, pause, restart and run now."""
+"""The steps that activate, pause, restart or run a flow."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from helpers.core.kinds import KINDS, Row, item_path
 
 
 def detected_in(source: Member) -> list[Member]:
-    """The nexsets that Nexla detected in a source; none for any other member."""
+    """The nexsets that Nexla detected in a source; an empty list for any other member."""
     return [child for child in source.children if child.kind == "nexsets"] if source.kind == "sources" else []
 
 
 class MemberStatusStep(SetStatusStep):
-    """Set the status of a member of a flow."""
+    """Activate or pause a member of a flow."""
 
     def __init__(self, member: Member, status: str, *, phase: str = "", once: bool = False) -> None:
-        resting = [child.id for child in detected_in(member) if child.status != ACTIVE]
-        super().__init__(member.ref, status, phase=phase, once=once, resting=resting)
+        paused = [child.id for child in detected_in(member) if child.status != ACTIVE]
+        super().__init__(member.ref, status, phase=phase, once=once, paused_nexsets=paused)
         self.member = member
 
     @property
     def pending(self) -> bool:
-        """Whether the step has something to do, as far as the flow's last reading tells."""
+        """Whether the step has something to do, according to the flow as it was last read."""
         return not self._is_reached(self.member.status)
 
 
 class StopStep(MemberStatusStep):
-    """The first half of a restart. Once any member has been started again, nothing more is stopped."""
+    """Pause a member in the first half of a restart. Once any member was started again, nothing else is paused."""
 
     def __init__(self, member: Member) -> None:
         super().__init__(member, PAUSED, phase="stop", once=True)
@@ -49,7 +49,7 @@ class StopStep(MemberStatusStep):
 
 
 class StartStep(MemberStatusStep):
-    """Activate what rests; a plan shows it also for what an earlier step of the restart will have stopped."""
+    """Activate a paused member. In a plan, this includes members that an earlier step of the restart would pause."""
 
     def __init__(self, member: Member) -> None:
         super().__init__(member, ACTIVE, phase="start")
@@ -61,24 +61,24 @@ class StartStep(MemberStatusStep):
 
 
 def snapshot_of(members: Sequence[Member], run: ChangeRun) -> SnapshotActiveStep:
-    """The step that notes which of these members are ACTIVE."""
+    """The step that records which of these members are ACTIVE."""
     return SnapshotActiveStep([member.key for member in members if member.status == ACTIVE], run)
 
 
 def activate_steps(members: Sequence[Member]) -> list[Step]:
-    """Activate members, the source last."""
+    """Steps that activate the members, the source last."""
     return [MemberStatusStep(member, ACTIVE) for member in reversed(members)]
 
 
 def pause_steps(members: Sequence[Member], snapshot: SnapshotActiveStep) -> list[Step]:
-    """Note what is ACTIVE, then pause members, the source first."""
+    """Steps that record which members are ACTIVE, then pause them, the source first."""
     return [snapshot, *(MemberStatusStep(member, PAUSED) for member in members)]
 
 
 def restart_steps(flow: Flow, members: Sequence[Member], run: ChangeRun) -> list[Step]:
-    """Pause what is ACTIVE among the members, and activate exactly that again.
+    """Steps that pause the ACTIVE members and activate exactly the same members again.
 
-    Activating a source activates its detected nexsets as well; those that rested before are paused again.
+    Activating a source also activates its detected nexsets; those that were paused before are paused again.
     """
     snapshot = snapshot_of(members, run)
     active = [member for member in members if member.key in snapshot.active]
@@ -86,9 +86,9 @@ def restart_steps(flow: Flow, members: Sequence[Member], run: ChangeRun) -> list
 
 
 def start_steps(flow: Flow, members: Sequence[Member]) -> list[Step]:
-    """Activate these members, the source last, and nothing else: what it wakes besides is paused again."""
-    resting = [nexset for nexset in detected_in(flow.origin) if nexset not in members] if flow.origin in members else []
-    return [*map(StartStep, reversed(members)), *map(_keep_paused, resting)]
+    """Steps that activate only these members, the source last. Nexsets that it activates as well are paused again."""
+    paused = [nexset for nexset in detected_in(flow.origin) if nexset not in members] if flow.origin in members else []
+    return [*map(StartStep, reversed(members)), *map(_keep_paused, paused)]
 
 
 def _keep_paused(member: Member) -> Step:
@@ -96,7 +96,7 @@ def _keep_paused(member: Member) -> Step:
 
 
 def run_now_steps(flow: Flow, run: ChangeRun) -> list[Step]:
-    """Start a run of the flow's source, and pause again those detected nexsets that rested before.
+    """Steps that start a run of the source, and pause the detected nexsets again that were paused before.
 
     Raises:
         OperatorError: ERROR, when the source is not ACTIVE.
@@ -105,15 +105,15 @@ def run_now_steps(flow: Flow, run: ChangeRun) -> list[Step]:
         raise _not_active(flow.origin, flow.origin.status)
     detected = detected_in(flow.origin)
     snapshot = snapshot_of(detected, run)
-    resting = [member for member in detected if member.key not in snapshot.active]
-    return [snapshot, RunNowStep(flow.origin), *map(_keep_paused, resting)]
+    paused = [member for member in detected if member.key not in snapshot.active]
+    return [snapshot, RunNowStep(flow.origin), *map(_keep_paused, paused)]
 
 
 class RunNowStep(Step):
-    """Start a run of an ACTIVE source at once, and see that it has begun.
+    """Start a run of an ACTIVE source at once, and verify that it has begun.
 
-    ``activate`` with ``force`` is the only documented way; it pauses the source and activates it again. It is not
-    idempotent, so after an unclear answer a newer run is looked for, and the request is never sent again.
+    The only documented way is ``activate`` with ``force``, which pauses the source and activates it again. It is not
+    idempotent: after an unclear response, the step looks for a newer run and never sends the request again.
     """
 
     def __init__(self, source: Member) -> None:
@@ -146,7 +146,7 @@ class RunNowStep(Step):
             raise OperatorError(
                 Exit.UNKNOWN_OUTCOME,
                 f"no run of {self.source.label} has begun since it was requested",
-                hint=f"look with: {status}",
+                hint=f"check with: {status}",
                 resource={"type": "sources", "id": self.source.id},
             )
         return Applied(self.source.id)
@@ -156,7 +156,7 @@ class RunNowStep(Step):
         return row if _newest_run(row) > last_run_id and row.get("status") == ACTIVE else None
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        raise OperatorError(Exit.LEFT_BEHIND, "a run that has begun cannot be taken back")
+        raise OperatorError(Exit.LEFT_BEHIND, "a run that has begun cannot be undone")
 
 
 def _not_active(source: Member, status: str | None) -> OperatorError:
@@ -166,13 +166,13 @@ def _not_active(source: Member, status: str | None) -> OperatorError:
     return OperatorError(
         Exit.ERROR,
         f"{source.label} is {status}; only an ACTIVE source can be run",
-        hint=f"activating it starts a run by itself: {activate}",
+        hint=f"activating it also starts a run: {activate}",
         resource={"type": "sources", "id": source.id},
     )
 
 
 def _newest_run(source: Row) -> int:
-    """The newest run that a source row names, in epoch milliseconds; 0 before the first."""
+    """The id of the newest run in a source row (epoch milliseconds); 0 before the first run."""
     run_ids = [entry.get("id") for entry in source.get("run_ids") or [] if isinstance(entry, dict)]
     run_ids.append(source.get("last_run_id"))
     return max((run_id for run_id in run_ids if isinstance(run_id, int)), default=0)

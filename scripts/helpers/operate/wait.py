@@ -1,11 +1,11 @@
-"""Waiting for the next run of a flow, and what became of it."""
+"""Waiting for the next run of a flow, and its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from helpers.api.flows import Flow, MemberKey, read_flow
-from helpers.api.logs import EARLY, read_lines
+from helpers.api.logs import LOG_LEAD_MS, read_lines
 from helpers.api.runs import ResourceRun, member_runs, newest_run_id
 from helpers.api.session import Session
 from helpers.core.commands import command_line
@@ -13,7 +13,7 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-QUIET_POLLS = 3  # equal readings in a row, with nothing PROCESSING, after which a run counts as ended
+QUIET_POLLS = 3  # identical readings in a row, while nothing is PROCESSING, after which a run counts as ended
 
 Runs = dict[MemberKey, list[ResourceRun]]
 
@@ -21,20 +21,25 @@ Runs = dict[MemberKey, list[ResourceRun]]
 def wait_for_run(session: Session, flow: Flow, baseline: int, timeout: float, report: Callable[[str], None]) -> Row:
     """Wait until a run newer than ``baseline`` has ended.
 
-    A run has no status. It counts as ended when every destination that is on has a row for it; or, after a while
-    without a change and with nothing PROCESSING, when it had errors, or when its log shows that it read nothing.
+    A run has no status. It counts as ended when every active destination has a row for it. Otherwise, it counts as
+    ended when nothing has changed for a while, nothing is PROCESSING, and it had errors or its log shows that it read
+    nothing.
+
+    Args:
+        baseline: the id of the newest run before (epoch milliseconds); 0 for none.
+        timeout: how long to wait, in seconds.
 
     Returns:
-        ``run_id``, ``outcome`` (``ok``, ``errors``, or ``empty`` when no record was read), ``members``.
+        ``run_id``, ``outcome`` (``ok``, ``errors``, or ``empty`` when it read no records), ``members``.
 
     Raises:
-        OperatorError: TIMEOUT, with what is known so far.
+        OperatorError: TIMEOUT, with what is known so far; NOT_FOUND, when the flow no longer exists.
     """
     run_id, before, quiet = 0, None, 0
     for _ in session.deadline.poll(timeout, FIRST_PAUSE, LONGEST_PAUSE):
         now = read_flow(session, KINDS["sources"], flow.origin.id)
         if now is None:
-            raise OperatorError(Exit.NOT_FOUND, f"{flow.origin.label} is gone")
+            raise OperatorError(Exit.NOT_FOUND, f"{flow.origin.label} no longer exists")
         runs = member_runs(session, now, size=20)
         run_id = newest_run_id(now, runs)
         if run_id > baseline:
@@ -61,21 +66,25 @@ def _timed_out(flow: Flow, run_id: int, baseline: int, timeout: float, rows: lis
 
 
 def _is_over(session: Session, flow: Flow, run_id: int, rows: list[Row]) -> bool:
-    """Whether a run that left some destination without a row can be over: it had errors; or it read nothing, and its
-    log shows that it took place. A run id comes before its rows, and records take their time: silence proves nothing.
+    """Whether a run is over although some destination has no row for it.
+
+    That is so when it had errors, or when it read nothing and its log shows that it took place. Missing rows alone
+    prove nothing, because a run id appears before its rows.
     """
     if any(row["errors"] for row in rows):
         return True
     if any(row["records"] for row in rows):
-        return not any(flow.is_on(sink) for sink in flow.of_kind("destinations"))
+        return not any(flow.is_active_from_origin(sink) for sink in flow.of_kind("destinations"))
     lost: list[str] = []
     source_id = flow.origin.id
-    lines = read_lines(session, KINDS["sources"], source_id, run_id=run_id, since=run_id - EARLY, warn=lost.append)
+    lines = read_lines(
+        session, KINDS["sources"], source_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=lost.append
+    )
     return any(True for _ in lines)
 
 
 def _all_delivered(flow: Flow, runs: Runs, run_id: int) -> bool:
-    sinks = [sink for sink in flow.of_kind("destinations") if flow.is_on(sink)]
+    sinks = [sink for sink in flow.of_kind("destinations") if flow.is_active_from_origin(sink)]
     return bool(sinks) and all(any(run.id == run_id for run in runs[sink.key]) for sink in sinks)
 
 
