@@ -56,7 +56,10 @@ def test_wrong_flags_are_refused_before_anything_is_sent(sandbox: Sandbox, args:
             "by exactly one of id, name",
         ),
         ([{"type": "sources", "id": 1, "accessors": [{"type": "TEAM", "id": 1, "role": "boss"}]}], "must be one of"),
-        ([{"type": "sources", "id": 1, "accessors": [{"type": "TEAM", "id": 1, "role": "sharer"}]}], "only for nexsets"),
+        (
+            [{"type": "sources", "id": 1, "accessors": [{"type": "TEAM", "id": 1, "role": "sharer"}]}],
+            "only for nexsets",
+        ),
         ([{"type": "sources", "id": 1, "acessors": []}], "did you mean 'accessors'"),
         ([{"type": "sources", "id": 1, "accessors": [{"type": "USER", "team_id": 1, "role": "admin"}]}], "team_id"),
     ],
