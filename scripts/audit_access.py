@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Who has access, who changed it, and whether it is as declared: for resources, pipelines, projects or one person."""
+"""Report who has access, who changed it, and whether it matches a declaration."""
 
 from __future__ import annotations
 
@@ -37,27 +37,36 @@ def build_parser() -> Parser:
     parser = command_parser(COMMAND.name, __doc__ or "", example, formats=("markdown",))
     add_selection_flags(parser)
     add = parser.add_argument
-    add("--all", action="store_true", help="everything that you own")
-    add("--expected", metavar=FILE, help="declared access, as for manage_access sync; exit 10 if it differs")
-    add("--accessor", metavar="EMAIL", help="only what this person has, directly, by a team, an org or as owner")
-    add("--expand-teams", action="store_true", help="persons instead of teams, each with the strongest role")
+    add("--all", action="store_true", help="everything you own")
+    add("--expected", metavar=FILE, help="file of declared access, as for manage_access sync; exit 10 if it differs")
+    add("--accessor", metavar="EMAIL", help="only what this person has: directly, through a team or org, or as owner")
+    add("--expand-teams", action="store_true", help="list people instead of teams, each with their strongest role")
     add("--findings", action="store_true",
-        help="public, org-wide, ex-member and other named rules; exit 10 if any hits")  # fmt: skip
-    add("--changes", action="store_true", help="who changed access, by the audit logs")
-    add("--since", metavar="TIME", default=None, help="with --changes: 30d (default), 2026-11-01, ISO 8601")
-    add("--until", metavar="TIME", help="with --changes: default now")
-    add("--report", metavar="FILE.html", help="write a page with the whole report")
+        help="check named rules such as public, org-wide, ex-member; exit 10 if any is broken")  # fmt: skip
+    add("--changes", action="store_true", help="who changed access, according to the audit logs")
+    add(
+        "--since",
+        metavar="TIME",
+        default=None,
+        help="with --changes: start of the window: 30d (default), 2026-11-01, ISO 8601",
+    )
+    add("--until", metavar="TIME", help="with --changes: end of the window (default: now)")
+    add("--report", metavar="FILE.html", help="write the full report as an HTML page")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> AuditRequest:
-    """The checked flags and the checked file. Raises: OperatorError, USAGE or CONFIG."""
+    """Check the flags and the file.
+
+    Raises:
+        OperatorError: USAGE or CONFIG.
+    """
     declared = load_declaration(args.expected)[0] if args.expected else None
     selects = any(getattr(args, name) for name in (*SELECTORS, "all"))
     chosen = selection(vars(args), "all") if selects or declared is None else Selection()
     _check_window(args)
     if args.accessor is not None and "@" not in args.accessor and not args.accessor.isdecimal():
-        raise usage("--accessor is the email of a user, or a user's id")
+        raise usage("--accessor must be a user's email or id")
     if args.report:
         checked_file(args.report, "--report")
     return AuditRequest(
@@ -76,10 +85,10 @@ def build_request(args: argparse.Namespace) -> AuditRequest:
 
 def _check_window(args: argparse.Namespace) -> None:
     if (args.since is not None or args.until is not None) and not args.changes:
-        raise usage("--since and --until go with --changes")
+        raise usage("--since and --until can only be used with --changes")
     now = time.time()
     if args.changes and to_ms(args.since or "30d", now) >= (to_ms(args.until, now) if args.until else now * 1000):
-        raise usage("--since is not before --until (now, if it is not given)")
+        raise usage("--since must be earlier than --until (default: now)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

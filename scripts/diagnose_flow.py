@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Why a flow does not deliver: ranked causes with evidence, each with the command to confirm and the one to repair."""
+"""Find out why a flow does not deliver: ranked causes with evidence and the commands to confirm and repair each."""
 
 from __future__ import annotations
 
@@ -34,13 +34,21 @@ def build_parser() -> Parser:
     add_target_flags(parser, default_type="flows")
     add = parser.add_argument
     add("--probe", action="store_true", help="probe the flow's credentials; this writes verified_status on the server")
-    add("--show-values", action="store_true", help="show the values of quarantined records, not only their types")
-    add("--graph", choices=("mermaid", "dot"), help="print the flow as a graph with the fault marked, and nothing else")
+    add(
+        "--show-values",
+        action="store_true",
+        help="show the values in quarantined records and log lines, not only their types",
+    )
+    add("--graph", choices=("mermaid", "dot"), help="print only the flow as a graph, with faults marked")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> DiagnoseRequest:
-    """The checked flags. Raises: OperatorError, USAGE."""
+    """Check the flags.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     return DiagnoseRequest(
         resource=selected_resource(args),
         probe=args.probe,

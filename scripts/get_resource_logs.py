@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Flow logs of the latest, a failed or a named run; of a time window; or of a failed run beside the last good one."""
+"""Show flow logs of the latest, a failed or a given run, of a time window, or of a failed and the last good run."""
 
 from __future__ import annotations
 
@@ -36,26 +36,34 @@ def build_parser() -> Parser:
     parser = command_parser(COMMAND.name, __doc__ or "", example)
     add_target_flags(parser)
     add = parser.add_argument
-    add("--run-id", type=int, metavar="MS", help="this run (epoch milliseconds)")
-    add("--failed", action="store_true", help="the latest run in which anything of the flow had errors")
+    add("--run-id", type=int, metavar="MS", help="the run with this id (epoch milliseconds)")
+    add("--failed", action="store_true", help="the latest run in which any member of the flow had errors")
     add("--last", type=int, metavar="N", help="the N latest runs")
-    add("--since", metavar="TIME", help="24h, 7d, 2026-11-01, ISO 8601, epoch seconds or milliseconds")
-    add("--until", metavar="TIME", help="likewise; default now")
-    add("--severity", type=str.upper, choices=SEVERITIES, help="this severity and worse")
-    add("--grep", metavar="REGEX", help="lines whose text matches")
-    add("--own", action="store_true", help="only lines of this resource; default: of the whole flow")
-    add("--summary", action="store_true", help="records and errors of each resource, from the SUMMARY lines")
-    add("--follow", action="store_true", help="show lines as they come until the latest run ends, or --timeout")
-    add("--compare-with-last-good", action="store_true", help="a failed run beside the last good one before it")
+    add(
+        "--since",
+        metavar="TIME",
+        help="start of the window: 24h, 7d, 2026-11-01, ISO 8601, epoch seconds or milliseconds",
+    )
+    add("--until", metavar="TIME", help="end of the window, in the same formats (default: now)")
+    add("--severity", type=str.upper, choices=SEVERITIES, help="lines of at least this severity")
+    add("--grep", metavar="REGEX", help="lines whose text matches the regular expression")
+    add("--own", action="store_true", help="only lines of this resource (default: of the entire flow)")
+    add("--summary", action="store_true", help="records and errors per resource, from the SUMMARY lines")
+    add("--follow", action="store_true", help="show new lines until the latest run ends or --timeout passes")
+    add("--compare-with-last-good", action="store_true", help="compare a failed run with the last good one before it")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> LogsRequest:
-    """The checked flags. Raises: OperatorError, USAGE."""
+    """Check the flags.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     resource = selected_resource(args)
     modes = [name for name in MODES if getattr(args, name) not in (None, False)]
     if len(modes) > 1 and set(modes) != {"run_id", "compare_with_last_good"}:
-        raise usage(f"{flag(modes[0])} and {flag(modes[1])} exclude each other")
+        raise usage(f"{flag(modes[0])} and {flag(modes[1])} cannot be used together")
     if args.run_id is not None and args.run_id < 1:
         raise usage("--run-id must be a positive number")
     if args.until is not None and args.since is None:

@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Health and SLA of many resources: verdicts, alerts that do not repeat, an HTML report."""
+"""Check health and SLA of many resources: verdicts, alerts without repeats, an HTML report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from helpers.command.output import checked_file
 from helpers.command.parser import FILE, Parser, command_parser, flag, hours, split_list
 from helpers.core.errors import usage
 from helpers.core.kinds import checked_id
-from helpers.monitor.health_config import CHECKS, MOST_RUNS, HealthLimits, Watched, load, watched_kind
+from helpers.monitor.health_config import CHECKS, MAX_RUNS, HealthLimits, Watched, load, watched_kind
 from helpers.monitor.request import AlertOptions, HealthRequest
 
 COMMAND = cli.Command("health_check", "helpers.monitor.health_check:run")
@@ -35,42 +35,64 @@ def build_parser() -> Parser:
     example = "python scripts/health_check.py --config examples/monitoring.json --report health.html"
     parser = command_parser(COMMAND.name, __doc__ or "", example, formats=("markdown",))
     what = parser.add_argument_group("what to check (one of)")
-    what.add_argument("--config", metavar=FILE, help="the resources, with limits of their own; - is standard input")
-    what.add_argument("--resource-type", metavar="TYPE", help="with --resource-id: one resource, or all of a flow")
+    what.add_argument("--config", metavar=FILE, help="config with resources and their limits; - reads standard input")
+    what.add_argument(
+        "--resource-type", metavar="TYPE", help="with --resource-id: one resource, or every member of a flow"
+    )
     what.add_argument("--resource-id", metavar="ID")
-    what.add_argument("--all", action="store_true", help="every member of every flow that is yours")
+    what.add_argument("--all", action="store_true", help="every member of every flow you own")
     add = parser.add_argument
-    add("--tag", metavar="TAG", help="with --all: flows in which the source or this member has the tag")
-    add("--project", metavar="ID", help="with --all: flows of this project")
+    add("--tag", metavar="TAG", help="with --all: only members that have the tag, or whose source has it")
+    add("--project", metavar="ID", help="with --all: only flows of this project")
     add(
         "--access-role",
         choices=("collaborator", "operator", "admin", "owner", "all"),
-        help="with --all: flows in which you have at least this role (default owner)",
+        help="with --all: flows on which you have at least this role (default: owner)",
     )
-    add("--ignore-paused", action="store_true", help="leave out resources that are PAUSED or INIT; the number is told")
+    add("--ignore-paused", action="store_true", help="skip resources that are PAUSED or INIT, and report how many")
     add(
         "--skip",
         metavar="A,B",
-        help="checks to leave out: status, freshness, errors, volume, stalled, quarantine, credential, sla",
+        help="checks to skip: status, freshness, errors, volume, stalled, quarantine, credential, sla",
     )
-    add("--max-age-hours", type=hours, default=24.0, metavar="H", help="for sources without a schedule (default 24)")
-    add("--threshold", type=float, default=0.2, metavar="SHARE", help="allowed error share (default 0.2)")
-    add("--last", type=int, default=10, metavar="N", help="runs that shares and medians are taken over (default 10)")
+    add(
+        "--max-age-hours",
+        type=hours,
+        default=24.0,
+        metavar="H",
+        help="maximum age of the last run without a schedule (default: 24)",
+    )
+    add("--threshold", type=float, default=0.2, metavar="SHARE", help="maximum error share (default: 0.2)")
+    add("--last", type=int, default=10, metavar="N", help="number of runs to evaluate (default: 10)")
     add("--probe", action="store_true", help="probe each credential; this writes verified_status on the server")
-    add("--report", metavar=FILE, help="write a page with the whole report")
+    add("--report", metavar=FILE, help="write the full report as an HTML page")
     alert = parser.add_argument_group("alerts")
-    alert.add_argument("--state", metavar=FILE, help="incidents between runs; without it nothing is alerted")
-    alert.add_argument("--alert-webhook-file", metavar=FILE, help="file (0600) with the URL; or NEXLA_ALERT_WEBHOOK")
-    alert.add_argument("--alert-webhook", metavar="URL", help="the URL itself; others on this machine can see it")
+    alert.add_argument("--state", metavar=FILE, help="file that stores incidents between runs; required for alerts")
+    alert.add_argument(
+        "--alert-webhook-file", metavar=FILE, help="file (mode 0600) with the webhook URL; or set NEXLA_ALERT_WEBHOOK"
+    )
+    alert.add_argument(
+        "--alert-webhook", metavar="URL", help="the webhook URL itself; other users of this machine can see it"
+    )
     alert.add_argument("--alert-format", choices=("slack", "generic", "teams"), default="slack")
-    alert.add_argument("--open-after", type=int, default=2, metavar="N", help="bad checks in a row (default 2)")
-    alert.add_argument("--clear-after", type=int, default=2, metavar="N", help="good checks in a row (default 2)")
-    alert.add_argument("--remind-hours", type=float, default=6.0, metavar="H", help="0: never (default 6)")
+    alert.add_argument(
+        "--open-after", type=int, default=2, metavar="N", help="bad checks in a row that open an incident (default: 2)"
+    )
+    alert.add_argument(
+        "--clear-after", type=int, default=2, metavar="N", help="good checks in a row that clear it (default: 2)"
+    )
+    alert.add_argument(
+        "--remind-hours", type=float, default=6.0, metavar="H", help="hours between reminders; 0: never (default: 6)"
+    )
     return parser
 
 
 def build_request(args: argparse.Namespace) -> HealthRequest:
-    """The checked flags. Raises: OperatorError, USAGE or CONFIG."""
+    """Check the flags and the config.
+
+    Raises:
+        OperatorError: USAGE or CONFIG.
+    """
     _check_choice(args)
     for name in ("report", "state"):
         if getattr(args, name) is not None:
@@ -93,21 +115,21 @@ def build_request(args: argparse.Namespace) -> HealthRequest:
 def _check_choice(args: argparse.Namespace) -> None:
     ways = [args.config is not None, args.resource_type is not None or args.resource_id is not None, args.all]
     if sum(ways) != 1:
-        raise usage("give exactly one of --config, --resource-type with --resource-id, and --all")
+        raise usage("use exactly one of --config, --resource-type with --resource-id, and --all")
     if (args.resource_type is None) != (args.resource_id is None):
-        raise usage("--resource-type and --resource-id go together")
+        raise usage("--resource-type and --resource-id must be used together")
     if not args.all and (args.tag or args.project or args.access_role):
-        raise usage("--tag, --project and --access-role go with --all")
+        raise usage("--tag, --project and --access-role can only be used with --all")
 
 
 def _limits(args: argparse.Namespace) -> HealthLimits:
     skip = frozenset(split_list(args.skip))
     if unknown := skip - set(CHECKS):
-        raise usage(f"--skip knows no {', '.join(sorted(unknown))}", f"checks: {', '.join(CHECKS)}")
+        raise usage(f"unknown checks in --skip: {', '.join(sorted(unknown))}", f"checks: {', '.join(CHECKS)}")
     if not 0 <= args.threshold <= 1:
-        raise usage("--threshold is a share from 0 to 1")
-    if not 1 <= args.last <= MOST_RUNS:
-        raise usage(f"--last is 1 to {MOST_RUNS}")
+        raise usage("--threshold must be a share from 0 to 1")
+    if not 1 <= args.last <= MAX_RUNS:
+        raise usage(f"--last must be 1 to {MAX_RUNS}")
     return HealthLimits(max_age_hours=args.max_age_hours, threshold=args.threshold, last=args.last, skip=skip)
 
 
@@ -121,10 +143,10 @@ def _watched(args: argparse.Namespace, limits: HealthLimits) -> tuple[Watched, .
 
 def _alert_options(args: argparse.Namespace) -> AlertOptions | None:
     if args.open_after < 1 or args.clear_after < 1 or args.remind_hours < 0:
-        raise usage("--open-after and --clear-after are at least 1, --remind-hours at least 0")
+        raise usage("--open-after and --clear-after must be at least 1, --remind-hours at least 0")
     if not args.state:
         if args.alert_webhook or args.alert_webhook_file:
-            raise usage("an alert webhook needs --state FILE", "without it every run would alert again")
+            raise usage("an alert webhook needs --state FILE", "without it, every run would alert again")
         return None
     return AlertOptions(
         state_file=args.state,

@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Grant, revoke, replace, copy and declare access to resources or whole pipelines; verified, and undone on failure."""
+"""Grant, revoke, replace, copy and sync access to resources or pipelines; verified, and rolled back on failure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from helpers.core.errors import usage
 
 COMMAND = cli.Command("manage_access", "helpers.access.manage_access:run")
 ACCESSOR = ("accessor_type", "accessor_id", "accessor_email", "accessor_name", "accessor_domain")
-GOES_WITH = {  # flag: the operations that know it
+GOES_WITH = {  # flag: the operations that accept it
     **dict.fromkeys((*ACCESSOR, "role"), ("grant", "revoke", "replace")),
     "expires_at": ("grant", "replace"),
     "accessors": ("replace",),
@@ -66,25 +66,31 @@ def build_parser() -> Parser:
     parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True)
     parser.add_argument("--operation", choices=OPERATIONS, required=True)
     add_selection_flags(parser)
-    who = parser.add_argument_group("who, in which role").add_argument
+    who = parser.add_argument_group("who gets which role").add_argument
     who("--accessor-type", type=str.upper, choices=ACCESSOR_TYPES)
     who("--accessor-id", metavar="ID")
-    who("--accessor-email", metavar="EMAIL", help="of a USER")
-    who("--accessor-name", metavar="NAME", help="of a TEAM")
-    who("--accessor-domain", metavar="DOMAIN", help="of an ORG")
+    who("--accessor-email", metavar="EMAIL", help="a USER's email")
+    who("--accessor-name", metavar="NAME", help="a TEAM's name")
+    who("--accessor-domain", metavar="DOMAIN", help="an ORG's email domain")
     who("--role", type=str.lower, choices=ROLE_NAMES, help="revoke: only this role (default: all)")
-    who("--expires-at", metavar="TIME", help="grant, replace: a date or ISO 8601 time, UTC")
+    who("--expires-at", metavar="TIME", help="grant, replace: when access expires, a date or ISO 8601 time in UTC")
     who("--accessors", metavar=FILE, help='replace: {"accessors": [...]} instead of one accessor')
     who("--from", metavar="TYPE:ID", help="copy-from: the resource whose access is copied")
-    who("--file", metavar=FILE, help="sync: declared access of many resources")
-    who("--prune", action="store_true", help="sync: take away what the file does not declare")
+    who("--file", metavar=FILE, help="sync: file of declared access")
+    who("--prune", action="store_true", help="sync: revoke what the file does not declare")
     parser.add_argument("--on-failure", choices=("rollback", "keep"), default="rollback")
-    parser.add_argument("--yes", action="store_true", help="confirm what could share too widely or lock somebody out")
+    parser.add_argument(
+        "--yes", action="store_true", help="confirm a change that shares widely or could lock somebody out"
+    )
     return parser
 
 
 def build_request(args: argparse.Namespace) -> AccessRequest:
-    """The checked flags and files. Raises: OperatorError, USAGE."""
+    """Check the flags and files.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     given = vars(args)
     _check_combination(given)
     declared, accessors, digest = _files(given)
@@ -112,21 +118,21 @@ def _check_combination(given: dict[str, Any]) -> None:
     operation = given["operation"]
     for name, operations in GOES_WITH.items():
         if given[name] not in (None, False) and operation not in operations:
-            raise usage(f"{flag(name)} does not go with {operation}")
+            raise usage(f"{flag(name)} cannot be used with {operation}")
     if operation == "list" and (given["dry_run"] or given["resume"]):
         raise usage("list changes nothing: --dry-run and --resume do not apply")
     if operation == "sync" and given["file"] is None:
         raise usage("sync needs --file", declaration.HINT)
     if operation == "sync" and any(given[name] for name in SELECTORS):
-        raise usage("sync takes its resources from --file")
+        raise usage("sync reads its resources from --file; omit the flags that select resources")
     if operation == "copy-from" and given["from"] is None:
         raise usage("copy-from needs --from TYPE:ID")
     if given["accessors"] is not None and any(given[name] for name in (*ACCESSOR, "role", "expires_at")):
-        raise usage("replace takes either --accessors or one accessor")
+        raise usage("replace needs either --accessors or one accessor, not both")
 
 
 def _files(given: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:
-    """Declared access of sync, accessors of replace, and a digest of the file that was read."""
+    """The entries declared for sync, the accessors for replace, and a digest of the file that was read."""
     if given["file"] is not None:
         declared, digest = declaration.load_declaration(given["file"])
         return declared, [], digest
@@ -137,12 +143,12 @@ def _files(given: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, 
 
 
 def _accessor(given: dict[str, Any]) -> AccessorName | None:
-    """The one accessor of grant, revoke and replace; None for the operations that name none."""
+    """The single accessor for grant, revoke and replace; None for operations that take none."""
     operation = given["operation"]
     if operation not in ("grant", "revoke", "replace") or given["accessors"] is not None:
         return None
-    ways = {way: given[f"accessor_{way}"] for way in ("id", "email", "name", "domain")}
-    accessor = accessor_name(given["accessor_type"], ways, "--accessor-…")
+    identifiers = {identifier: given[f"accessor_{identifier}"] for identifier in ("id", "email", "name", "domain")}
+    accessor = accessor_name(given["accessor_type"], identifiers, "--accessor-…")
     if given["role"] is None and operation != "revoke":
         raise usage(f"{operation} needs --role", f"one of {', '.join(ROLE_NAMES)}")
     declaration.expiry(given["expires_at"])
@@ -150,7 +156,7 @@ def _accessor(given: dict[str, Any]) -> AccessorName | None:
 
 
 def _identity(given: dict[str, Any]) -> str:
-    """What tells this change apart from others: everything that says who gets what, from whatever folder it is run."""
+    """Text that identifies this change, from any folder: a digest of every flag that decides who gets what."""
     values = [str(Path(given[name]).absolute()) if name in FILES and given[name] else given[name] for name in IDENTITY]
     digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
     return f"{given['operation']} {given['accessor_type'] or ''} {digest}"

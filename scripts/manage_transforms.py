@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Record and attribute transforms: create from a file, test here, attach with a proof of the effect, find users."""
+"""Record and attribute transforms: create from a file, test locally, attach with proof of the effect, find users."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from helpers.command import cli
 from helpers.command.parser import FILE, Parser, change_options, command_parser, flag, seconds, split_list
 from helpers.core.errors import usage
 from helpers.core.kinds import checked_id
-from helpers.transforms.code import from_file
-from helpers.transforms.request import MIN_SAMPLES, OPERATIONS, PROOF_SECONDS, WRITES, Demands, TransformRequest
+from helpers.transforms.code import code_from_file
+from helpers.transforms.request import MIN_SAMPLES, OPERATIONS, PROOF_SECONDS, WRITES, Requirements, TransformRequest
 
 COMMAND = cli.Command(
     "manage_transforms",
@@ -35,7 +35,7 @@ COMMAND = cli.Command(
     connects=lambda request: request.needs_nexla,
 )
 PROOF = ("must_not_contain", "must_mask", "must_keep", "min_samples", "may_change_nothing", "proof_timeout")
-GOES_WITH = {  # flag: the operations that know it
+GOES_WITH = {  # flag: the operations that accept it
     "id": ("get", "usage", "update", "copy", "delete", "test", "attach"),
     "name": ("list", "get", "usage", "create", "update", "copy", "delete", "test", "attach"),
     "file": ("create", "update", "test", "attach"),
@@ -76,35 +76,46 @@ def build_parser() -> Parser:
     what = parser.add_argument_group("which transform").add_argument
     what("--kind", choices=("record", "attribute"), default="record")
     what("--id", metavar="ID", help="id of the transform")
-    what("--name", metavar="NAME", help="its exact name; for create, copy and attach --file the new name")
-    what("--file", metavar=FILE, help="spec.json (Jolt) or a .py file with transform or transformAttribute")
+    what("--name", metavar="NAME", help="its exact name; with create, copy and attach --file: the new name")
+    what("--file", metavar=FILE, help="spec.json (Jolt), or a .py file that defines transform or transformAttribute")
     what("--description", metavar="TEXT")
-    what("--reusable", action=argparse.BooleanOptionalAction, help="for create (default yes)")
+    what(
+        "--reusable", action=argparse.BooleanOptionalAction, help="create: whether nexsets can share it (default: yes)"
+    )
     what("--public", action="store_true",
-         help="list: the public ones; get, test and the like by --name: one of them")  # fmt: skip
+         help="list: list public transforms; get, usage, test, attach: find --name among them")  # fmt: skip
     where = parser.add_argument_group("test, attach, detach").add_argument
-    where("--nexset", metavar="ID", help="test: its samples are the input; attach, detach: this nexset")
-    where("--parent", metavar="ID", help="attach: make a nexset derived from this one")
+    where("--nexset", metavar="ID", help="test: use its samples as input; attach, detach: change this nexset")
+    where("--parent", metavar="ID", help="attach: derive a new nexset from this one")
     where("--nexset-name", metavar="NAME", help="attach: name of the derived nexset")
-    where("--samples", metavar=FILE, help="test: records of a file, a JSON list or JSON Lines")
-    where("--expect", metavar=FILE, help="test: the outputs that must come out; exit 10 if they do not")
-    where("--args", metavar="JSON", help="test: args of an attribute function, a JSON object")
-    where("--limit", type=int, metavar="N", help="test: records shown (default 20)")
-    where("--min-samples", type=int, metavar="N", help="attach, update: fewer prove nothing (default 5)")
-    where("--must-not-contain", metavar="A,B", help="attach, update: fields that must be gone, name and value")
-    where("--must-mask", metavar="A,B", help="attach, update: fields that must be there without their value")
-    where("--must-keep", metavar="A,B", help="attach, update: fields that every record must still have")
-    where("--proof-timeout", type=seconds, metavar="SECONDS", help="attach, update: default 60")
+    where("--samples", metavar=FILE, help="test: file of records, a JSON list or JSON Lines")
+    where("--expect", metavar=FILE, help="test: file of expected outputs; exit 10 if the outputs differ")
+    where("--args", metavar="JSON", help="test: args for an attribute function, a JSON object")
+    where("--limit", type=int, metavar="N", help="test: number of records to show (default: 20)")
+    where("--min-samples", type=int, metavar="N", help="attach, update: samples needed for a proof (default: 5)")
+    where("--must-not-contain", metavar="A,B", help="attach, update: fields whose name and value must be removed")
+    where("--must-mask", metavar="A,B", help="attach, update: fields that must be present without their original value")
+    where("--must-keep", metavar="A,B", help="attach, update: fields that every record must keep")
+    where(
+        "--proof-timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="attach, update: how long to wait for fresh samples (default: 60)",
+    )
     where("--may-change-nothing", action="store_true",
-          help="attach, update: samples may come out as they went in, e.g. of a filter")  # fmt: skip
-    where("--activate", action="store_true", help="attach: activate the nexset once it is proven")
+          help="attach, update: accept that no sample changes, e.g. for a filter")  # fmt: skip
+    where("--activate", action="store_true", help="attach: activate the nexset once the effect is proven")
     parser.add_argument("--yes", action="store_true",
-                        help="confirm: delete, update of what is used, detach of an ACTIVE nexset")  # fmt: skip
+                        help="confirm delete, update of a transform in use, detach from an ACTIVE nexset")  # fmt: skip
     return parser
 
 
 def build_request(args: argparse.Namespace) -> TransformRequest:
-    """The checked flags and the checked file. Raises: OperatorError, USAGE."""
+    """Check the flags and the file.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     _check_combination(args)
     _check_names(args)
     if args.operation == "test":
@@ -112,7 +123,7 @@ def build_request(args: argparse.Namespace) -> TransformRequest:
     if args.operation == "attach":
         _check_attach(args)
     if args.operation == "delete" and not (args.yes or args.dry_run):
-        raise usage("a delete cannot be undone", "look with --dry-run, then add --yes")
+        raise usage("a delete cannot be rolled back", "run with --dry-run first, then add --yes")
     if args.operation not in WRITES and (args.dry_run or args.resume):
         raise usage(f"--operation {args.operation} changes nothing: --dry-run and --resume do not apply")
     fields = (split_list(args.must_not_contain), split_list(args.must_mask), split_list(args.must_keep))
@@ -122,7 +133,7 @@ def build_request(args: argparse.Namespace) -> TransformRequest:
         transform_id=_id(args, "id"),
         name=args.name,
         file=args.file,
-        code=from_file(args.file, args.kind) if args.file else None,
+        code=code_from_file(args.file, args.kind) if args.file else None,
         description=args.description,
         reusable=args.reusable,
         public=args.public,
@@ -133,7 +144,7 @@ def build_request(args: argparse.Namespace) -> TransformRequest:
         expect=args.expect,
         args=_json_object(args.args),
         limit=args.limit,
-        demands=Demands(*fields, args.min_samples or MIN_SAMPLES, args.may_change_nothing),
+        requirements=Requirements(*fields, args.min_samples or MIN_SAMPLES, args.may_change_nothing),
         proof_seconds=args.proof_timeout or PROOF_SECONDS,
         activate=args.activate,
         confirmed=args.yes,
@@ -152,7 +163,7 @@ def _json_object(text: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise usage(f"--args is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise usage("--args must be a JSON object", 'for example --args \'{"field": "mail"}\'')
+        raise usage("--args must be a JSON object", 'for example, --args \'{"field": "mail"}\'')
     return value
 
 
@@ -160,19 +171,19 @@ def _check_combination(args: argparse.Namespace) -> None:
     operation = args.operation
     for name, operations in GOES_WITH.items():
         if getattr(args, name) not in (None, False) and operation not in operations:
-            raise usage(f"{flag(name)} does not go with --operation {operation}")
+            raise usage(f"{flag(name)} cannot be used with --operation {operation}")
     for choice in NEEDED.get(operation, ()):
         names = choice.split("|")
         if not any(getattr(args, name) is not None for name in names):
             raise usage(f"--operation {operation} needs {' or '.join(map(flag, names))}")
     if operation in ("get", "usage", "delete") and args.id is not None and args.name is not None:
-        raise usage(f"--operation {operation} takes --id or --name, not both")
+        raise usage(f"--operation {operation} needs either --id or --name, not both")
 
 
 def _check_names(args: argparse.Namespace) -> None:
     for name in ("must_not_contain", "must_mask", "must_keep"):
         if getattr(args, name) is not None and not split_list(getattr(args, name)):
-            raise usage(f"{flag(name)} names no field", "is a variable empty?")
+            raise usage(f"{flag(name)} is empty", "is a variable unset?")
     if args.min_samples is not None and args.min_samples < 1:
         raise usage("--min-samples must be at least 1: zero samples prove nothing")
     for name in ("name", "nexset_name"):
@@ -183,24 +194,26 @@ def _check_names(args: argparse.Namespace) -> None:
 
 def _check_test(args: argparse.Namespace) -> None:
     if (args.samples is None) == (args.nexset is None):
-        raise usage("test takes either --samples FILE or --nexset ID")
+        raise usage("test needs either --samples FILE or --nexset ID, not both")
     if args.file and (args.id or args.name):
-        raise usage("test takes either --file or a transform of Nexla (--id, --name)")
+        raise usage("test needs either --file or a transform in Nexla (--id, --name), not both")
     if args.args is not None and args.kind != "attribute":
-        raise usage("--args goes with --kind attribute", "the platform gives a record transform no args")
+        raise usage("--args can only be used with --kind attribute", "the platform passes no args to record transforms")
     if args.limit is not None and args.limit < 1:
         raise usage("--limit must be at least 1")
 
 
 def _check_attach(args: argparse.Namespace) -> None:
     if args.kind == "attribute":
-        raise usage("a nexset takes record transforms only", "call the attribute function from a record transform")
+        raise usage(
+            "only record transforms can be attached to a nexset", "call the attribute function from a record transform"
+        )
     if (args.nexset is None) == (args.parent is None) or (args.parent is not None) != (args.nexset_name is not None):
         raise usage("attach needs --nexset ID, or --parent ID with --nexset-name NAME")
     if args.file and args.id is not None:
-        raise usage("attach takes either --file with --name, or --id", "--id attaches what is in Nexla")
+        raise usage("attach needs either --file with --name, or --id", "--id attaches a transform that is in Nexla")
     if args.file and args.name is None:
-        raise usage("attach with --file needs --name", "the transform is made reusable under this name")
+        raise usage("attach with --file needs --name", "a reusable transform is created under this name")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@
 #   "croniter>=6",
 # ]
 # ///
-"""Schema and quality of a nexset's samples: rules, JSON Schema, inference, drift. Too few samples are never valid."""
+"""Validate a nexset's samples: rules, JSON Schema, schema inference, drift. Too few samples are never valid."""
 
 from __future__ import annotations
 
@@ -43,38 +43,42 @@ WAYS = ("required", "types", "schema", "rules", "against_schema", "infer", "comp
 def build_parser() -> Parser:
     example = "python scripts/validate_nexset.py --resource-id 456 --required customer_id,email --types customer_id:int"
     parser = command_parser(COMMAND.name, __doc__ or "", example)
-    what = parser.add_argument_group("what is validated (one of)").add_argument
-    what("--resource-id", metavar="ID", help="id of a nexset")
-    what("--name", metavar="NAME", help="its exact name")
-    what("--samples", metavar=FILE, help="records of a file: a JSON list or JSON Lines")
-    rule = parser.add_argument_group("against what (one or more; --compare stands alone, or with --infer)").add_argument
-    rule("--required", metavar="A,B", help="fields that every record must have, not null; dotted for nested")
+    what = parser.add_argument_group("what to validate (one of)").add_argument
+    what("--resource-id", metavar="ID", help="the nexset's id")
+    what("--name", metavar="NAME", help="the nexset's exact name")
+    what("--samples", metavar=FILE, help="file of records, a JSON list or JSON Lines")
+    rule = parser.add_argument_group("what to check (one or more; --compare only alone or with --infer)").add_argument
+    rule("--required", metavar="A,B", help="fields that must be present and not null; use dots for nested fields")
     rule("--types", metavar="A:TYPE,B:TYPE", help="int, float, number, str, bool, object, list, date")
-    rule("--schema", metavar=FILE, help="a JSON Schema")
-    rule("--rules", metavar=FILE, help="rules for each field, like examples/rules.json")
-    rule("--against-schema", action="store_true", help="the nexset's own output schema")
-    rule("--compare", metavar="NEXSET|FILE", help="differences of shape to another nexset or saved schema")
-    rule("--infer", metavar=FILE, help="write a JSON Schema that these samples keep, to start from")
+    rule("--schema", metavar=FILE, help="validate against a JSON Schema")
+    rule("--rules", metavar=FILE, help="rules for each field; see examples/rules.json")
+    rule("--against-schema", action="store_true", help="validate against the nexset's own output schema")
+    rule("--compare", metavar="NEXSET|FILE", help="compare the schema with that of another nexset or a saved schema")
+    rule("--infer", metavar=FILE, help="write a JSON Schema that all these samples satisfy, as a starting point")
     add = parser.add_argument
     add("--count", type=int, default=100, metavar="N",
-        help="samples to ask for (default 100; the cache holds 20 to 30)")  # fmt: skip
-    add("--live", action="store_true", help="ask for new samples instead of cached ones")
-    add("--min-samples", type=int, metavar="N", help="fewer are not enough to say anything (default 5)")
-    add("--show-values", action="store_true", help="show values of records that break a rule, not only their types")
+        help="number of samples to request (default: 100; the cache holds 20 to 30)")  # fmt: skip
+    add("--live", action="store_true", help="request live samples instead of cached ones")
+    add("--min-samples", type=int, metavar="N", help="samples needed for a verdict (default: 5)")
+    add("--show-values", action="store_true", help="show the values that break a rule, not only their types")
     return parser
 
 
 def build_request(args: argparse.Namespace) -> ValidateRequest:
-    """The checked flags, rules and schemas. Raises: OperatorError, USAGE."""
+    """Check the flags, rules and schemas.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     _check_combination(args)
     rules = [FieldRule(name, {"required": True}) for name in _listed(args.required)]
     rules += map(_typed, _listed(args.types))
-    wanted = None
+    min_samples = None
     if args.rules:
-        of_file, wanted = read_rules(args.rules)
-        rules += of_file
+        file_rules, min_samples = read_rules(args.rules)
+        rules += file_rules
         if not rules:
-            raise usage(f"{args.rules} holds no rule: there is nothing to check against", RULES_HINT)
+            raise usage(f"{args.rules} contains no rules: nothing to check", RULES_HINT)
     return ValidateRequest(
         nexset_id=None if args.resource_id is None else checked_id(args.resource_id, "--resource-id"),
         name=args.name,
@@ -86,20 +90,20 @@ def build_request(args: argparse.Namespace) -> ValidateRequest:
         infer_file=args.infer,
         sample_count=args.count,
         live=args.live,
-        min_samples=args.min_samples or wanted or MIN_SAMPLES,
+        min_samples=args.min_samples or min_samples or MIN_SAMPLES,
         show_values=args.show_values,
     )
 
 
 def _check_combination(args: argparse.Namespace) -> None:
     if sum(value is not None for value in (args.resource_id, args.name, args.samples)) != 1:
-        raise usage("give exactly one of --resource-id, --name and --samples")
+        raise usage("use exactly one of --resource-id, --name and --samples")
     if not any(getattr(args, way) for way in WAYS):
-        raise usage("there is nothing to check against", f"give one of --{', --'.join(WAYS)}".replace("_", "-"))
+        raise usage("nothing to check", f"use at least one of --{', --'.join(WAYS)}".replace("_", "-"))
     if args.samples and args.against_schema:
         raise usage("--against-schema needs a nexset, not --samples")
     if args.compare is not None and any(getattr(args, way) for way in WAYS[:-2]):
-        raise usage("--compare stands alone, or with --infer")
+        raise usage("--compare can only be used alone or with --infer")
     if args.count < 1 or (args.min_samples is not None and args.min_samples < 1):
         raise usage("--count and --min-samples must be at least 1")
     if args.infer and checked_file(args.infer, "--infer").exists():
@@ -109,7 +113,7 @@ def _check_combination(args: argparse.Namespace) -> None:
 def _listed(text: str | None) -> tuple[str, ...]:
     found = split_list(text)
     if text is not None and not found:
-        raise usage("--required or --types names no field", "is a variable empty?")
+        raise usage("--required or --types is empty", "is a variable unset?")
     return found
 
 
@@ -121,7 +125,7 @@ def _typed(pair: str) -> FieldRule:
 
 
 def _compared_to(text: str | None) -> int | dict[str, Any] | None:
-    """A nexset's id, or the schema of a file."""
+    """A nexset's id, or the schema in a file."""
     if text is None:
         return None
     return int(text) if text.isascii() and text.isdigit() else _read_schema(text)
@@ -133,7 +137,7 @@ def _read_schema(path: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise usage(f"cannot read the schema {path}: {error}") from error
     if not isinstance(schema, dict) or not set(schema) & SCHEMA_WORDS:
-        raise usage(f"{path} is not a JSON Schema that demands anything", "a file of rules goes with --rules")
+        raise usage(f"{path} is not a JSON Schema with any requirement", "pass a rules file with --rules")
     return schema
 
 

@@ -93,7 +93,7 @@ def test_a_flow_is_its_owners_and_of_those_who_have_its_source(sandbox: Sandbox)
         assert "on its source" in mine[0]["via"]
     everything = audit(sandbox, "--all", "--accessor", ANA)
     assert sum(row["type"] == "flows" for row in everything.data["access"]) == 4
-    assert "was not looked at" in everything.json["warnings"][-1]
+    assert "was not checked" in everything.json["warnings"][-1]
 
 
 def test_changes_say_who_when_what_and_for_whom(sandbox: Sandbox) -> None:
@@ -171,9 +171,9 @@ def test_changes_after_the_window_are_not_in_it(sandbox: Sandbox) -> None:
     [
         ([], "exactly one of"),
         (["--all", "--project", "10"], "exactly one of"),
-        (["--all", "--since", "30d"], "go with --changes"),
+        (["--all", "--since", "30d"], "can only be used with --changes"),
         (["--all", "--changes", "--since", "soon"], "not a time"),
-        (["--all", "--accessor", "bob"], "email of a user"),
+        (["--all", "--accessor", "bob"], "a user's email or id"),
         (["--expected", "no-such.json"], "cannot read"),
         (["--all", "--report", "/"], "folder"),
     ],

@@ -65,7 +65,7 @@ def test_an_owner_who_has_left_is_found(sandbox: Sandbox) -> None:
     sandbox.faults(answers(members, "/orgs/1/members"), answers(row, "/data_sources/123"),
                    answers([], "/data_sources/123/accessors"))  # fmt: skip
     done = audit(sandbox, *SOURCE, "--findings")
-    assert [row["text"] for row in done.data["findings"]] == ["the owner is no active member of the org"], done.out
+    assert [row["text"] for row in done.data["findings"]] == ["the owner is not an active member of the org"], done.out
 
 
 def test_the_difference_to_what_is_declared(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_changed_file_is_not_resumed_with_its_former_content(sandbox: Sandbox,
     access(sandbox, *words, "--resume").fails(Exit.USAGE, "has changed since")
     assert rules(sandbox, "sources", 123) == {}
     declared_for_three(file, "admin")
-    access(sandbox, *words, "--resume").fails(Exit.USAGE, "gives TEAM 7")
+    access(sandbox, *words, "--resume").fails(Exit.USAGE, "grants TEAM 7")
     access(sandbox, *words, "--resume", "--yes").ok()
     assert rules(sandbox, "sources", 789) == {("TEAM", 7): ["admin"]}
 
@@ -66,7 +66,7 @@ def test_the_last_admin_who_comes_after_the_plan_is_not_pruned_unconfirmed(
     chloe = user(sandbox, CHLOE)
     while_it_applies(monkeypatch, lambda: plant(sandbox, "sources", 789, entry("USER", chloe, "admin")))
     done = access(sandbox, "sync", "--file", declared_for_three(tmp_path / "a.json", "operator", team=42), "--prune")
-    done.fails(Exit.ROLLED_BACK, "last accessor who is owner or admin")
+    done.fails(Exit.ROLLED_BACK, "the last owner or admin role")
     assert rules(sandbox, "sources", 789)["USER", chloe] == ["admin"]
     assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["operator"], TEAM42: ["operator"]}
 
@@ -78,7 +78,7 @@ def test_a_role_that_comes_after_the_plan_stays_when_another_is_taken(
     sandbox.control("POST", "settings", {"delete_matches_role": by_role})
     for number in (123, 456, 789):
         plant(sandbox, "sources", number, entry("TEAM", 7, "collaborator"), entry("TEAM", 7, "operator"))
-    monkeypatch.setattr("helpers.access.plan.REREAD", 2)  # as for many resources
+    monkeypatch.setattr("helpers.access.plan.REREAD_LIMIT", 2)  # as for many resources
     while_it_applies(monkeypatch, lambda: plant(sandbox, "sources", 789, entry("TEAM", 7, "admin")))
     words = ["--accessor-type", "TEAM", "--accessor-id", "7", "--role", "operator", "--yes"]
     access(sandbox, "revoke", *THREE, *words).ok()
@@ -89,7 +89,7 @@ def test_a_role_that_comes_after_the_plan_stays_when_another_is_taken(
 def test_a_grant_does_not_shorten_what_was_given_after_the_plan(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("helpers.access.plan.REREAD", 2)
+    monkeypatch.setattr("helpers.access.plan.REREAD_LIMIT", 2)
     while_it_applies(monkeypatch, lambda: plant(sandbox, "sources", 789, entry("TEAM", 42, "operator")))
     access(sandbox, "grant", *SEEDS, "--role", "operator", "--expires-at", "2031-01-01").ok()
     ends = [sandbox.api("GET", f"/data_sources/{n}/accessors")[1][0].get("access_role_expires_at") for n in (123, 789)]

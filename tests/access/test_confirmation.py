@@ -20,9 +20,9 @@ def test_what_is_strong_wide_or_locks_out_needs_yes(sandbox: Sandbox) -> None:
         (["grant", *one, *team, "--role", "owner"], "the role owner"),
         (
             ["grant", *one, "--accessor-type", "ORG", "--accessor-id", "1", "--role", "collaborator"],
-            "everybody of ORG 1",
+            "everybody in ORG 1",
         ),
-        (["revoke", *one, "--accessor-type", "TEAM", "--accessor-id", "7"], "the last accessor who is owner or admin"),
+        (["revoke", *one, "--accessor-type", "TEAM", "--accessor-id", "7"], "the last owner or admin role"),
         (["revoke", *one, "--accessor-type", "USER", "--accessor-id", str(ana)], "your own access"),
         (["revoke", "--resource-type", "sources", "--resource-id", "456", *team], "your own access"),  # ana is in it
     ]
@@ -51,7 +51,7 @@ def test_access_through_an_org_or_an_unreadable_team_counts_as_ones_own(sandbox:
     plant(sandbox, "nexsets", 456, entry("TEAM", 7, "operator"))
     sandbox.act_as(BOB)
     done = access(sandbox, "revoke", *NEXSET, "--accessor-type", "ORG", "--accessor-id", "1")
-    done.fails(Exit.USAGE, "your own access, by ORG 1")
+    done.fails(Exit.USAGE, "your own access through ORG 1")
     sandbox.reset("demo")
     plant(sandbox, "nexsets", 456, entry("TEAM", 7, "operator"))
     sandbox.faults({"action": "status", "status": 403, "path": "/teams/7", "times": 9})
@@ -63,7 +63,7 @@ def test_access_through_an_org_or_an_unreadable_team_counts_as_ones_own(sandbox:
 def test_the_last_admin_in_force_is_what_counts(sandbox: Sandbox) -> None:
     plant(sandbox, "nexsets", 123, entry("TEAM", 42, "admin"),
           entry("TEAM", 7, "admin", access_role_expires_at="2020-01-01T00:00:00.000Z"))  # fmt: skip
-    access(sandbox, "revoke", *NEXSET, *TEAM).fails(Exit.USAGE, "the last accessor who is owner or admin")
+    access(sandbox, "revoke", *NEXSET, *TEAM).fails(Exit.USAGE, "the last owner or admin role")
 
 
 def test_an_unknown_owner_or_caller_counts_as_the_callers_own_access(sandbox: Sandbox) -> None:
@@ -83,6 +83,6 @@ def test_an_end_for_the_last_admin_is_a_loss_to_confirm(sandbox: Sandbox, tmp_pa
     accessors = [{"type": "USER", "id": chloe, "role": "admin", "expires_at": "2031-01-01"}]
     file = tmp_path / "access.json"
     file.write_text(json.dumps({"resources": [{"type": "sources", "id": 123, "accessors": accessors}]}))
-    access(sandbox, "sync", "--file", str(file), "--prune").fails(Exit.USAGE, "last accessor who is owner or admin")
+    access(sandbox, "sync", "--file", str(file), "--prune").fails(Exit.USAGE, "the last owner or admin role")
     sandbox.act_as(CHLOE)
     access(sandbox, "sync", "--file", str(file), "--prune").fails(Exit.USAGE, "your own access")

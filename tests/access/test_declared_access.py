@@ -154,7 +154,7 @@ def test_taking_everything_by_a_file_needs_yes_and_an_empty_project_is_an_error(
 ) -> None:
     plant(sandbox, "nexsets", 123, entry("TEAM", 42, "operator"))
     file = declared(tmp_path, {"type": "nexsets", "id": 123, "accessors": []})
-    access(sandbox, "sync", "--file", file, "--prune").fails(Exit.USAGE, "takes away everything")
+    access(sandbox, "sync", "--file", file, "--prune").fails(Exit.USAGE, "revokes all access")
     _, project = sandbox.api("POST", "/projects", {"name": "empty"})
     one = {"project": project["id"], "accessors": [{"type": "TEAM", "id": 42, "role": "operator"}]}
     access(sandbox, "sync", "--file", declared(tmp_path, one)).fails(Exit.NOT_FOUND, "has no flow")
@@ -187,7 +187,7 @@ def test_a_file_that_contradicts_itself_is_refused(
     ]
     file = tmp_path / "access.json"
     file.write_text(json.dumps({"resources": [{"type": "nexsets", "id": 123, "accessors": accessors}]}))
-    access(sandbox, "sync", "--file", str(file), "--yes").fails(Exit.USAGE, "the file gives TEAM 7")
+    access(sandbox, "sync", "--file", str(file), "--yes").fails(Exit.USAGE, "the file grants TEAM 7")
     (tmp_path / "list.json").write_text(json.dumps({"accessors": accessors[:1] * 2}))
     twice = access(sandbox, "replace", "--resource-type", "nexsets", "--resource-id", "123", "--yes",
                    "--accessors", str(tmp_path / "list.json"))  # fmt: skip

@@ -81,7 +81,7 @@ def test_an_undo_that_does_not_show_is_left_behind(sandbox: Sandbox) -> None:
     done.fails(Exit.LEFT_BEHIND)
     (left,) = [row for row in done.data["left_behind"] if row["id"] == 123]
     assert left["step"] == "access:sources:123"
-    assert "before, TEAM 42 had nothing" in left["reason"]
+    assert "before the change, TEAM 42 had nothing" in left["reason"]
     assert rules(sandbox, "sources", 123) == {TEAM42: ["operator"]}
     assert rules(sandbox, "sources", 456) == {}
 

@@ -32,7 +32,7 @@ def test_a_dry_run_shows_the_difference_and_writes_nothing(sandbox: Sandbox) -> 
     assert done.data["changed"] == 3
     assert sandbox.writes() == []
     assert done.data["resources"][0]["changes"] == {"TEAM 42 Data Engineering": [None, "admin"]}
-    assert "needs --yes: gives TEAM 42 Data Engineering the role admin" in done.json["warnings"][0]
+    assert "needs --yes: grants TEAM 42 Data Engineering the role admin" in done.json["warnings"][0]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_grant_adds_and_never_lowers(sandbox: Sandbox, had: list[str], role: s
     sandbox.clear_journal()
     again = access(sandbox, "grant", *words, "--role", role).ok()
     assert sandbox.writes() == []
-    assert again.err.count("a grant never takes away") <= 1
+    assert again.err.count("a grant never reduces access") <= 1
 
 
 @pytest.mark.parametrize("put_changes_end", [True, False])

@@ -26,7 +26,7 @@ def test_nobody_is_found_by_a_name_that_is_null(sandbox: Sandbox) -> None:
     words = ["--accessor-type", "USER", "--accessor-email", "None", "--role", "collaborator"]
     access(sandbox, "grant", *SOURCE, *words).fails(Exit.NOT_FOUND)
     sandbox.faults(answers({"id": 7, "name": "x"}, "/teams/42"))
-    access(sandbox, "grant", *SEEDS, "--role", "operator").fails(Exit.UPSTREAM, "is not team 42")
+    access(sandbox, "grant", *SEEDS, "--role", "operator").fails(Exit.UPSTREAM, "is not for team 42")
     assert rules(sandbox, "sources", 123) == {}
 
 
@@ -37,7 +37,7 @@ def test_a_flow_without_credential_ids_is_refused_with_credentials(sandbox: Sand
         row.pop("data_credentials", None)
     sandbox.faults(answers(body, "/data_sources/123/flow"))
     words = ["--pipeline-of", "sources:123", "--with-credentials", *TEAM, "--role", "operator"]
-    access(sandbox, "grant", *words).fails(Exit.UPSTREAM, "does not tell which credential")
+    access(sandbox, "grant", *words).fails(Exit.UPSTREAM, "does not show which credential")
     assert rules(sandbox, "sources", 123) == {}
 
 
@@ -58,7 +58,7 @@ def test_a_member_of_an_unknown_kind_and_an_incomplete_project_are_refused(sandb
 def test_an_unreadable_end_is_not_taken_for_no_end(sandbox: Sandbox, end: Any) -> None:
     row = {"type": "TEAM", "id": 7, "access_roles": ["operator"], "access_role_expires_at": end}
     sandbox.faults(answers([row], "/data_sources/123/accessors"))
-    access(sandbox, "list", *SOURCE).fails(Exit.UPSTREAM, "end that cannot be read")
+    access(sandbox, "list", *SOURCE).fails(Exit.UPSTREAM, "expiry time that cannot be read")
 
 
 def test_of_two_rows_of_one_role_the_later_end_counts(sandbox: Sandbox) -> None:

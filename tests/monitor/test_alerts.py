@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.monitor.alert_text import BLOCKS_MAX, SECTION_MAX, TITLE_MAX, payload
-from helpers.monitor.incidents import AlertPolicy, count, events, held_state, mark_told
+from helpers.monitor.incidents import AlertPolicy, events, locked_state, mark_reported, update_incidents
 from support import Done, Exit, Sandbox
 from support.clocks import VirtualClock
 from support.requesting import job_in_this_process
@@ -79,7 +79,7 @@ def test_what_could_not_be_delivered_is_delivered_later(sandbox: Sandbox, receiv
     receiver.answers = [400]
     lost = check(sandbox, receiver, tmp_path, "--open-after", "1").ends(Exit.FINDINGS)
     assert lost.json["meta"]["alert"]["delivered"] is False
-    assert "receiver answered 400" in lost.json["warnings"][-1]
+    assert "receiver responded with 400" in lost.json["warnings"][-1]
     receiver.answers = [503, 429]
     late = check(sandbox, receiver, tmp_path, "--open-after", "1")
     assert (late.json["meta"]["alert"]["delivered"], len(receiver.posts)) == (True, 4)
@@ -93,7 +93,7 @@ def test_an_alert_is_not_sent_on_to_another_place(sandbox: Sandbox, receiver: Re
     receiver.answers = [307]
     done = check(sandbox, receiver, tmp_path, "--open-after", "1")
     assert (done.json["meta"]["alert"]["delivered"], len(receiver.posts)) == (False, 1)
-    assert "receiver answered 307" in done.json["warnings"][-1]
+    assert "receiver responded with 307" in done.json["warnings"][-1]
 
 
 def test_the_state_file_holds_ids_and_times_and_nothing_of_the_resource(
@@ -120,7 +120,7 @@ def test_a_receiver_that_is_away_hides_nothing_and_the_url_is_nowhere(
     shown = sandbox.run_inside(
         "health_check.py", "--all", "--state", str(tmp_path / "s2"), "--alert-webhook", receiver.url
     )
-    assert "puts a secret into the process list" in shown.json["warnings"][0]
+    assert "exposes a secret in the process list" in shown.json["warnings"][0]
 
 
 def test_the_url_may_stand_in_a_file(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
@@ -151,11 +151,11 @@ def test_a_run_that_finds_the_state_file_locked_sends_nothing(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path
 ) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
-    with held_state(str(tmp_path / "state.json")):
+    with locked_state(str(tmp_path / "state.json")):
         done = check(sandbox, receiver, tmp_path, "--open-after", "1")
     done.ends(Exit.FINDINGS)
     assert len(receiver.posts) == 0
-    assert "another run holds the state file" in done.json["warnings"][-1]
+    assert "another run has locked the state file" in done.json["warnings"][-1]
 
 
 def test_three_days_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
@@ -193,9 +193,9 @@ def test_openings_and_clearings_alternate_and_follow_the_counts(
     told, is_open, run = [], False, 0
     for number, good in enumerate(rounds):
         run = run + 1 if number and rounds[number - 1] == good else 1
-        incidents = count(incidents, [row(1, good)], policy)
+        incidents = update_incidents(incidents, [row(1, good)], policy)
         due = events(incidents, [row(1, good)], policy, float(number))
-        mark_told(incidents, due, float(number))
+        mark_reported(incidents, due, float(number))
         told += [name for name, rows in due.items() if rows]
         expected = None
         if not is_open and not good and run >= open_after:
@@ -210,9 +210,9 @@ def test_reminders_come_at_most_every_six_hours() -> None:
     policy, incidents, reminded = AlertPolicy(), dict[str, Any](), 0
     for quarter in range(4 * 24):
         now = quarter * 900.0
-        incidents = count(incidents, [row(1, False)], policy)
+        incidents = update_incidents(incidents, [row(1, False)], policy)
         due = events(incidents, [row(1, False)], policy, now)
-        mark_told(incidents, due, now)
+        mark_reported(incidents, due, now)
         reminded += len(due["still"])
     assert reminded == 3
 
@@ -222,7 +222,7 @@ def test_without_a_webhook_nothing_counts_as_delivered(sandbox: Sandbox, receive
     words = ["--resource-type", "destinations", "--resource-id", "123", "--state", str(tmp_path / "state.json")]
     mute = sandbox.run_inside("health_check.py", *words, "--open-after", "1")
     assert (mute.json["meta"]["alert"]["delivered"], len(receiver.posts)) == (False, 0)
-    assert "nobody is told" in mute.json["warnings"][0]
+    assert "nobody is alerted" in mute.json["warnings"][0]
     assert check(sandbox, receiver, tmp_path, "--open-after", "1").json["meta"]["alert"]["delivered"] is True
     assert len(receiver.posts) == 1
 
@@ -244,9 +244,9 @@ def test_two_checks_may_share_a_state_file() -> None:
     policy, incidents, opened = AlertPolicy(), dict[str, Any](), 0
     for _ in range(4):
         for number in (1, 2):
-            incidents = count(incidents, [row(number, False)], policy)
+            incidents = update_incidents(incidents, [row(number, False)], policy)
             due = events(incidents, [row(number, False)], policy, 0.0)
-            mark_told(incidents, due, 1.0)
+            mark_reported(incidents, due, 1.0)
             opened += len(due["opened"])
     assert opened == 2
 
@@ -262,7 +262,7 @@ def test_secrets_and_markup_of_names_reach_no_receiver() -> None:
 
 def test_what_cannot_be_read_counts_as_bad() -> None:
     unknown = {**row(1, False), "verdict": "unknown"}
-    incidents = count({}, [unknown], AlertPolicy(open_after=1))
+    incidents = update_incidents({}, [unknown], AlertPolicy(open_after=1))
     assert events(incidents, [unknown], AlertPolicy(), 0.0)["opened"] == [unknown]
 
 

@@ -335,8 +335,8 @@ def test_wrong_input(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        ("failed to resolve host 'nope'", "was not reached"), ("connection refused", "was not reached"),
-        ("Connection timed out", "was not reached"), ("invalid input syntax for type integer", "correct the records"),
+        ("failed to resolve host 'nope'", "was unreachable"), ("connection refused", "was unreachable"),
+        ("Connection timed out", "was unreachable"), ("invalid input syntax for type integer", "correct the records"),
     ],
 )  # fmt: skip
 def test_the_remedy_for_a_refused_write_fits_the_log(shop: Shop, line: str, part: str) -> None:
@@ -351,4 +351,4 @@ def test_the_remedy_for_a_refused_write_fits_the_log(shop: Shop, line: str, part
     cause = shop.diagnose().data["causes"][0]
     assert cause["fault"] == "partial_write"
     assert part in cause["by_hand"]
-    assert "has to come in once more" in cause["by_hand"]
+    assert "must be delivered to the source again" in cause["by_hand"]

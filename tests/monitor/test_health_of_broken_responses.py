@@ -50,7 +50,7 @@ def test_the_flow_of_another_resource_is_no_response(sandbox: Sandbox) -> None:
     done = one(sandbox, "sources", 123)
     done.ends(Exit.UPSTREAM)
     assert done.data[0]["verdict"] == "unknown"
-    assert "does not hold the resource" in done.out
+    assert "does not contain the resource" in done.out
 
 
 def test_pages_of_the_flow_list_that_shift_or_fail_are_not_taken_for_all(sandbox: Sandbox) -> None:
@@ -66,7 +66,7 @@ def test_pages_of_the_flow_list_that_shift_or_fail_are_not_taken_for_all(sandbox
     empty = sandbox.api("GET", "/flows?page=99&per_page=100")[1]
     rule = {"action": "status", "status": 200, "body": empty, "method": "GET", "path": "/flows", "nth": 2}
     sandbox.faults({**rule, "headers": {"X-Total-Count": "150"}})
-    check(sandbox, "--all").fails(Exit.UPSTREAM, "shifted while it was read")
+    check(sandbox, "--all").fails(Exit.UPSTREAM, "changed while it was being read")
 
 
 def test_a_malformed_response_stops_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:

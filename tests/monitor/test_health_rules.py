@@ -181,7 +181,7 @@ def test_a_source_that_runs_on_without_records_is_seen() -> None:
     facts = HealthFacts("sources", 1, status="ACTIVE", runs=days, source_run=int((NOW - 60) * 1000))
     row = as_row(facts, judge(facts, HealthLimits(), NOW))
     assert (row["verdict"], row["records"]) == ("unhealthy", None)  # the newest run has no row, so no records are shown
-    assert "although the source runs" in row["issues"][0]
+    assert "although the source keeps running" in row["issues"][0]
 
 
 def test_no_check_left_is_unknown() -> None:

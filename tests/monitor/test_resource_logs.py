@@ -136,7 +136,7 @@ def test_never_ran_no_lines_and_no_permission_differ(sandbox: Sandbox) -> None:
     refused.fails(Exit.AUTH)
     filtered = logs(sandbox, "--since", "7d", "--grep", "no such text").ok()
     assert filtered.data == []
-    assert "none passes the filters" in filtered.json["warnings"][0]
+    assert "none matches the filters" in filtered.json["warnings"][0]
 
 
 def test_filters_windows_and_counts(sandbox: Sandbox) -> None:
@@ -215,7 +215,7 @@ def test_follow_ends_with_the_deadline(sandbox: Sandbox, clock: VirtualClock) ->
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        (["--run-id", "1", "--failed"], "exclude each other"),
+        (["--run-id", "1", "--failed"], "cannot be used together"),
         (["--until", "1h"], "--until needs --since"),
         (["--since", "yesterday"], "is not a time"),
         (["--since", ""], "is not a time"),

@@ -73,7 +73,7 @@ MUTATIONS = {
         LAST, "    output['note'] = 'was ' + input['ssn'].replace('-', '')\n    return output"
     ),
     "upper case is no mask": GOOD.replace('output["email"][0] + "***"', 'output["email"].upper()'),
-    "gone, not masked": GOOD.replace('output["email"] = output["email"][0] + "***"', 'del output["email"]'),
+    "removed, not masked": GOOD.replace('output["email"] = output["email"][0] + "***"', 'del output["email"]'),
     "it loses what must be kept": GOOD.replace(LAST, "    output['customer_id'] = None\n    return output"),
     "only keys go to lists": GOOD.replace(LAST, "    output['all'] = [{'SSN': 'x'}]\n    return output"),
 }  # fmt: skip

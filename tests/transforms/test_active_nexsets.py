@@ -71,10 +71,10 @@ def test_a_detach_of_an_active_nexset_wants_yes_and_says_what_it_means(
 ) -> None:
     nexset = live_child(sandbox, people, tmp_path)
     sandbox.clear_journal()
-    manage(sandbox, "detach", "--nexset", str(nexset)).fails(Exit.USAGE, "passes as it is")
+    manage(sandbox, "detach", "--nexset", str(nexset)).fails(Exit.USAGE, "pass through")
     assert sandbox.writes() == []
     done = manage(sandbox, "detach", "--nexset", str(nexset), "--yes").ok()
-    assert "passes as it is" in done.json["warnings"][0]
+    assert "pass through" in done.json["warnings"][0]
 
 
 def test_an_update_of_what_is_used_can_be_proven_for_each_user(sandbox: Sandbox, people: int, tmp_path: Path) -> None:

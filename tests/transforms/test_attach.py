@@ -61,7 +61,7 @@ def test_a_transform_that_fails_on_some_records_is_not_attached(sandbox: Sandbox
     attach(sandbox, people, script(tmp_path, some)).fails(Exit.ROLLED_BACK, "KeyError", "4 of 12")
     dropping = GOOD.replace(LAST, "    return output if input['customer_id'] <= 8 else None")
     told = attach(sandbox, people, script(tmp_path, dropping, "dropping.py")).ok()
-    assert "4 of 12 samples are dropped" in told.json["warnings"][0]
+    assert "drops 4 of 12 samples" in told.json["warnings"][0]
 
 
 def test_what_is_attached_already_and_fails_the_proof_is_reported_as_attached(
@@ -69,9 +69,9 @@ def test_what_is_attached_already_and_fails_the_proof_is_reported_as_attached(
 ) -> None:
     nexset = live_child(sandbox, people, tmp_path)
     done = attach(sandbox, people, script(tmp_path, GOOD), "--must-not-contain", "email")
-    done.fails(Exit.ROLLED_BACK, f"nexset {nexset} HAS IT ALREADY")
+    done.fails(Exit.ROLLED_BACK, f"nexset {nexset} ALREADY USES IT")
     again = manage(sandbox, "attach", "--name", "mask", "--nexset", str(nexset), "--must-not-contain", "email")
-    assert f"nexset {nexset} HAS IT ALREADY" in again.error["message"]
+    assert f"nexset {nexset} ALREADY USES IT" in again.error["message"]
 
 
 @pytest.mark.usefixtures("no_rehearsal")

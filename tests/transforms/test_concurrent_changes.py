@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers.transforms.code import from_file
+from helpers.transforms.code import code_from_file
 from support import Done, Exit, Sandbox, at_once
 from support.access import entry, plant, user
 from support.interference import before_request
@@ -72,7 +72,7 @@ def test_demands_are_held_also_against_code_that_is_there_already(
     live_child(sandbox, people, tmp_path)
     sandbox.clear_journal()
     words = ["--name", "mask", "--file", script(tmp_path, GOOD), "--yes"]
-    manage(sandbox, "update", *words, "--must-not-contain", "email").fails(Exit.ROLLED_BACK, "HAS IT ALREADY")
+    manage(sandbox, "update", *words, "--must-not-contain", "email").fails(Exit.ROLLED_BACK, "ALREADY USES IT")
     assert sandbox.writes() == []
     fine = manage(sandbox, "update", *words, *DEMANDS).ok()
     assert fine.data["outcome"] == "unchanged"
@@ -90,12 +90,12 @@ def test_an_undo_leaves_what_somebody_else_has_written_meanwhile(
     sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live_child(sandbox, people, tmp_path)
-    rival = from_file(script(tmp_path, GOOD.replace("***", "RIVAL"), "rival.py"), "record").as_body()
+    rival = code_from_file(script(tmp_path, GOOD.replace("***", "RIVAL"), "rival.py"), "record").as_body()
     number = code_of(sandbox)["id"]
     during_the_proof(monkeypatch, lambda: sandbox.api("PUT", f"/transforms/{number}", {"name": "mask", **rival}))
     done = update(sandbox, script(tmp_path, LEAKING, "leaking.py"), *TOO_MANY)
     done.fails(Exit.LEFT_BEHIND)
-    assert "somebody else has changed" in str(done.data["left_behind"])
+    assert "somebody else changed" in str(done.data["left_behind"])
     assert "remove everything" not in done.error["hint"]
     assert code_of(sandbox)["code"] == rival["code"]
 
@@ -142,7 +142,7 @@ def test_a_nexset_that_stays_paused_is_reported_as_paused(sandbox: Sandbox, peop
     sandbox.state = tmp_path / "another-machine"
     again = sandbox.run_inside("manage_transforms.py", *words).ok()
     assert status(sandbox, nexset) == "PAUSED"
-    assert "is PAUSED and stays so" in json.dumps(again.json["warnings"])
+    assert "is PAUSED and remains PAUSED" in json.dumps(again.json["warnings"])
     sandbox.run_inside("manage_transforms.py", *words, "--activate").ok()
     assert status(sandbox, nexset) == "ACTIVE"
 
@@ -161,5 +161,5 @@ def test_a_code_that_holds_a_secret_is_not_put_back_redacted(sandbox: Sandbox, p
     sandbox.run_killed("manage_transforms.py", *change, method="PUT", path="/transforms/.*", when="after").is_killed()
     resumed = sandbox.run_inside("manage_transforms.py", *change, "--resume")
     resumed.fails(Exit.LEFT_BEHIND)
-    assert "holds a secret" in str(resumed.data["left_behind"])
+    assert "contains a secret" in str(resumed.data["left_behind"])
     assert "redacted" not in json.dumps(code_of(sandbox)["code"])

@@ -85,12 +85,12 @@ def test_a_lost_response_creates_one_transform(sandbox: Sandbox, fault: dict[str
     ("text", "name", "message"),
     [
         ("[", "x.json", "is not JSON"),
-        ("[]", "x.json", "no list of Jolt operations"),
+        ("[]", "x.json", "no Jolt operations"),
         ('[{"op": "shift"}]', "x.json", "entry 1"),
-        ('[{"operation": "no-such-operation", "spec": {}}]', "x.json", "not a Jolt spec"),
-        ("def transform(a, b):\n  pass\n", "x.py", "must take input, metadata, args"),
+        ('[{"operation": "no-such-operation", "spec": {}}]', "x.json", "not a valid Jolt spec"),
+        ("def transform(a, b):\n  pass\n", "x.py", "must accept (input, metadata, args)"),
         ("def f(:\n", "x.py", "line 1"),
-        ("x = 1\n", "x.py", "defines no function transform"),
+        ("x = 1\n", "x.py", "does not define transform"),
     ],
 )
 def test_a_wrong_file_is_refused_before_anything_is_sent(
@@ -104,12 +104,12 @@ def test_a_wrong_file_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("args", "code", "text"),
     [
-        ([*ATTACH, "--parent", "PEOPLE", "--must-mask", ""], Exit.USAGE, "names no field"),
+        ([*ATTACH, "--parent", "PEOPLE", "--must-mask", ""], Exit.USAGE, "--must-mask is empty"),
         ([*ATTACH, "--parent", "99999"], Exit.NOT_FOUND, "no nexset 99999"),
         ([*ATTACH, "--parent", "99999", "--dry-run"], Exit.NOT_FOUND, "99999"),
         (["create", "--file", "F", "--name", "a\nb"], Exit.USAGE, "printable"),
         (["create", "--file", "F", "--name", "x" * 300], Exit.USAGE, "255"),
-        (["create", "--file", "F", "--name", "x", "--parent", "1"], Exit.USAGE, "does not go with"),
+        (["create", "--file", "F", "--name", "x", "--parent", "1"], Exit.USAGE, "cannot be used with"),
         (["create", "--file", "F"], Exit.USAGE, "needs --name"),
         (["detach"], Exit.USAGE, "needs --nexset"),
         (["copy", "--name", "x"], Exit.USAGE, "needs --id"),
@@ -158,7 +158,7 @@ def test_another_language_is_shown_and_copied_as_it_is_and_not_run(sandbox: Sand
     twin = sandbox.api("GET", f"/attribute_transforms/{done.data['ids']['transform:js-2']}")[1]
     assert twin["code_type"] == "javascript"
     file = script(tmp_path, json.dumps(RECORDS), "s.json")
-    manage(sandbox, "test", *words, "--samples", file).fails(Exit.USAGE, "javascript cannot be run here")
+    manage(sandbox, "test", *words, "--samples", file).fails(Exit.USAGE, "cannot run javascript scripts locally")
 
 
 def test_a_public_transform_of_somebody_else_is_found_by_name(sandbox: Sandbox) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from helpers.api.samples import Sample
 from helpers.transforms.proof import failures
-from helpers.transforms.request import Demands
+from helpers.transforms.request import Requirements
 from support import Exit, Sandbox, answers
 from support.transforming import DEMANDS, GOOD, MUTATIONS, RECORDS, attach, script
 
@@ -24,7 +24,7 @@ def test_no_mutation_of_a_mask_is_ever_attached(sandbox: Sandbox, people: int, t
     assert MUTATIONS[mutation] != GOOD
     sandbox.clear_journal()
     done = attach(sandbox, people, script(tmp_path, MUTATIONS[mutation]))
-    done.fails(Exit.ROLLED_BACK, "run here on 12 samples", about=mutation)
+    done.fails(Exit.ROLLED_BACK, "run locally on 12 samples", about=mutation)
     assert sandbox.writes() == []
     assert not re.search(r"u\d+@example|123-45-", done.err)  # a script's own message may hold a record
 
@@ -46,20 +46,20 @@ def test_the_proof_catches_it_also_on_the_platform(
 def test_zero_and_too_few_samples_prove_nothing(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
     attach(sandbox, people, script(tmp_path, GOOD), "--min-samples", "13").fails(Exit.ROLLED_BACK, "12 samples")
     attach(sandbox, people, script(tmp_path, GOOD), "--min-samples", "0").fails(Exit.USAGE)
-    assert failures([], Demands()) == ["0 samples with input and output are too few; 5 are wanted"]
+    assert failures([], Requirements()) == ["only 0 samples have input and output; 5 are required"]
 
 
 def test_a_demand_on_a_field_that_nobody_has_proves_nothing() -> None:
     samples = [Sample({"ssn": f"123-45-{n}"}, {"x": n}) for n in range(1000, 1006)]
-    assert failures(samples, Demands(must_not_contain=("ssn",))) == []
-    assert "nothing is proven" in failures(samples, Demands(must_not_contain=("sssn",)))[0]
-    assert "nothing is proven" in failures(samples, Demands(must_mask=("email",)))[0]
+    assert failures(samples, Requirements(must_not_contain=("ssn",))) == []
+    assert "nothing is proven" in failures(samples, Requirements(must_not_contain=("sssn",)))[0]
+    assert "nothing is proven" in failures(samples, Requirements(must_mask=("email",)))[0]
 
 
 def test_one_value_proves_nothing_for_all() -> None:
     pairs = [Sample({"ssn": "123-45-6789" if n == 3 else None, "x": n}, {"x": -n}) for n in range(12)]
-    assert "only 1 samples have a value; 5 are wanted" in failures(pairs, Demands(must_not_contain=("ssn",)))[0]
-    assert failures(pairs, Demands(must_not_contain=("ssn",), min_samples=1)) == []
+    assert "only 1 samples have a value; 5 are required" in failures(pairs, Requirements(must_not_contain=("ssn",)))[0]
+    assert failures(pairs, Requirements(must_not_contain=("ssn",), min_samples=1)) == []
 
 
 def test_samples_from_before_the_change_do_not_count(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
@@ -77,63 +77,63 @@ def test_a_value_in_another_form_is_no_mask(form: str) -> None:
         Sample({"ssn": f"123-45-{n}"}, {"ssn": "x", "y": eval(form, names, {"raw": f"123-45-{n}".encode()})})
         for n in range(1000, 1006)
     ]
-    assert "still readable" in failures(pairs, Demands(must_mask=("ssn",)))[0]
+    assert "still readable" in failures(pairs, Requirements(must_mask=("ssn",)))[0]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "demands"),
+    ("before", "after", "requirements"),
     [
-        ({"emails": ["u{n}@example.com"]}, {"emails": ["u{n}@example.com"]}, Demands(must_mask=("emails",))),
-        ({"emails": ["u{n}@example.com"]}, {"mails": ["u{n}@example.com"]}, Demands(must_not_contain=("emails",))),
+        ({"emails": ["u{n}@example.com"]}, {"emails": ["u{n}@example.com"]}, Requirements(must_mask=("emails",))),
+        ({"emails": ["u{n}@example.com"]}, {"mails": ["u{n}@example.com"]}, Requirements(must_not_contain=("emails",))),
         (
             {"address": {"street": "Main street {n}"}},
             {"addr": {"s": "main STREET {n}"}},
-            Demands(must_not_contain=("address",)),
+            Requirements(must_not_contain=("address",)),
         ),
         (
             {"address": {"street": "Main street {n}"}},
             {"address": {"street": "Main street {n}"}},
-            Demands(must_mask=("address",)),
+            Requirements(must_mask=("address",)),
         ),
-        ({"state": "NY"}, {"state": "NY"}, Demands(must_mask=("state",))),
-        ({"vip": True}, {"vip": True}, Demands(must_mask=("vip",))),
-        ({"age": 7}, {"age": 7}, Demands(must_mask=("age",))),
-        ({"card": "4111 1111 1111 {n}"}, {"card": "4111.1111.1111.{n}"}, Demands(must_mask=("card",))),
-        ({"name": "Ana Silva {n}"}, {"name": "Ana\u200bSilva {n}"}, Demands(must_mask=("name",))),
-        ({"name": "Ana Silva {n}"}, {"name": "\uff21na Silva {n}"}, Demands(must_mask=("name",))),
-        ({"age": 42}, {"age": "42"}, Demands(must_mask=("age",))),
-        ({"state": "NY"}, {"state": "ny "}, Demands(must_mask=("state",))),
-        ({"state": "NY"}, {"state": "the state NY"}, Demands(must_mask=("state",))),
-        ({"states": ["NY", "LA"]}, {"states": "NY,LA"}, Demands(must_mask=("states",))),
-        ({"vip": True}, {"vip": "true"}, Demands(must_mask=("vip",))),
-        ({"vip": True}, {"vip": 1}, Demands(must_mask=("vip",))),
-        ({"salary": 50000.0}, {"pay": 50000}, Demands(must_not_contain=("salary",))),
-        ({"salary": 5000000.0}, {"pay": "5 000 000"}, Demands(must_not_contain=("salary",))),
-        ({"mood": "\U0001f600\U0001f43b"}, {"mood": "\U0001f600\U0001f43b"}, Demands(must_mask=("mood",))),
-        ({"email": "-"}, {"email": "-"}, Demands(must_mask=("email",))),
+        ({"state": "NY"}, {"state": "NY"}, Requirements(must_mask=("state",))),
+        ({"vip": True}, {"vip": True}, Requirements(must_mask=("vip",))),
+        ({"age": 7}, {"age": 7}, Requirements(must_mask=("age",))),
+        ({"card": "4111 1111 1111 {n}"}, {"card": "4111.1111.1111.{n}"}, Requirements(must_mask=("card",))),
+        ({"name": "Ana Silva {n}"}, {"name": "Ana\u200bSilva {n}"}, Requirements(must_mask=("name",))),
+        ({"name": "Ana Silva {n}"}, {"name": "\uff21na Silva {n}"}, Requirements(must_mask=("name",))),
+        ({"age": 42}, {"age": "42"}, Requirements(must_mask=("age",))),
+        ({"state": "NY"}, {"state": "ny "}, Requirements(must_mask=("state",))),
+        ({"state": "NY"}, {"state": "the state NY"}, Requirements(must_mask=("state",))),
+        ({"states": ["NY", "LA"]}, {"states": "NY,LA"}, Requirements(must_mask=("states",))),
+        ({"vip": True}, {"vip": "true"}, Requirements(must_mask=("vip",))),
+        ({"vip": True}, {"vip": 1}, Requirements(must_mask=("vip",))),
+        ({"salary": 50000.0}, {"pay": 50000}, Requirements(must_not_contain=("salary",))),
+        ({"salary": 5000000.0}, {"pay": "5 000 000"}, Requirements(must_not_contain=("salary",))),
+        ({"mood": "\U0001f600\U0001f43b"}, {"mood": "\U0001f600\U0001f43b"}, Requirements(must_mask=("mood",))),
+        ({"email": "-"}, {"email": "-"}, Requirements(must_mask=("email",))),
     ],
 )
-def test_no_leak_passes_whatever_the_value_is(before: Any, after: Any, demands: Demands) -> None:
+def test_no_leak_passes_whatever_the_value_is(before: Any, after: Any, requirements: Requirements) -> None:
     def filled(value: Any, n: int) -> Any:
         return json.loads(json.dumps(value).replace("{n}", str(n)))
 
     pairs = [Sample(filled(before, n), {**filled(after, n), "more": n}) for n in range(1000, 1006)]
-    assert failures(pairs, demands), "it passes"
+    assert failures(pairs, requirements), "it passes"
 
 
 def test_a_mask_that_was_there_before_may_stay() -> None:
     pairs = [Sample({"email": "***", "x": n}, {"email": "***"}) for n in range(6)]
-    assert "no sample has a value" in failures(pairs, Demands(must_mask=("email",)))[0], "alone they prove nothing"
+    assert "no sample has a value" in failures(pairs, Requirements(must_mask=("email",)))[0], "alone they prove nothing"
     pairs += [Sample({"email": f"user{n}@example.com"}, {"email": "u***"}) for n in range(5)]
-    assert failures(pairs, Demands(must_mask=("email",))) == []
+    assert failures(pairs, Requirements(must_mask=("email",))) == []
 
 
 def test_the_value_of_another_record_is_no_mask() -> None:
     pairs = [Sample({"email": f"user{n}@example.com"}, {"email": f"user{(n + 1) % 6}@example.com"}) for n in range(6)]
-    assert "in another sample" in failures(pairs, Demands(must_mask=("email",)))[0]
+    assert "in another sample" in failures(pairs, Requirements(must_mask=("email",)))[0]
 
 
 @pytest.mark.parametrize("value", ["abc", {"who": {"abc": 1}}, ["x", {"abc": None}]])
 def test_a_short_value_is_found_anywhere_also_as_a_key(value: Any) -> None:
     pairs = [Sample({"code": "abc", "x": n}, {"y": value}) for n in range(6)]
-    assert "still readable" in failures(pairs, Demands(must_not_contain=("code",)))[0]
+    assert "still readable" in failures(pairs, Requirements(must_not_contain=("code",)))[0]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from helpers.transforms.code import from_file, of_row
+from helpers.transforms.code import code_from_file, code_from_row
 from helpers.transforms.local_run import run_locally
 from support.transforming import EXAMPLES
 
@@ -17,7 +17,7 @@ RECORD_VECTORS = json.loads((EXAMPLES / "record_vectors.json").read_text(encodin
 
 @pytest.mark.parametrize("file", sorted(VECTORS))
 def test_the_ready_attribute_transforms_keep_their_vectors(file: str) -> None:
-    code = from_file(str(EXAMPLES / file), "attribute")
+    code = code_from_file(str(EXAMPLES / file), "attribute")
     outcomes = run_locally(code, [record for record, _ in VECTORS[file]])
     for (record, expected), outcome in zip(VECTORS[file], outcomes, strict=True):
         assert (outcome.error, outcome.output) == (None, expected), record
@@ -31,13 +31,15 @@ def test_the_guides_table_of_attribute_transforms_is_true() -> None:
     rows = re.findall(r"^\| `(\w+\.py)` \| `(.*?)` \| `(.*?)` \|$", text, re.MULTILINE)
     assert {name for name, _, _ in rows} >= set(fields)
     for name, given, wanted in rows:
-        (outcome,) = run_locally(from_file(str(EXAMPLES / name), "attribute"), [{fields[name]: given}])
+        (outcome,) = run_locally(code_from_file(str(EXAMPLES / name), "attribute"), [{fields[name]: given}])
         assert str(outcome.output) == wanted, name
 
 
 @pytest.mark.parametrize("file", sorted(RECORD_VECTORS))
 def test_the_ready_record_transforms_keep_their_vectors(file: str) -> None:
-    outcomes = run_locally(from_file(str(EXAMPLES / file), "record"), [record for record, _ in RECORD_VECTORS[file]])
+    outcomes = run_locally(
+        code_from_file(str(EXAMPLES / file), "record"), [record for record, _ in RECORD_VECTORS[file]]
+    )
     for (record, expected), outcome in zip(RECORD_VECTORS[file], outcomes, strict=True):
         assert (outcome.error, outcome.output) == (None, expected), record
 
@@ -47,5 +49,5 @@ def test_every_ready_transform_is_valid_and_has_vectors_or_is_a_record_transform
         if path.name.endswith("vectors.json") or path.is_dir():
             continue
         kind = "attribute" if path.name in VECTORS else "record"
-        code = from_file(str(path), kind)
-        assert of_row(code.as_body()) == code  # what the server stores is what we sent
+        code = code_from_file(str(path), kind)
+        assert code_from_row(code.as_body()) == code  # what the server stores is what we sent

@@ -69,7 +69,7 @@ def test_a_derived_nexset_is_judged_by_its_output(sandbox: Sandbox) -> None:
 def test_zero_and_too_few_samples_are_never_valid(sandbox: Sandbox, tmp_path: Path) -> None:
     empty = validate(sandbox, "--resource-id", "789", "--required", "id").ends(Exit.FINDINGS)
     assert empty.data["valid"] is False
-    assert "0 samples are too few" in empty.json["warnings"][0]
+    assert "only 0 samples" in empty.json["warnings"][0]
     few = samples(tmp_path, [{"id": 1}] * 4)
     validate(sandbox, "--samples", few, "--required", "id").ends(Exit.FINDINGS)
     validate(sandbox, "--samples", few, "--required", "id", "--min-samples", "4").ok()
@@ -134,18 +134,18 @@ def test_nested_paths_and_lists() -> None:
     ("args", "text"),
     [
         (["--required", "a"], "exactly one of"),
-        (["--resource-id", "1"], "nothing to check against"),
+        (["--resource-id", "1"], "nothing to check"),
         (["--resource-id", "x", "--required", "a"], "positive number"),
         (["--resource-id", "1", "--types", "a"], "not FIELD:TYPE"),
         (["--resource-id", "1", "--types", "a:quantity"], "unknown type"),
         (["--samples", "no-such-file", "--required", "a"], "cannot read"),
         (["--samples", "README.md", "--required", "a"], "is not valid JSON"),
-        (["--resource-id", "1", "--compare", "2", "--required", "a"], "stands alone"),
+        (["--resource-id", "1", "--compare", "2", "--required", "a"], "only be used alone"),
         (["--resource-id", "1", "--rules", "README.md"], "not valid JSON"),
-        (["--resource-id", "1", "--required", ","], "names no field"),
-        (["--resource-id", "1", "--rules", "tests/data/empty-rules.json"], "holds no rule"),
-        (["--resource-id", "123", "--schema", "examples/rules.json"], "demands anything"),
-        (["--resource-id", "123", "--infer", "examples/rules.json"], "demands anything"),
+        (["--resource-id", "1", "--required", ","], "--required or --types is empty"),
+        (["--resource-id", "1", "--rules", "tests/data/empty-rules.json"], "contains no rules"),
+        (["--resource-id", "123", "--schema", "examples/rules.json"], "with any requirement"),
+        (["--resource-id", "123", "--infer", "examples/rules.json"], "with any requirement"),
         (["--resource-id", "123", "--schema", "tests/data/remote-schema.json"], "not in it"),
     ],
 )

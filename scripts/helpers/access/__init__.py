@@ -1,1 +1,1 @@
-"""Who has access: changing it, and auditing it."""
+"""Changing and auditing access."""

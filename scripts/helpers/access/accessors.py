@@ -1,4 +1,4 @@
-"""Who an accessor is: a user, team or org that is looked up before anything is given to it."""
+"""Looking up accessors: a user, team or org must exist before it is granted anything."""
 
 from __future__ import annotations
 
@@ -19,24 +19,28 @@ FIELDS = {"email": "email", "name": "name", "domain": "email_domain"}
 
 
 def find_accessor(session: Session, named: AccessorName) -> AccessRule:
-    """The accessor, as a rule without a role. It must exist: a typo must not give a stranger access.
+    """Look up an accessor. It must exist: a typo must not grant access to a stranger.
+
+    Returns:
+        A rule for the accessor, with an empty role.
 
     Raises:
-        OperatorError: NOT_FOUND, also when several have the name; AUTH when it cannot be looked up.
+        OperatorError: NOT_FOUND when nobody matches or several do; AUTH when the lookup is not allowed; UPSTREAM when
+            the response is for another accessor.
     """
-    kind, way, value = named
+    kind, identifier, value = named
     what = BY_TYPE[kind]
-    if way == "id":
+    if identifier == "id":
         row = get_or_none(session, what, value)
         if row and row.get("id") != value:
-            raise OperatorError(Exit.UPSTREAM, f"the answer is not {what.singular} {value}")
+            raise OperatorError(Exit.UPSTREAM, f"the response is not for {what.singular} {value}")
         rows = [row] if row else []
     else:
-        rows = [row for row in _listed(session, what) if _is_named(row.get(FIELDS[way]), value)]
+        rows = [row for row in _listed(session, what) if _is_named(row.get(FIELDS[identifier]), value)]
     if len(rows) != 1:
         ids = [row.get("id") for row in rows]
-        text = f"{'more than one' if rows else 'no'} {what.singular} has the {way} {value!r}"
-        hint = f"nothing was changed; give an id: {', '.join(map(str, ids))}" if rows else "nothing was changed"
+        text = f"{'more than one' if rows else 'no'} {what.singular} has the {identifier} {value!r}"
+        hint = f"nothing was changed; use an id instead: {', '.join(map(str, ids))}" if rows else "nothing was changed"
         raise OperatorError(Exit.NOT_FOUND, text, hint=hint, resource={"type": kind, "candidates": ids})
     label = rows[0].get(LABELS[kind]) or ""
     return AccessRule(kind, int(rows[0]["id"]), "", str(label))
@@ -52,24 +56,34 @@ def _listed(session: Session, what: Kind) -> list[Row]:
     except ApiError as error:
         if what.name != "users" or error.http_status != 403:
             raise
-        return org_members(session)  # the list of all users may be for admins only
+        return org_members(session)  # the list of all users may require admin rights
 
 
 def org_members(session: Session) -> list[Row]:
-    """The members of the caller's org."""
+    """The members of the caller's org, as the API returns them.
+
+    Raises:
+        ApiError: The list could not be read.
+        OperatorError: UPSTREAM, for an entry that cannot be read.
+    """
     org = call(session, "GET", "/users/current").data.get("org") or {}
     rows: list[Row] = call(session, "GET", f"/orgs/{checked_id(org.get('id'), 'org id')}/members", expect=list).data
-    return _persons(rows, "your org")
+    return _checked_members(rows, "your org")
 
 
 def team_members(session: Session, team_id: int) -> list[Row]:
-    """``id``, ``email`` and ``admin`` of a team's members."""
+    """The members of a team: rows with ``id``, ``email`` and ``admin``.
+
+    Raises:
+        ApiError: The list could not be read.
+        OperatorError: UPSTREAM, for an entry that cannot be read.
+    """
     rows: list[Row] = call(session, "GET", f"/teams/{checked_id(team_id)}/members", expect=list).data
-    return _persons(rows, f"team {team_id}")
+    return _checked_members(rows, f"team {team_id}")
 
 
-def _persons(rows: list[Any], group: str) -> list[Row]:
-    """The rows, of which each must be a person: one that cannot be read must not pass for nobody."""
+def _checked_members(rows: list[Any], group: str) -> list[Row]:
+    """The rows, if each one is a person: an unreadable member must not be taken for no member."""
     if not all(isinstance(row, dict) and isinstance(row.get("id"), int) for row in rows):
-        raise OperatorError(Exit.UPSTREAM, f"the members of {group} hold an entry that cannot be read")
+        raise OperatorError(Exit.UPSTREAM, f"the member list of {group} has an entry that cannot be read")
     return rows

@@ -1,7 +1,7 @@
-"""Reading who has access: rules of many resources, and the people behind them.
+"""Reading who has access: the rules of many resources, and the people behind them.
 
-The owner, access rules, teams and the admins of an org give roles. That an org's admins may do everything in it, and
-that a flow's own rules count besides its source's, is how public server sources read [?].
+Roles come from ownership, access rules, team membership and org admin rights. Public server sources suggest [?] that
+org admins may do everything in their org, and that a flow's own rules apply in addition to those of its source.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from helpers.core.kinds import KINDS, Row
 
 @dataclass
 class AuditedResource:
-    """One resource with what could be read of it.
+    """One resource with everything that could be read about it.
 
     Attributes:
-        inherited: the rules of a flow's source.
-        problem: why its rules could not be read; empty when they were.
+        target: The resource.
+        rules: Its own access rules.
+        inherited: For a flow, the rules of its source.
+        problem: Why the rules could not be read; empty if they were.
     """
 
     target: AccessTarget
@@ -40,8 +42,11 @@ class OrgPeople:
     """The caller's org.
 
     Attributes:
-        members: by user id; ``teams``: members by team id, as far as requested.
-        problem: why it is not known who is a member; empty when it is.
+        org_id: The org's id; None if the API does not show it.
+        domain: The org's email domain in lower case; empty if it has none.
+        members: The org's members by user id.
+        problem: Why the members are not known; empty if they are.
+        teams: The members of each team that was read, by team id.
     """
 
     org_id: int | None
@@ -51,21 +56,31 @@ class OrgPeople:
     teams: dict[int, list[Row]] = field(default_factory=dict)
 
     def email(self, user_id: int) -> str:
+        """A member's email; empty if unknown."""
         return str(self.members.get(user_id, {}).get("email") or "")
 
 
 def ends_audit(error: OperatorError) -> bool:
-    """Whether nothing more can be read; any other failure is one resource's."""
+    """Whether an error makes further reads pointless; any other error concerns only one resource."""
     return error.ends_command or error.code in (Exit.CONFIG, Exit.THROTTLED)
 
 
 def read_resources(
     session: Session, targets: list[AccessTarget], workers: int, *, with_public: bool
 ) -> list[AuditedResource]:
-    """Rules and owner of each resource; one that cannot be read stops none of the others.
+    """Read the rules and owner of each resource. One that cannot be read does not stop the others.
 
     Args:
-        with_public: read each nexset itself as well: only its own answer says whether it is public.
+        session: The API session.
+        targets: The resources.
+        workers: How many to read at a time.
+        with_public: Also read each nexset itself: only its own response shows whether it is public.
+
+    Returns:
+        One entry per target, in order.
+
+    Raises:
+        OperatorError: Nothing more can be read (see ``ends_audit``).
     """
 
     def read(target: AccessTarget) -> AuditedResource:
@@ -82,19 +97,24 @@ def read_resources(
 
 def _read_resource(session: Session, target: AccessTarget, *, with_public: bool) -> AuditedResource:
     if target.kind.name == "flows":
-        target = target if target.above else origin_of(session, target)
-        inherited = read_rules(session, KINDS["sources"], target.above[1]) if target.above else {}
+        target = target if target.parent_key else origin_of(session, target)
+        inherited = read_rules(session, KINDS["sources"], target.parent_key[1]) if target.parent_key else {}
         return AuditedResource(target, read_rules(session, target.kind, target.id), inherited)
     if target.owner_id is None or (with_public and target.kind.name == "nexsets"):
         row = get(session, target.kind, target.id)
         if row.get("id") != target.id:
-            raise OperatorError(Exit.UPSTREAM, "the answer is not this resource")
-        target = of_row(target.kind, row)._replace(above=target.above, name=target.name or row.get("name"))
+            raise OperatorError(Exit.UPSTREAM, "the response is for another resource")
+        target = of_row(target.kind, row)._replace(parent_key=target.parent_key, name=target.name or row.get("name"))
     return AuditedResource(target, read_rules(session, target.kind, target.id))
 
 
 def read_people(session: Session) -> OrgPeople:
-    """The caller's org with its members; without them when they cannot be read."""
+    """The caller's org and its members. If the members cannot be read, ``problem`` explains why.
+
+    Raises:
+        ApiError: The caller could not be read.
+        OperatorError: Nothing more can be read (see ``ends_audit``).
+    """
     org = call(session, "GET", "/users/current").data.get("org") or {}
     people = OrgPeople(org.get("id"), str(org.get("email_domain") or "").casefold(), {})
     try:
@@ -102,15 +122,22 @@ def read_people(session: Session) -> OrgPeople:
     except OperatorError as error:
         if ends_audit(error):
             raise
-        people.problem = f"its members: {error.message}"
+        people.problem = f"cannot read its members: {error.message}"
     else:
         if session.user_id is not None and session.user_id not in people.members:
-            people.problem = "its members: you are not among them, so the list is not complete"
+            people.problem = "its member list is incomplete: you are not in it"
     return people
 
 
 def read_teams(session: Session, people: OrgPeople, resources: Iterable[AuditedResource]) -> list[Row]:
-    """Add the members of every team that has access somewhere; returns the teams that could not be read."""
+    """Read the members of every team that has access to any of the resources into ``people.teams``.
+
+    Returns:
+        A row with ``type``, ``id`` and ``problem`` for each team that could not be read.
+
+    Raises:
+        OperatorError: Nothing more can be read (see ``ends_audit``).
+    """
     unread = []
     team_ids = {rule.id for resource in resources for rule in resource.rules.values() if rule.type == "TEAM"}
     for team_id in sorted(team_ids):
@@ -119,5 +146,5 @@ def read_teams(session: Session, people: OrgPeople, resources: Iterable[AuditedR
         except OperatorError as error:
             if ends_audit(error):
                 raise
-            unread.append({"type": "teams", "id": team_id, "problem": f"its members: {error.message}"})
+            unread.append({"type": "teams", "id": team_id, "problem": f"cannot read its members: {error.message}"})
     return unread

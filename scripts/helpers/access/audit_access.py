@@ -1,4 +1,4 @@
-"""Auditing access: who has it, by what, who changed it, and what differs from what is declared."""
+"""Auditing access: who has it and how they got it, who changed it, and how it differs from the declaration."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from helpers.access.access_paths import access_of_person, persons_of, rows_of
 from helpers.access.accessors import find_accessor
 from helpers.access.audit import AuditedResource, OrgPeople, ends_audit, read_people, read_resources, read_teams
 from helpers.access.audit_log import WITHOUT_LOG, Log, newest_first, read_log
@@ -15,7 +16,6 @@ from helpers.access.report import page, text
 from helpers.access.request import AccessorName, AuditRequest
 from helpers.access.rules import AccessRule
 from helpers.access.targets import AccessTarget, find_targets, of_row
-from helpers.access.ways import access_of_person, persons_of, rows_of
 from helpers.api.resources import Pages, read_all_or_fail
 from helpers.command.context import Context
 from helpers.command.html_page import write_page
@@ -32,9 +32,17 @@ DIFFERENCE_COLUMNS = ("difference", "type", "id", "accessor", "expected", "actua
 
 
 def run(request: AuditRequest, context: Context) -> Result:
-    """The data holds access, findings, differences, changes, and what could not be read. Exit 10 or 8 accordingly."""
+    """Audit the selected resources.
+
+    Returns:
+        Data with ``access`` and ``unread``, plus ``findings``, ``differences`` and ``changes`` if requested. The exit
+        code is FINDINGS for findings or differences, PARTIAL if something could not be read, otherwise OK.
+
+    Raises:
+        OperatorError: NOT_FOUND when there is nothing to audit; USAGE; any error that ends the audit.
+    """
     session = context.session
-    people = read_people(session)  # first: its answer tells the server's time
+    people = read_people(session)  # first: its response carries the server's time
     now = session.server_time()
     moment = str(iso(int(now * 1000)))
     declared = resolve_declaration(session, request.declared, lenient=True) if request.declared is not None else []
@@ -61,7 +69,7 @@ def _unread(target: AccessTarget, problem: str) -> Row:
 
 
 def _targets(request: AuditRequest, context: Context, declared: list[Declared]) -> list[AccessTarget]:
-    """The resources of the flags and of the file, each once."""
+    """The resources that the flags and the file select, each once."""
     found = {each.target.key: each.target for each in declared}
     if request.everything:
         for name in OWNED:
@@ -71,7 +79,9 @@ def _targets(request: AuditRequest, context: Context, declared: list[Declared]) 
         for target in find_targets(context.session, request.selection):
             found.setdefault(target.key, target)
     if not found:
-        raise OperatorError(Exit.NOT_FOUND, "there is no resource to audit", hint="see --tag, --project")
+        raise OperatorError(
+            Exit.NOT_FOUND, "no resource to audit was found", hint="check the flags that select resources"
+        )
     return list(found.values())
 
 
@@ -87,7 +97,7 @@ def _access(
 
 
 def _person(person: str, context: Context, resources: list[AuditedResource]) -> AccessRule:
-    """A user by email or id, who may have left the org and still have rules."""
+    """A user by email or id. They may have left the org and still have rules."""
     if person.isdecimal():
         return find_accessor(context.session, AccessorName("USER", "id", int(person)))
     try:
@@ -114,7 +124,7 @@ def _differences(resources: list[AuditedResource], declared: list[Declared], peo
 def _add_changes(
     request: AuditRequest, context: Context, data: dict[str, Any], targets: list[AccessTarget], now: float
 ) -> int:
-    """Fill in the changes; returns how many entries could not be read."""
+    """Add the changes and unread logs to ``data``; returns how many log entries could not be read."""
     since = to_ms(request.since or "30d", now)
     until = to_ms(request.until, now) if request.until else int(now * 1000)
 
@@ -124,7 +134,7 @@ def _add_changes(
         except OperatorError as error:
             if ends_audit(error):
                 raise
-            return target, None, f"its audit log: {error.message}"
+            return target, None, f"cannot read its audit log: {error.message}"
 
     with ThreadPoolExecutor(context.workers) as pool:
         logs = list(pool.map(read, (target for target in targets if target.kind.name not in WITHOUT_LOG)))
@@ -160,18 +170,18 @@ def _result(
 def _warnings(request: AuditRequest, data: dict[str, Any], unknown: int, *, domain: str) -> list[str]:
     warnings = [f"{row['type']} {row['id']}: {row['problem']}" for row in data["unread"][:5]]
     if request.changes and any(row["type"] == "flows" for row in data["access"]):
-        warnings.append("the API keeps no audit log of flows: changes of a flow's own rules are not among the changes")
+        warnings.append("the API keeps no audit log for flows: changes to a flow's own rules are not listed")
     if request.person and request.everything:
-        warnings.append("--all is what you own: what this person has from others, and owns, was not looked at")
+        warnings.append("--all covers only what you own: this person's access to other resources was not checked")
     if request.findings and not domain:
-        warnings.append("the org has no email domain, so that outside-domain was not checked")
+        warnings.append("the org has no email domain: outside-domain was not checked")
     if unknown:
-        warnings.append(f"{unknown} entries of the audit log could not be read")
+        warnings.append(f"{unknown} audit log entries could not be read")
     return warnings
 
 
 def _table(request: AuditRequest) -> tuple[str, Sequence[str]]:
-    """Which part of the data a table or CSV shows: what was requested in particular."""
+    """The part of the data that a table or CSV shows: the most specific one requested."""
     if request.changes:
         return "changes", CHANGE_COLUMNS
     if request.declared is not None:

@@ -1,8 +1,8 @@
-"""Who changed access: entries of the audit log, over all pages, by what they really hold.
+"""Who changed access: the audit log entries of a resource, from all pages.
 
-The API's default window is this and the last quarter, so the wanted one is always asked for. An access change is known
-by its ``item_type`` (``…AccessControl``), by what changed (``acl``, owner, public) or by an association with a user,
-team or org.
+The API's default window is the current and the previous quarter, so the window is always requested explicitly. An entry
+is an access change if its ``item_type`` contains ``AccessControl``, if it changed the ACL, the owner or public access,
+or if it is an association with a user, team or org.
 """
 
 from __future__ import annotations
@@ -24,27 +24,33 @@ ACCESS_WORDS = ("acl", "owner", "owner_id", "public")
 
 
 class Log(NamedTuple):
-    """Access changes, and how many entries could not be read."""
+    """Access changes, and the number of entries that could not be read."""
 
     rows: list[Row]
     unknown: int
 
 
 def read_log(session: Session, target: AccessTarget, since: int, until: int) -> Log:
-    """Changes of access to one resource in a window of epoch milliseconds, newest first.
+    """Read the access changes of one resource.
+
+    Args:
+        session: The API session.
+        target: The resource.
+        since: Start of the window, in epoch milliseconds.
+        until: End of the window, in epoch milliseconds.
 
     Raises:
-        ApiError: the log could not be read.
+        ApiError: The log could not be read.
     """
-    source = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
-    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the beginning of that day
-    pages = Pages(session, source, params)
+    log_kind = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
+    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the start of that day
+    pages = Pages(session, log_kind, params)
     rows, unknown = [], 0
     for entry in pages:
         moment = _moment(entry)
         if moment is None or not _is_readable(entry):
             unknown += 1
-        elif since <= moment <= until and is_access(entry):
+        elif since <= moment <= until and is_access_change(entry):
             rows.append(_row(target, entry, moment))
     unknown += pages.malformed + max(0, (pages.total or 0) - pages.received)
     return Log(rows, unknown)
@@ -63,8 +69,8 @@ def _moment(entry: Row) -> int | None:
         return None
 
 
-def is_access(entry: Row) -> bool:
-    """Whether an entry is about who may do what."""
+def is_access_change(entry: Row) -> bool:
+    """Whether an audit log entry is a change of access."""
     about = (entry.get("association_resource") or {}).get("type")
     summary = [*(entry.get("change_summary") or []), *(entry.get("object_changes") or {})]
     by_event = str(entry["event"]).startswith(("association_", "membership_")) and about in ACCESSORS
@@ -93,7 +99,7 @@ def _who(user: Any) -> Any:
 
 
 def _roles(changes: Any) -> tuple[Any, Any]:
-    """What the log holds as the role before and after; None where it holds nothing."""
+    """The role before and after, as far as the log shows it; None where it does not."""
     held = [changes.get(key) for key in ROLE_KEYS] if isinstance(changes, dict) else []
     pairs = [(_text(pair[0]), _text(pair[1])) for pair in held if isinstance(pair, list) and len(pair) == 2]
     different = [pair for pair in pairs if pair[0] != pair[1]]
@@ -105,4 +111,5 @@ def _text(value: Any) -> Any:
 
 
 def newest_first(logs: list[Log]) -> Iterator[Row]:
+    """The rows of all logs, newest first."""
     yield from sorted((row for log in logs for row in log.rows), key=lambda row: str(row["time"]), reverse=True)

@@ -1,4 +1,4 @@
-"""What of an access change needs a confirmation: what shares too widely, and what could lock somebody out."""
+"""Which access changes need confirmation: those that share widely or could lock somebody out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from helpers.access.rules import (
     AccessRule,
     AccessRules,
     RuleKey,
+    changed_keys,
     in_force,
     lasts_longer,
     rank,
     rules_for,
-    same_end,
+    same_expiry,
     strongest,
-    touched,
 )
 from helpers.access.steps import AccessStep
 from helpers.access.targets import AccessTarget
@@ -28,7 +28,7 @@ from helpers.core.kinds import KINDS
 
 
 class Caller:
-    """Who runs the command, and whether a rule applies to them. What cannot be told counts as theirs."""
+    """The user who runs the command, and which rules apply to them. In doubt, a rule does."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -36,7 +36,11 @@ class Caller:
         self._owned: dict[tuple[str, int], bool] = {}
 
     def is_covered_by(self, rule: AccessRule) -> bool:
-        """Whether the caller is the rule's user, in its team, or in its org."""
+        """Whether the caller is the rule's user, or a member of its team or org.
+
+        Raises:
+            ApiError: The caller or the team could not be read.
+        """
         if self.session.user_id is None or self.session.org_id is None:
             person = call(self.session, "GET", "/users/current").data
             self.session.user_id = (person.get("user") or {}).get("id")
@@ -47,7 +51,11 @@ class Caller:
         return own_id is None or rule.id == own_id
 
     def owns(self, target: AccessTarget) -> bool:
-        """Whether the resource is the caller's own, as far as it can be read."""
+        """Whether the caller owns the resource; False if the owner cannot be read.
+
+        Raises:
+            ApiError: The resource could not be read, other than a 404.
+        """
         if target.key not in self._owned:
             owner_id = target.owner_id
             if owner_id is None and target.kind.name != "flows":
@@ -70,11 +78,17 @@ class Caller:
 def confirmation_reasons(
     run: ChangeRun, steps: list[AccessStep], caller: Caller, now: str, *, exact: bool
 ) -> list[str]:
-    """One line for each reason, with the resources that it is about. The steps' rules have been read.
+    """The reasons why a change needs ``--yes``.
 
     Args:
+        run: The change.
+        steps: Its steps, with their rules already read.
+        caller: The user who runs the command.
         now: ISO 8601 in UTC.
-        exact: nothing else may be there afterwards.
+        exact: Whether the change removes every rule that is not declared.
+
+    Returns:
+        One line per reason, which names the resources concerned.
     """
     found: dict[str, list[str]] = {}
     for step in steps:
@@ -84,49 +98,49 @@ def confirmation_reasons(
             titles = found.setdefault(reason, [])
             if step.target.title not in titles:
                 titles.append(step.target.title)
-    return [f"{reason}: {_some(titles)}" for reason, titles in found.items()]
+    return [f"{reason}: {_first_few(titles)}" for reason, titles in found.items()]
 
 
 def _reasons(before: AccessRules, after: AccessRules, caller: Caller, now: str, *, exact: bool) -> Iterator[str]:
-    changed = touched(before, after)
+    changed = changed_keys(before, after)
     if not changed:
         return
     was, will = in_force(before, now), in_force(after, now)
     if exact and not after:
-        yield "takes away everything that is there"
+        yield "revokes all access"
     yield from _too_wide(changed, was, will)
     shortened = {
         key for key in changed if key in was and key in will and lasts_longer(was[key].expires_at, will[key].expires_at)
     }
     if _has_strong(was) and not _has_strong({key: rule for key, rule in will.items() if key not in shortened}):
-        yield "takes away the last accessor who is owner or admin"
+        yield "revokes the last owner or admin role"
     yield from _own_loss(was, will, shortened, caller)
 
 
 def _too_wide(changed: list[RuleKey], was: AccessRules, will: AccessRules) -> Iterator[str]:
-    """Strong roles, and access for a whole org, that are given or last longer."""
+    """Strong roles and org-wide access that are granted or extended."""
     for key in changed:
         new, old = will.get(key), was.get(key)
-        if new is None or same_end(old, new) or (old and not lasts_longer(new.expires_at, old.expires_at)):
+        if new is None or same_expiry(old, new) or (old and not lasts_longer(new.expires_at, old.expires_at)):
             continue
         if new.role in STRONG:
-            yield f"gives {new.title} the role {new.as_text()}"
+            yield f"grants {new.title} the role {new.as_text()}"
         if new.type == "ORG":
-            yield f"gives everybody of {new.title} access"
+            yield f"grants access to everybody in {new.title}"
 
 
 def _own_loss(was: AccessRules, will: AccessRules, shortened: set[RuleKey], caller: Caller) -> Iterator[str]:
-    """What the caller has now, and would have less of, or for a shorter time."""
+    """Access of the caller that becomes weaker or expires earlier."""
     for accessor in dict.fromkeys(rule.accessor for rule in was.values()):
         own = rules_for(was, accessor)
         weaker = rank(strongest(rules_for(will, accessor)) or "") < rank(strongest(own) or "")
         if (weaker or any(key[:2] == accessor for key in shortened)) and caller.is_covered_by(own[0]):
-            yield f"takes away your own access, by {own[0].title}"
+            yield f"revokes or reduces your own access through {own[0].title}"
 
 
 def _has_strong(rules: AccessRules) -> bool:
     return any(rule.role in STRONG for rule in rules.values())
 
 
-def _some(titles: list[str]) -> str:
+def _first_few(titles: list[str]) -> str:
     return ", ".join(titles[:5]) + (f" and {len(titles) - 5} more" if len(titles) > 5 else "")

@@ -1,6 +1,6 @@
-"""The file of declared access: which resources, who, in which role. manage_access syncs it, audit_access checks it.
+"""The file of declared access: who has which role on which resource. manage_access syncs it, audit_access checks it.
 
-Here it is read and checked as far as that goes without Nexla; ``declared`` looks the accessors and resources up.
+This module reads and validates the file without Nexla; ``declared`` looks up its accessors and resources.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from helpers.access.request import AccessorName, accessor_name
-from helpers.access.roles import ACCESSOR_TYPES, ROLE_NAMES, SHARER, WAYS, access_kind
+from helpers.access.roles import ACCESSOR_TYPES, IDENTIFIERS, ROLE_NAMES, SHARER, access_kind
 from helpers.core import config_file
 from helpers.core.errors import usage
 from helpers.core.times import iso, to_ms
@@ -56,13 +56,13 @@ LIST_SCHEMA = {"type": "object", "additionalProperties": False, "required": ["ac
 
 
 def load_declaration(path: str) -> tuple[list[dict[str, Any]], str]:
-    """The entries of a file of declared access.
+    """Read a file of declared access.
 
     Returns:
         The entries, and a digest of the file as written.
 
     Raises:
-        OperatorError: USAGE, naming the file and the key.
+        OperatorError: USAGE; the message names the file and the key.
     """
     config, digest = config_file.read(path, SCHEMA, HINT)
     if not config["resources"]:
@@ -70,10 +70,11 @@ def load_declaration(path: str) -> tuple[list[dict[str, Any]], str]:
     entries: list[dict[str, Any]] = config["resources"]
     for index, entry in enumerate(entries):
         where = f"{path}: resources.{index}"
-        ways = [("id" in entry) or ("type" in entry), "pipeline_of" in entry, "project" in entry]
-        if sum(ways) != 1 or (ways[0] and not ("id" in entry and "type" in entry)):
-            raise usage(f"{where}: give type and id, or pipeline_of, or project", HINT)
-        if ways[0]:
+        names_resource = "id" in entry or "type" in entry
+        complete = not names_resource or ("id" in entry and "type" in entry)
+        if names_resource + ("pipeline_of" in entry) + ("project" in entry) != 1 or not complete:
+            raise usage(f"{where}: needs exactly one of type with id, pipeline_of, project", HINT)
+        if names_resource:
             access_kind(entry["type"])
             _check_sharer(entry["accessors"], access_kind(entry["type"]).name == "nexsets", where)
         else:
@@ -83,25 +84,25 @@ def load_declaration(path: str) -> tuple[list[dict[str, Any]], str]:
 
 
 def load_accessors(path: str) -> tuple[list[dict[str, Any]], str]:
-    """The accessors of a file with nothing else in it.
+    """Read a file that contains only a list of accessors.
 
     Returns:
         The accessors, and a digest of the file as written.
 
     Raises:
-        OperatorError: USAGE; also for an empty list.
+        OperatorError: USAGE, including for an empty list.
     """
     config, digest = config_file.read(path, LIST_SCHEMA, HINT)
     entries: list[dict[str, Any]] = config["accessors"]
     if not entries:
-        raise usage(f"{path} lists no accessor: that would remove everybody", "use --operation revoke for each")
+        raise usage(f"{path} lists no accessors: that would remove everybody", "use --operation revoke for each one")
     _check_accessors(entries, f"{path}: accessors")
     return entries, digest
 
 
 def _check_sharer(entries: list[dict[str, Any]], nexset: bool, where: str) -> None:
     if not nexset and any(entry["role"] == SHARER for entry in entries):
-        raise usage(f"{where}: sharer is a role of nexsets only", HINT)
+        raise usage(f"{where}: the role sharer exists only for nexsets", HINT)
 
 
 def _check_accessors(entries: list[dict[str, Any]], where: str) -> None:
@@ -112,31 +113,43 @@ def _check_accessors(entries: list[dict[str, Any]], where: str) -> None:
 
 
 def accessor_of(entry: dict[str, Any], where: str) -> AccessorName:
-    """The accessor that an entry names. Raises: OperatorError, USAGE."""
-    ways = {way for names in WAYS.values() for way in names}
-    return accessor_name(entry["type"], {way: entry.get(way) for way in ways}, where)
+    """The accessor that an entry names.
+
+    Args:
+        entry: One accessor of a file.
+        where: The entry's place in the file, for messages.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    identifiers = {identifier for names in IDENTIFIERS.values() for identifier in names}
+    return accessor_name(entry["type"], {identifier: entry.get(identifier) for identifier in identifiers}, where)
 
 
 def expiry(text: str | None) -> str | None:
-    """An end as the API writes it; None is forever.
+    """An expiry time as the API writes it; None is forever.
 
     Raises:
-        OperatorError: USAGE, for an age, and for what is past or further away than can be written.
+        OperatorError: USAGE, for an age, a time in the past, or one too far ahead to represent.
     """
     if text is None:
         return None
     if re.fullmatch(r"\d+\s*[a-z]", text.strip()):
-        raise usage(f"{text!r} is an age, not an end", "give a date (2027-06-30) or an ISO 8601 time")
+        raise usage(f"{text!r} is an age, not an expiry time", "use a date (2027-06-30) or an ISO 8601 time")
     milliseconds = to_ms(text, 0)
     moment = iso(milliseconds)
     if moment is None or milliseconds <= time.time() * 1000:
-        raise usage(f"the end {text!r} is not in the future")
+        raise usage(f"the expiry time {text!r} is not in the future")
     return moment
 
 
 def any_expiry(text: str | None) -> str | None:
-    """As ``expiry``, for a file that is only compared: the end may have passed. Raises: OperatorError, USAGE."""
+    """Like ``expiry``, for a file that is only compared: the time may be in the past.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     moment = iso(to_ms(text, 0)) if text else None
     if text and moment is None:
-        raise usage(f"the end {text!r} is not a date or ISO 8601 time", HINT)
+        raise usage(f"the expiry time {text!r} is not a date or ISO 8601 time", HINT)
     return moment

@@ -1,4 +1,4 @@
-"""Declared access with its accessors and resources looked up in Nexla."""
+"""Looking up the accessors and resources of a file of declared access."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ from helpers.core.kinds import kind_of
 
 
 class Declared(NamedTuple):
-    """One resource with the access that it should have."""
+    """One resource and the access that it should have."""
 
     target: AccessTarget
     rules: AccessRules
 
 
 def rule_resolver(session: Session, *, lenient: bool = False) -> Callable[[dict[str, Any]], AccessRule]:
-    """From an entry of a file to a rule; each accessor is looked up once.
+    """A function that turns an entry of a file into a rule. It looks up each accessor once.
 
     Args:
-        lenient: an accessor that is not there becomes a rule that nobody has, instead of an error; an end may have
-            passed.
+        session: The API session.
+        lenient: An accessor that does not exist becomes a rule that nobody has, instead of an error; an expiry time
+            may be in the past.
+
+    Returns:
+        A function from entry to rule, which raises OperatorError: USAGE; NOT_FOUND.
     """
     known: dict[AccessorName, AccessRule] = {}
 
@@ -40,22 +44,25 @@ def rule_resolver(session: Session, *, lenient: bool = False) -> Callable[[dict[
             except OperatorError as error:
                 if not lenient or error.code is not Exit.NOT_FOUND:
                     raise
-                placeholder = named.value if named.way == "id" else -len(known) - 1  # no real id is negative
+                placeholder = named.value if named.identifier == "id" else -len(known) - 1  # no real id is negative
                 known[named] = AccessRule(named.type, placeholder, "", f"{named.value} (not found)")
-        end = entry.get("expires_at")
-        return known[named]._replace(role=entry["role"], expires_at=any_expiry(end) if lenient else expiry(end))
+        expires_at = entry.get("expires_at")
+        checked = any_expiry(expires_at) if lenient else expiry(expires_at)
+        return known[named]._replace(role=entry["role"], expires_at=checked)
 
     return resolve
 
 
 def resolve_declaration(session: Session, entries: list[dict[str, Any]], *, lenient: bool = False) -> list[Declared]:
-    """What a file says of each resource, each once.
+    """The access that a file declares, one entry per resource.
 
     Args:
-        lenient: see ``rule_resolver``.
+        session: The API session.
+        entries: The entries of the file.
+        lenient: See ``rule_resolver``.
 
     Raises:
-        OperatorError: USAGE when two entries give one accessor different access to one resource; NOT_FOUND.
+        OperatorError: USAGE when two entries grant one accessor different access to one resource; NOT_FOUND.
     """
     resolve = rule_resolver(session, lenient=lenient)
     found: dict[tuple[str, int], Declared] = {}
@@ -70,11 +77,11 @@ def resolve_declaration(session: Session, entries: list[dict[str, Any]], *, leni
 
 
 def _refuse_contradiction(known: Declared, rule: AccessRule) -> None:
-    """An accessor has one role on a resource, and may be sharer besides."""
+    """An accessor has one role on a resource, and may also be a sharer."""
     for other in known.rules.values():
         comparable = other.accessor == rule.accessor and (other.role == SHARER) == (rule.role == SHARER)
         if comparable and (other.role, other.expires_at) != (rule.role, rule.expires_at):
-            text = f"the file gives {rule.title} both {other.as_text()} and {rule.as_text()} on {known.target.title}"
+            text = f"the file grants {rule.title} both {other.as_text()} and {rule.as_text()} on {known.target.title}"
             raise usage(text)
 
 

@@ -1,29 +1,35 @@
-"""What an audit finds: named rules that access may break, and the difference to what is declared."""
+"""What an audit finds: broken rules, and differences from the declared access."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from helpers.access.access_paths import paths_to
 from helpers.access.audit import AuditedResource, OrgPeople
-from helpers.access.rules import Accessor, AccessRule, AccessRules, in_force, rank, rules_for, same_end, text_of
-from helpers.access.ways import ways_to
+from helpers.access.rules import Accessor, AccessRule, AccessRules, in_force, rank, rules_for, same_expiry, text_of
 from helpers.core.kinds import Row
 
 FINDINGS = {
     "public": "everybody may use it",
-    "org-wide": "a whole org has access",
-    "outside-domain": "the user's address is not of the org's domain",
-    "ex-member": "the user is no active member of the org",
-    "expired": "the rule is past its end",
-    "no-owner-in-team": "teams have access, and the owner is in none of them",
-    "child-without-parent": "access here, and none to what it is made of",
+    "org-wide": "an entire org has access",
+    "outside-domain": "the user's email is outside the org's domain",
+    "ex-member": "the user is not an active member of the org",
+    "expired": "the rule has expired",
+    "no-owner-in-team": "teams have access, but the owner is in none of them",
+    "child-without-parent": "access to this resource, but not to its parent",
 }
 Resources = dict[tuple[str, int], AuditedResource]
 
 
 class Finding(NamedTuple):
-    """A rule of FINDINGS that a resource breaks: for which accessor (None: for all), and a text of its own."""
+    """A rule of FINDINGS that a resource breaks.
+
+    Attributes:
+        name: A key of FINDINGS.
+        accessor: Title of the accessor; None if it concerns the resource itself.
+        text: Overrides the text in FINDINGS.
+    """
 
     name: str
     accessor: str | None = None
@@ -31,7 +37,14 @@ class Finding(NamedTuple):
 
 
 class Audited(NamedTuple):
-    """What a finding is made from. ``now`` is ISO 8601 in UTC."""
+    """The input of a check.
+
+    Attributes:
+        resource: The resource to check.
+        others: All audited resources, by key.
+        people: The org and its members.
+        now: ISO 8601 in UTC.
+    """
 
     resource: AuditedResource
     others: Resources
@@ -40,6 +53,7 @@ class Audited(NamedTuple):
 
     @property
     def live(self) -> AccessRules:
+        """The rules in force."""
         return in_force(self.resource.rules, self.now)
 
     def accessors(self) -> list[AccessRule]:
@@ -49,7 +63,13 @@ class Audited(NamedTuple):
 
 
 def findings_of(resources: list[AuditedResource], people: OrgPeople, now: str) -> list[Row]:
-    """What breaks the named rules, in the order of ``FINDINGS``."""
+    """The rules that the resources break, as rows in the order of ``FINDINGS``.
+
+    Args:
+        resources: The audited resources.
+        people: The org and its members.
+        now: ISO 8601 in UTC.
+    """
     others = {resource.target.key: resource for resource in resources}
     rows = [row for resource in resources for row in _rows(Audited(resource, others, people, now))]
     return sorted(rows, key=lambda row: list(FINDINGS).index(row["finding"]))
@@ -71,7 +91,7 @@ def _public(audited: Audited) -> Iterator[Finding]:
 def _expired(audited: Audited) -> Iterator[Finding]:
     for rule in audited.resource.rules.values():
         if rule.has_expired(audited.now):
-            yield Finding("expired", rule.title, f"its {rule.role} ended at {rule.expires_at}")
+            yield Finding("expired", rule.title, f"the role {rule.role} expired at {rule.expires_at}")
 
 
 def _org_wide(audited: Audited) -> Iterator[Finding]:
@@ -82,11 +102,11 @@ def _org_wide(audited: Audited) -> Iterator[Finding]:
 
 def _child_without_parent(audited: Audited) -> Iterator[Finding]:
     target, people = audited.resource.target, audited.people
-    above = audited.others.get(target.above) if target.above and target.kind.name != "flows" else None
-    if above is None:
+    parent = audited.others.get(target.parent_key) if target.parent_key and target.kind.name != "flows" else None
+    if parent is None:
         return
-    reached = set(ways_to(above, people, audited.now))
-    reached |= {rule.accessor for rule in in_force(above.rules, audited.now).values()}
+    reached = set(paths_to(parent, people, audited.now))
+    reached |= {rule.accessor for rule in in_force(parent.rules, audited.now).values()}
     for rule in audited.accessors():
         by_org = rule.type == "USER" and ("ORG", people.org_id) in reached
         if rule.accessor not in reached and not by_org:
@@ -94,13 +114,13 @@ def _child_without_parent(audited: Audited) -> Iterator[Finding]:
 
 
 def _persons(audited: Audited) -> Iterator[Finding]:
-    """Users and members of teams who are outside the domain, or no members of the org."""
+    """Users and team members outside the domain, or no longer active in the org."""
     for rule in audited.accessors():
         for title, user_id, email in _users_behind(rule, audited.people):
             yield from (Finding(name, title) for name in _person_findings(user_id, email, audited.people))
     owner_id = audited.resource.target.owner_id
     if owner_id is not None and "ex-member" in _person_findings(owner_id, "", audited.people):
-        yield Finding("ex-member", f"USER {owner_id}", "the owner is no active member of the org")
+        yield Finding("ex-member", f"USER {owner_id}", "the owner is not an active member of the org")
 
 
 def _no_owner_in_team(audited: Audited) -> Iterator[Finding]:
@@ -117,7 +137,7 @@ CHECKS: tuple[Callable[[Audited], Iterator[Finding]], ...] = (
 
 
 def _users_behind(rule: AccessRule, people: OrgPeople) -> Iterator[tuple[str, int, str]]:
-    """Title, id and email of a rule's user, or of each member of its team."""
+    """Title, id and email of the rule's user, or of each member of its team."""
     if rule.type == "USER":
         yield rule.title, rule.id, rule.label
     for member in people.teams.get(rule.id, []) if rule.type == "TEAM" else ():
@@ -137,7 +157,14 @@ def _person_findings(user_id: int, email: str, people: OrgPeople) -> list[str]:
 
 
 def differences_to(resource: AuditedResource, wanted: AccessRules, people: OrgPeople, now: str) -> Iterator[Row]:
-    """The difference to what is declared: missing, extra, wrong role, expired, ex-member."""
+    """Differences from the declared access: missing, extra, wrong role, expired, ex-member.
+
+    Args:
+        resource: The audited resource.
+        wanted: The declared rules.
+        people: The org and its members.
+        now: ISO 8601 in UTC.
+    """
     target, live, due = resource.target, in_force(resource.rules, now), in_force(wanted, now)
 
     def row(what: str, accessor: Accessor) -> Row:
@@ -159,13 +186,13 @@ def differences_to(resource: AuditedResource, wanted: AccessRules, people: OrgPe
 
 
 def _is_equal(expected: list[AccessRule], actual: list[AccessRule]) -> bool:
-    """The same strongest role with the same end, and sharer alike; a weaker role besides does not matter."""
+    """The same strongest role and sharer role, with the same expiry; additional weaker roles do not matter."""
     pairs = zip(_decisive(expected), _decisive(actual), strict=True)
-    return all(same_end(a, b) and (a and a.role) == (b and b.role) for a, b in pairs)
+    return all(same_expiry(a, b) and (a and a.role) == (b and b.role) for a, b in pairs)
 
 
 def _decisive(rules: list[AccessRule]) -> tuple[AccessRule | None, AccessRule | None]:
-    """The strongest rule in the order of roles, and the rule outside that order."""
+    """The strongest ranked rule, and the unranked rule (sharer)."""
     ordered = [rule for rule in rules if rank(rule.role) > -1]
     outside = (rule for rule in rules if rank(rule.role) == -1)
     return max(ordered, key=lambda rule: rank(rule.role), default=None), next(outside, None)

@@ -1,4 +1,4 @@
-"""One operation on access rules: list them, or change them so that nobody gets or loses more than was said."""
+"""One operation on access rules: list them, or change exactly what was requested."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ PLAN_COLUMNS = ("action", "type", "id", "name", "changes")
 
 
 def run(request: AccessRequest, context: Context) -> Result:
-    """List, or change; the data names every resource with what it had and has."""
+    """List the rules, or plan or apply a change.
+
+    Returns:
+        For ``list`` one row per rule; otherwise every resource with its rules before and after.
+
+    Raises:
+        OperatorError: USAGE when ``--yes`` is missing; NOT_FOUND; ROLLED_BACK, PARTIAL, LEFT_BEHIND or UNKNOWN_OUTCOME
+            when the change failed.
+    """
     if request.operation == "list":
         return _list(request, context)
     change = ChangeRun(context.session, context.report, dry=request.change.dry_run)
     if change.dry:
         return _plan(request, context, change)
-    change.journal = _open_journal(request, context)  # before anything is read that another run may be changing
+    change.journal = _open_journal(request, context)  # lock first: another run may be changing what is read next
     try:
         return _apply(request, context, change)
     finally:
@@ -43,15 +51,15 @@ def _list(request: AccessRequest, context: Context) -> Result:
             row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": rule.type}
             row |= {"accessor_id": rule.id, "accessor": rule.label, "role": rule.role, "expires_at": rule.expires_at}
             rows.append(row)
-    warnings = [] if rows else ["nobody but the owner has access, as far as access rules say"]
+    warnings = [] if rows else ["no access rules: only the owner has access, apart from org admins"]
     return Result(rows, {"resources": len(targets), "total": len(rows)}, warnings, columns=COLUMNS)
 
 
 def _steps(request: AccessRequest, context: Context, change: ChangeRun) -> tuple[list[AccessStep], list[str]]:
-    """The steps with the rules of each resource read, and the reasons for which --yes is needed.
+    """The steps, with the rules of each resource already read, and the reasons why ``--yes`` is needed.
 
     Raises:
-        OperatorError: USAGE, when there are such reasons and --yes was not given.
+        OperatorError: USAGE, if ``--yes`` is needed and was not passed.
     """
     session = context.session
     caller = Caller(session)
@@ -61,9 +69,11 @@ def _steps(request: AccessRequest, context: Context, change: ChangeRun) -> tuple
     reasons = confirmation_reasons(change, steps, caller, now_of(session), exact=request.exact)
     changes = {step.target.title: difference(now := step.read(session), step.wanted(change, now)) for step in steps}
     if request.operation == "replace" and any(changes.values()):
-        reasons.insert(0, "replaces everything that is there")
+        reasons.insert(0, "replaces all existing rules")
     if reasons and not (request.confirmed or change.dry):
-        error = usage("; ".join(reasons), "look at data.changes or with --dry-run, then add --yes; nothing was changed")
+        error = usage(
+            "; ".join(reasons), "nothing was changed; review data.changes or run with --dry-run, then add --yes"
+        )
         error.data = {"changes": {title: changed for title, changed in changes.items() if changed}}
         raise error
     if not request.confirmed:

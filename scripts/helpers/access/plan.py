@@ -1,4 +1,4 @@
-"""From what is asked for to the steps of a change of access."""
+"""Turning a request into the steps of an access change."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from helpers.api.session import Session
 from helpers.core.errors import Exit, OperatorError, usage
 from helpers.core.times import iso
 
-REREAD = 100  # up to so many resources the list is read again after each write
+REREAD_LIMIT = 100  # up to this many resources, each list is read again before and after the write
 Report = Callable[[str], None]
 Matches = Callable[[AccessRule], bool]
 SEE_AUDIT = "see audit_access.py --accessor"
 
 
 def plan_access(request: AccessRequest, session: Session, caller: Caller, report: Report) -> list[AccessStep]:
-    """One step for each resource.
+    """One step per resource.
 
     Raises:
-        OperatorError: USAGE; NOT_FOUND for a resource or accessor that is not there.
+        OperatorError: USAGE; NOT_FOUND for a resource or accessor that does not exist.
     """
     reported: set[str] = set()
 
     def report_once(text: str) -> None:
-        """An edit runs several times, for the plan and for the change; what it has to say is reported once."""
+        """Report each line once: an edit runs several times, for the plan and for the change."""
         if text not in reported:
             reported.add(text)
             report(text)
 
     plan = _declared if request.operation == "sync" else _edited
     planned = plan(request, session, report_once)
-    few = len(planned) <= REREAD
+    few = len(planned) <= REREAD_LIMIT
     return [_step(target, edit, caller, exact=request.exact, reread=few) for target, edit in planned]
 
 
@@ -60,19 +60,19 @@ def _declared(request: AccessRequest, session: Session, report: Report) -> list[
 
 
 def _edited(request: AccessRequest, session: Session, report: Report) -> list[tuple[AccessTarget, RuleEdit]]:
-    edit, gives_sharer = _edit(request, session, report)
+    edit, grants_sharer = _edit(request, session, report)
     targets = find_targets(session, request.selection)
-    if gives_sharer:
+    if grants_sharer:
         if request.selection.pipeline_of:
             targets = [target for target in targets if target.kind.name != "flows"]
         wrong = [target.title for target in targets if target.kind.name != "nexsets"]
         if wrong:
-            raise usage(f"sharer is a role of nexsets only, not of {', '.join(wrong[:5])}")
+            raise usage(f"the role sharer exists only for nexsets, not for {', '.join(wrong[:5])}")
     return [(target, edit) for target in targets]
 
 
 def _edit(request: AccessRequest, session: Session, report: Report) -> tuple[RuleEdit, bool]:
-    """The edit, and whether it is about sharers. Accessors are looked up first, but for what is only taken away."""
+    """The edit, and whether it concerns the role sharer. Accessors are looked up first, except for a revoke."""
     if request.operation == "copy-from":
         rules = _copied_rules(request, session)
         sharer = any(rule.role == SHARER for rule in rules.values())
@@ -108,45 +108,57 @@ def _listed_rules(request: AccessRequest, session: Session) -> AccessRules:
 
 
 def matcher(named: AccessorName) -> Matches:
-    """Type and identity, exactly: a user and a team may have the same id."""
-    kind, way, value = named
+    """A function that tells whether a rule belongs to the accessor.
+
+    Types must match: a user and a team may have the same id.
+    """
+    kind, identifier, value = named
 
     def matches(rule: AccessRule) -> bool:
-        same = rule.id == value if way == "id" else rule.label.casefold() == str(value).casefold()
+        same = rule.id == value if identifier == "id" else rule.label.casefold() == str(value).casefold()
         return rule.type == kind and same
 
     return matches
 
 
 def warn_of_unmatched(request: AccessRequest, session: Session, steps: list[AccessStep]) -> list[str]:
-    """A revoke that concerns nobody must not look like one that is done; and one name must not mean two.
+    """Check whom a revoke affects: one that matches nobody must not look like success, and a name must be unique.
+
+    If the API left an accessor's name out, the edits of the steps are changed to match by id as well.
+
+    Args:
+        request: The request; anything other than a revoke yields no warnings.
+        session: The API session.
+        steps: The steps, with their rules already read.
 
     Returns:
         Warnings.
 
     Raises:
-        OperatorError: NOT_FOUND, when there is nobody of the name, or several.
+        OperatorError: NOT_FOUND, if nobody has the name or several do.
     """
     if request.operation != "revoke" or request.accessor is None:
         return []
-    kind, way, value = request.accessor
+    kind, identifier, value = request.accessor
     matches = matcher(request.accessor)
     everybody = [rule for step in steps for rule in (step.rules or {}).values()]
-    if way != "id" and any(rule.type == kind and not rule.label for rule in everybody):  # the API left its name out
+    if identifier != "id" and any(
+        rule.type == kind and not rule.label for rule in everybody
+    ):  # the API left its name out
         matches = _also_by_id(matches, kind, find_accessor(session, request.accessor).id)
         for step in steps:
             step.edit = edits.revoke(matches, request.role)
     found = {rule.accessor for rule in everybody if matches(rule)}
     if len(found) > 1:
         ids = ", ".join(str(accessor_id) for _, accessor_id in sorted(found))
-        text = f"several have the {way} {value!r}: ids {ids}"
-        raise OperatorError(Exit.NOT_FOUND, text, hint="give --accessor-id; nothing was changed")
+        text = f"several accessors have the {identifier} {value!r}: ids {ids}"
+        raise OperatorError(Exit.NOT_FOUND, text, hint="nothing was changed; use --accessor-id")
     if found:
         return [*_only_other_roles(request.role, everybody, matches), *_other_ways(kind, request.role, everybody)]
-    if way != "id":
+    if identifier != "id":
         find_accessor(session, request.accessor)
-    return [f"{kind} {value} has no rule on any of the {len(steps)} resources; teams, orgs and ownership may still "
-            f"give access: {SEE_AUDIT}"]  # fmt: skip
+    return [f"{kind} {value} has no rule on any of the {len(steps)} resources, but may still have access through a "
+            f"team, an org or ownership: {SEE_AUDIT}"]  # fmt: skip
 
 
 def _also_by_id(by_label: Matches, kind: str, accessor_id: int) -> Matches:
@@ -154,19 +166,19 @@ def _also_by_id(by_label: Matches, kind: str, accessor_id: int) -> Matches:
 
 
 def _only_other_roles(role: str | None, rules: list[AccessRule], matches: Matches) -> list[str]:
-    """A role that nobody of the name has is likely to be the wrong one."""
+    """A warning if the accessor does not have the role to revoke: it is probably the wrong one."""
     roles = sorted({rule.role for rule in rules if matches(rule)})
-    return [] if role in (None, *roles) else [f"nobody has the role {role} to lose, but {', '.join(roles)}"]
+    return [] if role in (None, *roles) else [f"the accessor has no role {role} to revoke, only {', '.join(roles)}"]
 
 
 def _other_ways(kind: str, role: str | None, rules: list[AccessRule]) -> list[str]:
-    """A person who loses their own rules may keep the access of a team or org."""
+    """A warning that a person may keep access through a team or org."""
     others = sorted({rule.title for rule in rules if rule.type != "USER"})
     if kind != "USER" or role is not None or not others:
         return []
-    return [f"{', '.join(others[:5])} also have access here, by which this person may keep theirs: {SEE_AUDIT}"]
+    return [f"this person may keep access through {', '.join(others[:5])}: {SEE_AUDIT}"]
 
 
 def now_of(session: Session) -> str:
-    """ISO 8601, by the server's clock, which is known after its first answer."""
+    """The current time by the server's clock, which is known after its first response: ISO 8601 in UTC."""
     return str(iso(int(session.server_time() * 1000)))

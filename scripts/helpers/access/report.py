@@ -1,4 +1,4 @@
-"""The access report as a page and as Markdown."""
+"""The access report as HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from helpers.core.kinds import Row
 
 EMPTY = {"type": "", "id": "", "name": None, "accessor_type": "", "accessor_id": "", "accessor": None, "role": None,
          "via": None, "expires_at": None}  # fmt: skip
-COLUMNS = ["Type", "Id", "Name", "Accessor", "Who", "Role", "Via", "Until", "Findings"]
+COLUMNS = ["Type", "Id", "Name", "Accessor", "Who", "Role", "Via", "Expires", "Findings"]
 
 
 def _notes(data: Row) -> dict[tuple[str, int, Any], list[str]]:
-    """What is said about a resource and accessor; about the resource alone under None."""
+    """Findings and differences by type, id and accessor; those of the resource itself under the accessor None."""
     found: dict[tuple[str, int, Any], list[str]] = {}
     for row in data.get("findings", []):
         found.setdefault((row["type"], row["id"], row["accessor"]), []).append(row["finding"])
@@ -25,27 +25,33 @@ def _notes(data: Row) -> dict[tuple[str, int, Any], list[str]]:
 
 
 def page(data: Row, host: str, at: str) -> str:
-    """The report as one self-contained HTML page."""
+    """The report as a self-contained HTML page.
+
+    Args:
+        data: The data of the audit.
+        host: The API's host.
+        at: Time of the report, ISO 8601.
+    """
     rows, notes = data["access"], _notes(data)
     resources = {(row["type"], row["id"]) for row in rows}
-    said = sum(len(texts) for texts in notes.values())
-    tiles = [("resources", len(resources), ""), ("entries", len(rows), ""), ("findings", said, "bad" if said else "")]
+    count = sum(map(len, notes.values()))
+    tiles = [("resources", len(resources), ""), ("entries", len(rows), ""), ("findings", count, "bad" if count else "")]
     tiles.append(("unread", len(data["unread"]), "dim" if data["unread"] else ""))
     lines = []
-    for number, row in enumerate(rows):
+    for index, row in enumerate(rows):
         title = f"{row['accessor_type']} {row['accessor_id']}" + (f" {row['accessor']}" if row["accessor"] else "")
         own = notes.pop((row["type"], row["id"], title), []) + notes.pop((row["type"], row["id"], None), [])
-        lines.append(_line(row, own, f"row-{number}"))
+        lines.append(_line(row, own, f"row-{index}"))
     names = {(row["type"], row["id"]): row["name"] for row in rows}
-    for number, ((kind, resource, title), texts) in enumerate(notes.items()):  # e.g. what is missing has no row
-        row = {**EMPTY, "type": kind, "id": resource, "name": names.get((kind, resource)), "accessor": title}
-        lines.append(_line(row, texts, f"note-{number}"))
-    for number, row in enumerate(data["unread"]):
-        lines.append(_line({**EMPTY, **row, "role": "unread"}, [f"not read: {row['problem']}"], f"unread-{number}"))
-    for number, row in enumerate(data.get("changes", [])):
+    for index, ((kind, resource_id, title), texts) in enumerate(notes.items()):  # e.g. missing access has no row
+        row = {**EMPTY, "type": kind, "id": resource_id, "name": names.get((kind, resource_id)), "accessor": title}
+        lines.append(_line(row, texts, f"note-{index}"))
+    for index, row in enumerate(data["unread"]):
+        lines.append(_line({**EMPTY, **row, "role": "unread"}, [f"not read: {row['problem']}"], f"unread-{index}"))
+    for index, row in enumerate(data.get("changes", [])):
         by = f"{row['who']} for {row['impersonator']}" if row["impersonator"] else row["who"]
         via = f"{row['event']} by {by} at {row['time']}: {row['before'] or 'nothing'} to {row['after'] or 'nothing'}"
-        lines.append(_line({**EMPTY, **row, "role": "change", "via": via}, [], f"change-{number}"))
+        lines.append(_line({**EMPTY, **row, "role": "change", "via": via}, [], f"change-{index}"))
     return html_page.render("Nexla access", f"{host}, {at}", tiles, COLUMNS, lines, "Role")
 
 
@@ -60,9 +66,9 @@ def _line(row: Row, notes: list[str], anchor: str) -> Line:
 
 
 def text(data: Row, warnings: list[str], host: str, at: str) -> str:
-    """The report for a chat or a pull request."""
+    """The report as Markdown, for a chat or a pull request. See ``page`` for ``host`` and ``at``."""
     lines = [f"### Nexla access: {len(data['access'])} entries", "", f"{host}, {at}", ""]
-    columns = ("Resource", "Name", "Accessor", "Role", "Via", "Until")
+    columns = ("Resource", "Name", "Accessor", "Role", "Via", "Expires")
     rows = [
         (f"{row['type']} {row['id']}", row["name"], f"{row['accessor_type']} {row['accessor'] or row['accessor_id']}",
          row["role"], row["via"], row["expires_at"])

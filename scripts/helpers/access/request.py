@@ -1,4 +1,4 @@
-"""What the access commands are asked for: resources, accessors, roles; checked, and cheap to import."""
+"""Checked requests of the access commands: resources, accessors, roles. Cheap to import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from helpers.access.roles import ACCESSOR_TYPES, WAYS, access_kind
+from helpers.access.roles import ACCESSOR_TYPES, IDENTIFIERS, access_kind
 from helpers.command.parser import ChangeOptions, flag, split_list
 from helpers.core.errors import usage
 from helpers.core.kinds import Kind, checked_id, kind_of
@@ -17,20 +17,30 @@ OPERATIONS = ("list", *WRITES)
 
 
 class AccessorName(NamedTuple):
-    """An accessor as the user named it: its type, the way it is named (id, email, name or domain), and the value."""
+    """An accessor as the user named it.
+
+    Attributes:
+        type: USER, TEAM or ORG.
+        identifier: What names it: id, email, name or domain.
+        value: The id (an int) or the text.
+    """
 
     type: str
-    way: str
+    identifier: str
     value: Any
 
 
 class Selection(NamedTuple):
-    """Resources as the user named them; exactly one of ids, names, pipeline_of, project and tag is set.
+    """Resources as the user named them. Exactly one of ids, names, pipeline_of, project and tag is set.
 
     Attributes:
-        kind: of ids and names; of a tag None means the three types of a flow.
-        pipeline_of: kind and id of any member of the flow.
-        with_credentials: of a pipeline or project: its credentials, too.
+        kind: The kind of the ids or names. With a tag, None means sources, nexsets and destinations.
+        ids: Ids of the kind.
+        names: Exact names.
+        pipeline_of: Kind and id of any member of the flow.
+        project: Id of a project, for everything in its flows.
+        tag: A tag.
+        with_credentials: Whether to include the credentials of the pipeline or project.
     """
 
     kind: Kind | None = None
@@ -43,6 +53,7 @@ class Selection(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
+        """Whether nothing is selected."""
         return not (self.ids or self.names or self.pipeline_of or self.project or self.tag is not None)
 
 
@@ -50,13 +61,21 @@ class AccessRequest(NamedTuple):
     """One operation on access rules.
 
     Attributes:
-        accessor, role, expires_at: of grant, revoke and replace; a role of None means every role.
-        accessors_file, accessors: of replace: the file, and its entries.
-        copy_from: kind and id of the resource whose rules are copied.
-        file, declared, digest: of sync: declared access, and a digest of the file that says what is wanted.
-        prune: sync: take away what is not declared.
-        confirmed: ``--yes`` was given.
-        identity: what tells this change apart from others, for its journal.
+        operation: One of OPERATIONS.
+        selection: The resources; empty for sync.
+        accessor: For grant, revoke and replace.
+        role: For grant, revoke and replace; for revoke, None means every role.
+        expires_at: For grant and replace: when the access expires, as the user wrote it.
+        accessors_file: For replace: the file with the accessors.
+        accessors: For replace: the entries of that file.
+        copy_from: Kind and id of the resource whose rules are copied.
+        declared: For sync: the entries of the file of declared access.
+        digest: Digest of the file that was read; empty without one.
+        prune: For sync: revoke what is not declared.
+        rollback: Roll back on failure, instead of keeping what was done.
+        confirmed: ``--yes`` was passed.
+        identity: Text that identifies this change, for its journal.
+        change: The flags of all commands that write.
     """
 
     operation: str
@@ -77,18 +96,24 @@ class AccessRequest(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Whether nothing else may be there afterwards."""
+        """Whether the change removes every rule that is not declared."""
         return self.operation == "replace" or self.prune
 
 
 class AuditRequest(NamedTuple):
-    """What to audit, and against what.
+    """What to audit, and what to compare it with.
 
     Attributes:
-        everything: all that the caller owns.
-        declared: entries of the file of expected access; None when nothing is expected.
-        person: email or id of the only person to show.
-        since, until: window of the changes, as the user gave them; None for 30 days, and for now.
+        selection: The resources; may be empty with ``everything`` or ``declared``.
+        everything: Audit everything that the caller owns.
+        declared: Entries of the file of declared access; None without one.
+        person: Email or id of the only person to show.
+        expand_teams: List people instead of teams.
+        findings: Check the named rules.
+        changes: List who changed access.
+        since: Start of the window for changes, as the user wrote it; None for 30 days ago.
+        until: End of the window, as the user wrote it; None for now.
+        report_file: Where to write the HTML report.
     """
 
     selection: Selection
@@ -104,34 +129,40 @@ class AuditRequest(NamedTuple):
 
 
 def add_selection_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that say which resources an access command is about."""
+    """Add the flags that select the resources of an access command."""
     what = parser.add_argument_group("which resources (one of)").add_argument
     what("--resource-type", metavar="TYPE", help="sources, nexsets, destinations, credentials, …")
     what("--resource-id", metavar="ID")
     what("--resource-ids", metavar="ID,ID")
     what("--names", metavar="A,B", help="exact names")
-    what("--pipeline-of", metavar="TYPE:ID", help="its whole flow: source, every nexset, every destination")
+    what(
+        "--pipeline-of",
+        metavar="TYPE:ID",
+        help="the entire flow of this resource: its source and every nexset and destination",
+    )
     what("--project", metavar="ID", help="everything in the flows of a project")
-    what("--tag", metavar="TAG", help="what has this tag; of --resource-type, or of a flow's three types")
-    what("--with-credentials", action="store_true", help="pipelines and projects: their credentials, too")
+    what(
+        "--tag", metavar="TAG", help="resources with this tag; without --resource-type: sources, nexsets, destinations"
+    )
+    what("--with-credentials", action="store_true", help="pipelines and projects: include their credentials")
 
 
 def selection(given: Mapping[str, Any], *more: str) -> Selection:
-    """The resources that the flags name.
+    """The resources that the flags select.
 
     Args:
-        given: the parsed flags by name.
-        more: flags of the command's own that select resources as well.
+        given: The parsed flags by name.
+        more: Additional flags of the command that select resources.
 
     Raises:
-        OperatorError: USAGE, also when not exactly one flag selects.
+        OperatorError: USAGE, including when not exactly one flag selects resources.
     """
     used = [name for name in (*SELECTORS, *more) if given[name] not in (None, False)]
     if len(used) != 1:
-        raise usage("say which resources: exactly one of " + ", ".join(map(flag, (*SELECTORS, *more))))
+        raise usage("select resources with exactly one of " + ", ".join(map(flag, (*SELECTORS, *more))))
     selector = used[0]
     if given["with_credentials"] and selector not in ("pipeline_of", "project", *more):
-        raise usage("--with-credentials goes with --pipeline-of and --project")
+        raise usage("--with-credentials can only be used with --pipeline-of or --project")
     parts: tuple[str, ...] = ()
     kind = None
     if selector in ("resource_id", "resource_ids", "names"):
@@ -140,7 +171,7 @@ def selection(given: Mapping[str, Any], *more: str) -> Selection:
         access_kind(given["resource_type"])
         parts = split_list(given[selector])
         if not parts:
-            raise usage(f"{flag(selector)} names nothing", "is a variable empty?")
+            raise usage(f"{flag(selector)} is empty", "is a variable unset?")
     if given["resource_type"] is not None:
         kind = kind_of(given["resource_type"])
     by_id = selector in ("resource_id", "resource_ids")
@@ -156,7 +187,15 @@ def selection(given: Mapping[str, Any], *more: str) -> Selection:
 
 
 def typed_id(text: str, flag_name: str) -> tuple[Kind, int]:
-    """``sources:123`` as kind and id. Raises: OperatorError, USAGE."""
+    """Parse ``sources:123`` into kind and id.
+
+    Args:
+        text: What the user wrote.
+        flag_name: The flag, for messages.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     name, colon, resource_id = text.rpartition(":")
     if not colon:
         raise usage(f"{flag_name} must be TYPE:ID", f"for example {flag_name} sources:123")
@@ -164,19 +203,22 @@ def typed_id(text: str, flag_name: str) -> tuple[Kind, int]:
 
 
 def accessor_name(kind: Any, given: Mapping[str, Any], where: str) -> AccessorName:
-    """The accessor that some values name.
+    """The accessor that flags or an entry of a file name.
 
     Args:
-        given: ``id``, ``email``, ``name`` and ``domain``, as far as they are there.
-        where: the flags or the entry of a file, for messages.
+        kind: The accessor's type: USER, TEAM or ORG.
+        given: The values of ``id``, ``email``, ``name`` and ``domain``; None or empty where absent.
+        where: The flags or the entry of a file, for messages.
 
     Raises:
         OperatorError: USAGE.
     """
     if kind not in ACCESSOR_TYPES:
         raise usage(f"{where}: the accessor's type must be one of {', '.join(ACCESSOR_TYPES)}")
-    named = {way: value for way, value in given.items() if value not in (None, "")}
-    if len(named) != 1 or next(iter(named)) not in WAYS[kind]:
-        raise usage(f"{where}: a {kind} is named by either {' or '.join(WAYS[kind])}")
-    ((way, value),) = named.items()
-    return AccessorName(kind, way, checked_id(value, f"{where}: id") if way == "id" else str(value).strip())
+    named = {identifier: value for identifier, value in given.items() if value not in (None, "")}
+    if len(named) != 1 or next(iter(named)) not in IDENTIFIERS[kind]:
+        raise usage(f"{where}: name the {kind} by exactly one of {', '.join(IDENTIFIERS[kind])}")
+    ((identifier, value),) = named.items()
+    return AccessorName(
+        kind, identifier, checked_id(value, f"{where}: id") if identifier == "id" else str(value).strip()
+    )

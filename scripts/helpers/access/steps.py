@@ -1,4 +1,4 @@
-"""Changing access as steps of a change, one for each resource."""
+"""Access changes as steps of a change, one per resource."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from helpers.access.rules import (
     AccessRules,
     RuleKey,
     as_rows,
+    changed_keys,
     difference,
     from_rows,
     read_rules,
-    same_end,
+    same_expiry,
     text_of,
-    touched,
 )
 from helpers.access.targets import AccessTarget
 from helpers.access.writer import RuleWriter
@@ -28,17 +28,19 @@ from helpers.core.errors import Exit, OperatorError
 
 
 class AccessStep(Step):
-    """Give one resource the rules that ``edit`` makes of those it has.
+    """Apply an edit to the rules of one resource.
 
     Args:
-        applies_to_caller: see RuleWriter.
-        exact: nothing else may be there afterwards; the rules are then read again directly before the write.
-        reread: whether to read the list again directly before and after the write, besides the list that the write is
-            answered with.
+        target: The resource.
+        edit: Turns the current rules into the wanted ones.
+        applies_to_caller: See RuleWriter.
+        exact: The edit removes every rule that is not declared; the rules are read again directly before the write.
+        reread: Whether to read the list again directly before and after the write, in addition to the list in the
+            response to the write.
 
     Attributes:
-        rules: as last read, so that they are not read again.
-        objections: why the step would need a --yes that was not given, as it turns out directly before the write.
+        rules: The rules as last read; None if they must be read again.
+        objections: Returns why the step needs a ``--yes`` that was not passed; called directly before the write.
     """
 
     def __init__(
@@ -58,7 +60,11 @@ class AccessStep(Step):
         self.objections: Callable[[AccessStep], list[str]] = lambda _: []
 
     def read(self, session: Session) -> AccessRules:
-        """The rules of the resource, read once."""
+        """The rules of the resource, read at most once.
+
+        Raises:
+            OperatorError: They could not be read.
+        """
         if self.rules is None:
             self.rules = self._read_now(session)
         return self.rules
@@ -69,8 +75,8 @@ class AccessStep(Step):
     def find(self, run: ChangeRun) -> Found:
         before = self.read(run.session)
         after = self.wanted(run, before)
-        pending = self.exact or touched(before, after)
-        if not run.dry and pending and (self.reread or self._is_delicate(before, after)):
+        pending = self.exact or changed_keys(before, after)
+        if not run.dry and pending and (self.reread or self._needs_reread(before, after)):
             self.rules = None
             before = self.read(run.session)
             after = self.wanted(run, before)
@@ -79,37 +85,39 @@ class AccessStep(Step):
         changes = difference(before, after)
         if not changes:
             return Found(UNCHANGED, self.target.id)
-        accessors = {key[:2] for key in touched(before, after)}  # with all their roles: a DELETE may take more than one
+        accessors = {
+            key[:2] for key in changed_keys(before, after)
+        }  # with all their roles: a DELETE may remove more than one
         keys = [list(key) for key in {**before, **after} if key[:2] in accessors]
         fresh = {"after": as_rows(after), "touched": keys}
         resume_data = entry.resume_data if entry and not entry.done else fresh
         return Found("change", self.target.id, changes, {"rules": as_rows(before)}, resume_data)
 
     def _refuse_objections(self, run: ChangeRun, before: AccessRules) -> None:
-        reasons = [*self._newcomers(run, before), *self.objections(self)]
+        reasons = [*self._granted_meanwhile(run, before), *self.objections(self)]
         if reasons:
             raise OperatorError(
                 Exit.ERROR,
-                f"somebody else has changed {self.title} meanwhile: {'; '.join(reasons)}",
-                hint="look with --dry-run, then add --yes",
+                f"somebody else changed {self.title} in the meantime: {'; '.join(reasons)}",
+                hint="review the change with --dry-run, then add --yes",
                 resource={"type": self.kind, "id": self.target.id},
             )
 
-    def _is_delicate(self, before: AccessRules, after: AccessRules) -> bool:
-        """Whether what somebody else gives meanwhile could go with it: by a DELETE of one role, or a shorter end."""
-        changed = touched(before, after)
+    def _needs_reread(self, before: AccessRules, after: AccessRules) -> bool:
+        """Whether the write could undo a concurrent grant: by deleting a single role, or by shortening access."""
+        changed = changed_keys(before, after)
         kept = {key[:2] for key in after}
         return self.exact or any(key[:2] in kept if key not in after else after[key].expires_at for key in changed)
 
     def wanted(self, run: ChangeRun, before: AccessRules) -> AccessRules:
-        """What is wanted; a run that was cut off half-way is brought to what it was on the way to."""
+        """The rules to reach. An interrupted run is completed: it reaches the rules that it was working towards."""
         entry = run.entry(self.key)
         if entry is None or entry.done or self.exact:
             return self.edit(before)
         return _merged(before, _keys(entry.resume_data["touched"]), from_rows(entry.resume_data["after"]))
 
-    def _newcomers(self, run: ChangeRun, before: AccessRules) -> list[str]:
-        """Who got access since a run was cut off on the way to exact rules: nobody has looked at their loss."""
+    def _granted_meanwhile(self, run: ChangeRun, before: AccessRules) -> list[str]:
+        """Who was granted access after an exact run was interrupted: nobody has reviewed their removal."""
         entry = run.entry(self.key)
         if entry is None or entry.done or not self.exact:
             return []
@@ -123,7 +131,7 @@ class AccessStep(Step):
         self.rules = None
         self._expect(self._writer(run).change(before, after), after, keys)
         lost = [rule for key, rule in before.items() if key in keys and key not in after]
-        if self.reread and not any(map(self.applies_to_caller, lost)):  # else it may not be readable any more
+        if self.reread and not any(map(self.applies_to_caller, lost)):  # otherwise it may no longer be readable
             self._expect(self._read_now(run.session), after, keys)
         return Applied(self.target.id)
 
@@ -131,10 +139,10 @@ class AccessStep(Step):
         return RuleWriter(run.session, self.target.kind, self.target.id, self.applies_to_caller, run.report)
 
     def _expect(self, now: AccessRules, wanted: AccessRules, keys: Iterable[RuleKey]) -> None:
-        """The server's list shows what was wanted: of all accessors where nothing else may be there."""
+        """Check that the server's list shows the wanted rules of these accessors, or of all if the edit is exact."""
         accessors = {key[:2] for key in keys}
         checked = {*keys, *(key for key in (*now, *wanted) if self.exact or key[:2] in accessors)}
-        wrong = [key for key in sorted(checked) if not same_end(now.get(key), wanted.get(key))]
+        wrong = [key for key in sorted(checked) if not same_expiry(now.get(key), wanted.get(key))]
         if wrong:
             listed = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in wrong)
             text = f"{self.title}: the server does not show what was written for {listed}"
@@ -146,21 +154,21 @@ class AccessStep(Step):
         after = _merged(now, keys, before)
         try:
             self.exact = False
-            taken = [rule for key, rule in now.items() if key in keys and key not in after]
-            if touched(now, after):
+            revoked = [rule for key, rule in now.items() if key in keys and key not in after]
+            if changed_keys(now, after):
                 now = self._writer(run).change(now, after)
             self._expect(now, after, keys)
-            if not any(map(self.applies_to_caller, taken)):
+            if not any(map(self.applies_to_caller, revoked)):
                 self._expect(self._read_now(run.session), after, keys)
         except OperatorError as error:
             had = text_of(rule for key in keys if (rule := before.get(key))) or "nothing"
             accessors = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in keys)
-            error.message += f"; before, {accessors} had {had}"
+            error.message += f"; before the change, {accessors} had {had}"
             raise
 
 
 def _merged(rules: AccessRules, keys: list[RuleKey], wanted: AccessRules) -> AccessRules:
-    """The rules, in which those of the keys are as wanted."""
+    """The rules, with those of the given keys replaced by the wanted ones."""
     others = {key: rule for key, rule in rules.items() if key not in keys}
     return others | {key: wanted[key] for key in keys if key in wanted}
 
@@ -170,6 +178,10 @@ def _keys(rows: Iterable[Any]) -> list[RuleKey]:
 
 
 def read_all(session: Session, steps: list[AccessStep], workers: int) -> None:
-    """Read the rules of every resource, some at a time."""
+    """Read the rules of every step's resource, ``workers`` at a time.
+
+    Raises:
+        OperatorError: The rules of one could not be read.
+    """
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(lambda step: step.read(session), steps))

@@ -1,4 +1,4 @@
-"""Which resources an access command is about: ids, names, a whole pipeline, a project's flows, a tag."""
+"""The resources of an access command, selected by ids, names, pipeline, project or tag."""
 
 from __future__ import annotations
 
@@ -22,35 +22,42 @@ class AccessTarget(NamedTuple):
     """One resource.
 
     Attributes:
-        name, owner_id: None where not known.
-        above: the key of its parent, where known; a flow's is its source.
+        kind: The kind that holds its rules.
+        id: Its id of that kind.
+        name: None if unknown.
+        owner_id: None if unknown.
+        parent_key: Kind and id of its parent, if known; the parent of a flow is its source.
+        public: Whether everybody may use it; only known from the resource's own response.
     """
 
     kind: Kind
     id: int
     name: str | None = None
     owner_id: int | None = None
-    above: tuple[str, int] | None = None
+    parent_key: tuple[str, int] | None = None
     public: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
+        """Name of the kind, and id."""
         return self.kind.name, self.id
 
     @property
     def title(self) -> str:
+        """The resource, for people."""
         return f"{self.kind.singular} {self.id}" + (f" {self.name!r}" if self.name else "")
 
 
 def find_targets(session: Session, selection: Selection) -> list[AccessTarget]:
-    """The resources, each once.
+    """The selected resources, each once.
 
     Raises:
-        OperatorError: NOT_FOUND when a name, flow or project is not there, or the selection is empty.
+        OperatorError: NOT_FOUND if a name, flow or project does not exist, or nothing is selected; UPSTREAM if a flow
+            cannot be read completely.
     """
     found = {target.key: target for target in _selected(session, selection)}
     if not found:
-        raise OperatorError(Exit.NOT_FOUND, "there is no such resource", hint=NOTHING)
+        raise OperatorError(Exit.NOT_FOUND, "no resource matches the selection", hint=NOTHING)
     return list(found.values())
 
 
@@ -78,12 +85,16 @@ def _tagged(session: Session, kind: Kind, tag: str) -> Iterator[AccessTarget]:
 
 
 def origin_of(session: Session, target: AccessTarget) -> AccessTarget:
-    """A flow by its origin's node, whichever of its nodes was named: its rules belong there. Others as they are."""
+    """For a flow, the target of its origin node, whichever node was named: its rules belong there. Others unchanged.
+
+    Raises:
+        OperatorError: NOT_FOUND, if the flow does not exist.
+    """
     if target.kind.name != "flows":
         return target
     flow = read_flow(session, target.kind, target.id)
     if flow is None:
-        raise OperatorError(Exit.NOT_FOUND, f"there is no flow {target.id}", hint=NOTHING)
+        raise OperatorError(Exit.NOT_FOUND, f"flow {target.id} does not exist", hint=NOTHING)
     return _of_origin(flow)
 
 
@@ -93,7 +104,7 @@ def _of_origin(flow: Flow) -> AccessTarget:
 
 
 def of_row(kind: Kind, row: Row) -> AccessTarget:
-    """A resource by a row of its list."""
+    """The target for a row of a list or an item."""
     owner = row.get("owner")
     owner_id = owner.get("id") if isinstance(owner, dict) else row.get("owner_id")
     public = bool(row.get("public"))
@@ -109,7 +120,13 @@ def _named(session: Session, kind: Kind, name: str) -> AccessTarget:
 
 
 def of_pipeline(session: Session, kind: Kind, resource_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
-    """Every resource of a flow, however deep.
+    """Every resource of the flow that contains a resource.
+
+    Args:
+        session: The API session.
+        kind: Kind of any member of the flow.
+        resource_id: Id of that member.
+        credentials: Include the credentials that the members use.
 
     Raises:
         OperatorError: NOT_FOUND; UPSTREAM, when the flow cannot be read completely.
@@ -121,10 +138,10 @@ def of_pipeline(session: Session, kind: Kind, resource_id: int, *, credentials: 
 
 
 def of_project(session: Session, project_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
-    """Everything in the flows of a project; the lists' own ``project_id`` is ignored by the server.
+    """Every resource in the flows of a project. The server ignores the filter ``project_id`` of lists.
 
     Raises:
-        OperatorError: NOT_FOUND, when it has no flow; UPSTREAM, when one cannot be read completely.
+        OperatorError: NOT_FOUND, if it has no flow; UPSTREAM, if a flow cannot be read completely.
     """
     response = call(session, "GET", item_path(KINDS["projects"], project_id, "flows"))
     body: Row = response.data
@@ -135,7 +152,7 @@ def of_project(session: Session, project_id: int, *, credentials: bool) -> Itera
     for index in range(len(body["flows"])):
         flow = parse_flow(body, index)
         if flow is None:
-            raise OperatorError(Exit.UPSTREAM, f"a flow of project {project_id} cannot be read")
+            raise OperatorError(Exit.UPSTREAM, f"a flow in project {project_id} cannot be read")
         yield from of_flow(flow, credentials=credentials)
 
 
@@ -143,22 +160,22 @@ def of_flow(flow: Flow, *, credentials: bool) -> Iterator[AccessTarget]:
     """The flow itself, its members, and (on request) the credentials that they use.
 
     Raises:
-        OperatorError: UPSTREAM, when it holds what cannot be read: nobody may be overlooked.
+        OperatorError: UPSTREAM, if any part of it cannot be read: no resource may be overlooked.
     """
     members = list(flow.origin.walk())
     node = next(node for node in flow.body["flows"] if node.get("id") == flow.origin.node_id)
     if _count_nodes(node) != len(members):
-        text = f"the flow of {flow.origin.label} holds a member of a kind that is not known"
+        text = f"the flow of {flow.origin.label} has a member of an unknown kind"
         raise OperatorError(Exit.UPSTREAM, text)
     yield _of_origin(flow)
-    above = {child.key: member.key for member in members for child in member.children}
+    parents = {child.key: member.key for member in members for child in member.children}
     for member in members:
         row = {**member.row, "id": member.id, "name": member.name}
-        yield of_row(KINDS[member.kind], row)._replace(above=above.get(member.key))
+        yield of_row(KINDS[member.kind], row)._replace(parent_key=parents.get(member.key))
     for member in members if credentials else ():
         if member.kind != "nexsets" and not {"data_credentials_id", "data_credentials"} & member.row.keys():
-            text = f"the flow does not tell which credential {member.label} uses"
-            raise OperatorError(Exit.UPSTREAM, text, hint="name the credentials by id instead")
+            text = f"the flow does not show which credential {member.label} uses"
+            raise OperatorError(Exit.UPSTREAM, text, hint="select the credentials by id instead")
         if member.credential_id is not None:
             yield AccessTarget(KINDS["credentials"], member.credential_id)
 

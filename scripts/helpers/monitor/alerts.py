@@ -1,4 +1,4 @@
-"""Telling a webhook what opened, stays open and cleared; what could not be delivered is told in the next round."""
+"""Alerting a webhook to incidents that opened, remain open or cleared. What cannot be delivered is sent next time."""
 
 from __future__ import annotations
 
@@ -16,33 +16,49 @@ from helpers.core.kinds import Row
 from helpers.core.limits import Clock
 from helpers.core.settings import LOOPBACK
 from helpers.monitor.alert_text import Events, payload
-from helpers.monitor.incidents import AlertPolicy, count, event_key, events, held_state, mark_told, save
+from helpers.monitor.incidents import (
+    AlertPolicy,
+    event_key,
+    events,
+    locked_state,
+    mark_reported,
+    save,
+    update_incidents,
+)
 
 TRIES = 3
-ANSWER_SECONDS = 10.0  # what the receiver has for one answer
+RESPONSE_SECONDS = 10.0  # how long the receiver has to respond
 NO_WEBHOOK = "no webhook is set"
 
 
 def webhook(url: str | None, file: str | None, environ: Mapping[str, str | None]) -> tuple[str | None, list[str]]:
-    """The receiver's URL, which is a secret, and warnings.
+    """The webhook's URL, which is a secret, from a flag, a file or NEXLA_ALERT_WEBHOOK.
+
+    Args:
+        url: The URL, if passed as a flag.
+        file: Path of a file with the URL, if passed as a flag.
+        environ: The environment.
+
+    Returns:
+        The URL, or None without one; and warnings.
 
     Raises:
-        OperatorError: CONFIG, when the file cannot be read or the URL is none.
+        OperatorError: CONFIG, if the file cannot be read or the URL is not an https URL.
     """
     warnings = []
     if url:
-        warnings.append("--alert-webhook puts a secret into the process list; use --alert-webhook-file")
+        warnings.append("--alert-webhook exposes a secret in the process list; use --alert-webhook-file")
     elif file:
         try:
             url = Path(file).read_text(encoding="utf-8").strip()
             if Path(file).stat().st_mode & 0o077:
-                warnings.append(f"{file} can be read by others; chmod 600 it")
+                warnings.append(f"other users can read {file}: run chmod 600 on it")
         except (OSError, UnicodeDecodeError) as error:
             raise config_error(f"cannot read {file}: {error}") from error
     else:
         url = (environ.get("NEXLA_ALERT_WEBHOOK") or "").strip() or None
     if url is None:
-        return None, ["no alert webhook is set: incidents are counted, and nobody is told"]
+        return None, ["no alert webhook is set: incidents are counted, but nobody is alerted"]
     redact.remember(url, urlsplit(url).path)
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
@@ -50,42 +66,60 @@ def webhook(url: str | None, file: str | None, environ: Mapping[str, str | None]
     return url, warnings
 
 
-def deliver(url: str, form: str, told: Events, *, key: str, host: str, report: Callable[[str], None]) -> str | None:
-    """Send one alert, in up to three tries. Returns None when it was taken, else why not (without the URL)."""
-    body = payload(form, told, host)
-    why = ""
+def deliver(url: str, form: str, due: Events, *, key: str, host: str, report: Callable[[str], None]) -> str | None:
+    """Send one alert, in up to three attempts.
+
+    Args:
+        url: The webhook.
+        form: One of FORMATS.
+        due: The events to report.
+        key: Idempotency key, the same for every attempt.
+        host: The API's host.
+        report: Called with progress lines.
+
+    Returns:
+        None if the receiver accepted the alert; otherwise why not, without the URL.
+    """
+    body = payload(form, due, host)
+    reason = ""
     for attempt in range(1, TRIES + 1):
         try:
-            with requests.post(  # streamed: the body of the answer is of no interest, and may never end
+            with requests.post(  # streamed: the response body is ignored, and may never end
                 url,
                 json=body,
-                timeout=ANSWER_SECONDS,
+                timeout=RESPONSE_SECONDS,
                 allow_redirects=False,
                 stream=True,
                 headers={"Idempotency-Key": key},
-            ) as answer:
-                status = answer.status_code
+            ) as response:
+                status = response.status_code
             if 200 <= status < 300:
                 return None
-            why = f"the receiver answered {status}"
+            reason = f"the receiver responded with {status}"
             if status < 500 and status != 429:
-                return why
+                return reason
         except requests.RequestException as error:
-            why = f"the receiver could not be reached ({type(error).__name__})"
+            reason = f"the receiver could not be reached ({type(error).__name__})"
         if attempt < TRIES:
-            report(f"alert: {why}; trying again")
+            report(f"alert: {reason}; trying again")
             Clock.sleep(float(attempt))
-    return why
+    return reason
 
 
 @dataclass
-class Told:
-    """What became of the alerts of one round."""
+class AlertResult:
+    """The outcome of one round of alerts.
+
+    Attributes:
+        sent: The events that were due.
+        failure: Why they were not delivered; None if they were.
+    """
 
     sent: Events
     failure: str | None = None
 
     def as_meta(self) -> dict[str, Any]:
+        """The number of events of each kind, and whether they were delivered (None without events)."""
         counts = {name: len(rows) for name, rows in self.sent.items()}
         return {**counts, "delivered": self.failure is None if any(counts.values()) else None}
 
@@ -93,21 +127,31 @@ class Told:
 def alert(
     path: str, rows: list[Row], policy: AlertPolicy, *, url: str | None, form: str, host: str, now: float,
     report: Callable[[str], None],
-) -> Told:  # fmt: skip
-    """One round: count, tell what changed, remember it. What could not be delivered is told in the next round.
+) -> AlertResult:  # fmt: skip
+    """One round: update the incidents, report what changed, save the state. What cannot be delivered is sent next time.
+
+    Args:
+        path: The state file.
+        rows: The verdicts.
+        policy: When incidents open and clear, and when to remind.
+        url: The webhook; None to count incidents without alerting.
+        form: One of FORMATS.
+        host: The API's host.
+        now: Epoch seconds, by the server's clock.
+        report: Called with progress lines.
 
     Raises:
-        OperatorError: CONFIG, for the state file.
+        OperatorError: CONFIG, if the state file cannot be read or written.
     """
-    with held_state(path) as incidents:
+    with locked_state(path) as incidents:
         if incidents is None:
-            return Told({"opened": [], "still": [], "recovered": []}, "another run holds the state file")
-        after = count(incidents, rows, policy)
+            return AlertResult({"opened": [], "still": [], "recovered": []}, "another run has locked the state file")
+        after = update_incidents(incidents, rows, policy)
         due = events(after, rows, policy, now)
         failure = None if url else NO_WEBHOOK
         if url and any(due.values()):
             failure = deliver(url, form, due, key=event_key(after, due), host=host, report=report)
         if failure is None:
-            mark_told(after, due, now)
+            mark_reported(after, due, now)
         save(path, after)
-        return Told(due, failure)
+        return AlertResult(due, failure)

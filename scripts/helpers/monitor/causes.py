@@ -1,4 +1,4 @@
-"""A cause of a failing flow, the rules that find causes, and the commands that confirm and repair one."""
+"""Causes of a failing flow, the rules that find them, and the commands that confirm and repair one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from helpers.monitor.evidence import Evidence
 
 @dataclass(frozen=True)
 class Symptom:
-    """What a rule sees at a member.
+    """What a rule finds at a member.
 
     Attributes:
-        proof: what was seen: ids, runs, log lines.
-        confirm, repair: exact command lines.
-        by_hand: what no command of ours can do, to be done before ``repair``.
-        rank: instead of the rule's, where the same fault is less decisive.
+        member: The member at fault.
+        text: The cause in one sentence.
+        proof: The evidence: ids, runs, log lines.
+        confirm: Command line that confirms the cause.
+        repair: Command line that repairs it.
+        by_hand: What must be done manually before ``repair``; empty if nothing.
+        rank: Overrides the rule's rank where the same fault is less decisive.
     """
 
     member: Member
@@ -36,7 +39,7 @@ class Symptom:
 
 @dataclass(frozen=True)
 class Cause:
-    """One possible cause: a fault, and the symptom by which it was found. A lower rank is more decisive."""
+    """One possible cause: a fault, and the symptom that revealed it. A lower rank is more decisive."""
 
     fault: str
     rank: int
@@ -44,9 +47,11 @@ class Cause:
 
     @property
     def member(self) -> Member:
+        """The member at fault."""
         return self.symptom.member
 
     def as_row(self) -> Row:
+        """The cause as a row of the report."""
         return {
             "fault": self.fault,
             "type": self.member.kind,
@@ -64,63 +69,78 @@ Find = Callable[[Evidence], Iterator[Symptom]]
 
 
 class Rule(NamedTuple):
-    """A rule of the diagnosis: the fault's name, the same for every flow; its rank; and how it is found."""
+    """A rule of the diagnosis.
+
+    Attributes:
+        fault: Name of the fault that it finds, the same for every flow.
+        rank: The lower, the more decisive.
+        find: Yields a symptom for each member at fault.
+    """
 
     fault: str
     rank: int
     find: Find
 
     def causes(self, evidence: Evidence) -> Iterator[Cause]:
+        """The causes that the rule finds in the evidence."""
         for symptom in self.find(evidence):
             yield Cause(self.fault, self.rank if symptom.rank is None else symptom.rank, symptom)
 
 
 def rule(fault: str, *, rank: int) -> Callable[[Find], Rule]:
-    """Make a rule of a function that yields nothing when it does not see its fault.
+    """Decorator that turns a function into a rule. The function yields nothing if it does not find its fault.
 
     Args:
-        rank: how far the fault explains others: what stops the flow at its source has a lower rank than what follows
-            from it.
+        fault: Name of the fault.
+        rank: The lower, the more other faults it explains: what stops a flow at its source ranks first.
     """
     return lambda find: Rule(fault, rank, find)
 
 
-def find_causes(rules: Sequence[Rule], evidence: Evidence, asked: Member) -> tuple[list[Cause], list[Cause]]:
-    """What the evidence shows, the most decisive first.
+def find_causes(rules: Sequence[Rule], evidence: Evidence, selected: Member) -> tuple[list[Cause], list[Cause]]:
+    """The causes that the evidence shows, most decisive first.
+
+    Args:
+        rules: The rules to apply.
+        evidence: What was read.
+        selected: The member to diagnose.
 
     Returns:
-        Causes for the resource that was asked about (above it, at it or below it), and those of other branches.
+        Causes that concern the member (above it, at it or below it), and those in other branches of the flow.
     """
     found = [cause for rule in rules for cause in rule.causes(evidence)]
-    concerned = {member.key for member in (*evidence.flow.path_to(asked), *asked.walk())}
+    concerned = {member.key for member in (*evidence.flow.path_to(selected), *selected.walk())}
     depth = {member.key: position for position, member in enumerate(evidence.flow.origin.walk())}
     found.sort(key=lambda cause: (cause.rank, depth[cause.member.key]))
     own = [cause for cause in found if cause.fault == "schema_drift" or cause.member.key in concerned]
     return own, [cause for cause in found if cause not in own]
 
 
-def about(script: str, member: Member, *words: str) -> str:
-    """A command about a member; ``words`` come before the flags that name it."""
+def command_for(script: str, member: Member, *words: str) -> str:
+    """A command line for a member; ``words`` come before the flags that select it."""
     return command_line(script, *words, "--resource-type", member.kind, "--resource-id", member.id)
 
 
-def operate(member: Member, operation: str, *more: str) -> str:
-    return " ".join([about("operate_flow", member, "--operation", operation), *more])
+def operate_command(member: Member, operation: str, *more: str) -> str:
+    """A command line of operate_flow for a member."""
+    return " ".join([command_for("operate_flow", member, "--operation", operation), *more])
 
 
-def logs(member: Member, run_id: int | None) -> str:
-    return about("get_resource_logs", member) + (f" --run-id {run_id}" if run_id else "")
+def logs_command(member: Member, run_id: int | None) -> str:
+    """A command line that shows a member's log, of one run or (None) the latest."""
+    return command_for("get_resource_logs", member) + (f" --run-id {run_id}" if run_id else "")
 
 
-def run_again(evidence: Evidence) -> str:
-    return operate(evidence.flow.origin, "run-now", "--wait")
+def run_now_command(evidence: Evidence) -> str:
+    """A command line that runs the flow now and waits for the result."""
+    return operate_command(evidence.flow.origin, "run-now", "--wait")
 
 
-def quoted(evidence: Evidence, line: LogLine) -> str:
-    """A log line as proof."""
-    return f"run {line.run_id}, {line.time}, {line.resource}: {evidence.shown_text(line)}"
+def quote_line(evidence: Evidence, line: LogLine) -> str:
+    """A log line as evidence, without values unless they are to be shown."""
+    return f"run {line.run_id}, {line.time}, {line.resource}: {evidence.visible_text(line)}"
 
 
-def counted(run: ResourceRun) -> str:
-    """A run's numbers as proof."""
+def describe_run(run: ResourceRun) -> str:
+    """The counts of a run as evidence."""
     return f"run {run.id}: {run.records} records, {run.errors} errors"

@@ -1,4 +1,4 @@
-"""A failed run beside the last good one before it."""
+"""Comparing a failed run with the last good one before it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ Runs = dict[MemberKey, list[ResourceRun]]
 
 
 def compare(session: Session, target: FlowTarget, run_id: int | None, workers: int) -> Result:
-    """Numbers of both runs for each member, durations from log times, and the first log lines that differ.
+    """Compare two runs: counts of each member, durations from log timestamps, and the first log lines that differ.
+
+    Args:
+        session: The API session.
+        target: The flow and the member to compare.
+        run_id: The failed run; None for the newest run with errors.
+        workers: How many members to read at a time.
 
     Raises:
-        OperatorError: NOT_FOUND, when there is no failed run, or no good one before it.
+        OperatorError: NOT_FOUND, if there is no failed run or no good one before it; the runs could not be read.
     """
     runs = member_runs(session, target.flow, workers=workers)
     failed, good = runs_to_compare(target.flow, runs, run_id)
@@ -42,7 +48,19 @@ def compare(session: Session, target: FlowTarget, run_id: int | None, workers: i
 
 
 def difference(flow: Flow, runs: Runs, lines: Iterable[LogLine], failed: int, good: int) -> Row:
-    """A failed and a good run: numbers of every member, seconds of log time, the first lines that only one has."""
+    """The difference between a failed and a good run.
+
+    Args:
+        flow: The flow.
+        runs: Runs of every member.
+        lines: Log lines; those of other runs are ignored.
+        failed: Id of the failed run.
+        good: Id of the good run.
+
+    Returns:
+        ``failed_run`` and ``good_run`` with their start and seconds of log time, ``members`` with the counts of both
+        runs, the first log lines that only one of them has, and ``no_log_of``: runs without log lines.
+    """
     logs: dict[int, list[LogLine]] = {failed: [], good: []}
     for line in lines:
         if line.run_id in logs:
@@ -58,15 +76,20 @@ def difference(flow: Flow, runs: Runs, lines: Iterable[LogLine], failed: int, go
         "members": rows,
         "only_in_failed": [] if without_log else _new_lines(logs[failed], logs[good]),
         "only_in_good": [] if without_log else _new_lines(logs[good], logs[failed]),
-        "no_log_of": without_log,  # nothing can be compared then
+        "no_log_of": without_log,  # without both logs, lines cannot be compared
     }
 
 
 def runs_to_compare(flow: Flow, runs: Runs, run_id: int | None) -> tuple[int, int]:
-    """The failed run (the newest with errors anywhere in the flow) and the last good one before it.
+    """The ids of the failed run and of the last good one before it.
+
+    Args:
+        flow: The flow.
+        runs: Runs of every member.
+        run_id: The failed run; None for the newest run with errors anywhere in the flow.
 
     Raises:
-        OperatorError: NOT_FOUND.
+        OperatorError: NOT_FOUND, if there is no such run.
     """
     errors: dict[int, int] = {}
     records: dict[int, int] = {}
@@ -85,11 +108,11 @@ def runs_to_compare(flow: Flow, runs: Runs, run_id: int | None) -> tuple[int, in
 
 
 def _nothing_to_compare(origin: Member, text: str) -> OperatorError:
-    words = ("--operation", "metrics", "--by", "run", "--resource-type", origin.kind, "--resource-id", origin.id)
+    flags = ("--operation", "metrics", "--by", "run", "--resource-type", origin.kind, "--resource-id", origin.id)
     return OperatorError(
         Exit.NOT_FOUND,
         f"the flow of {origin.label} {text}, as far as its run summaries go back",
-        hint=command_line("operate_flow", *words),
+        hint=command_line("operate_flow", *flags),
         resource={"type": origin.kind, "id": origin.id},
     )
 
@@ -104,13 +127,13 @@ def _counts(runs: list[ResourceRun], failed: int, good: int) -> dict[str, Any]:
 
 
 def _seconds(lines: list[LogLine]) -> float | None:
-    """From the first to the last log line; the API knows no duration."""
+    """Seconds from the first to the last log line; the API has no duration of a run."""
     times = [line.timestamp for line in lines if isinstance(line.timestamp, int)]
     return round((max(times) - min(times)) / 1000, 3) if times else None
 
 
 def _new_lines(lines: list[LogLine], other: list[LogLine]) -> list[Row]:
-    """The first lines whose like, numbers aside, the other run does not have."""
+    """The first lines that, ignoring numbers, the other run does not have."""
     known = {line.masked_text() for line in other}
     found = [line for line in lines if line.masked_text() not in known]
     return [

@@ -1,4 +1,4 @@
-"""The runbook as one command: ranked causes with evidence, each with the command to confirm and the one to repair."""
+"""The runbook as one command: ranked causes with evidence and the commands to confirm and repair each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ CHECKED = [rule.fault for rule in RULES]
 
 
 def run(request: DiagnoseRequest, context: Context) -> Result:
-    """Ranked causes. Exit 10 when there is one; 0 when none is seen; 6 when none is seen but not all could be read."""
+    """Diagnose a flow.
+
+    Returns:
+        Ranked causes. The exit code is FINDINGS if there is one, UPSTREAM if there is none but something could not be
+        read, otherwise OK.
+
+    Raises:
+        OperatorError: NOT_FOUND, for the resource; the runs could not be read at all.
+    """
     session, selector = context.session, request.resource
     target = find_flow_target(session, selector.kind, selector.id, selector.name)
     evidence = collect(session, target, workers=context.workers, probe=request.probe, show_values=request.show_values)
@@ -40,7 +48,7 @@ def run(request: DiagnoseRequest, context: Context) -> Result:
         "checked": CHECKED,
         "could_not_be_read": evidence.unread,
     }
-    data["verdict"] = _verdict(causes, evidence)  # last: the quarantine may have been unreadable
+    data["verdict"] = _verdict(causes, evidence)  # last: reading the quarantine may have failed
     code = Exit.FINDINGS if causes else Exit.UPSTREAM if evidence.unread else Exit.OK
     warnings = [f"could not be read: {text}" for text in evidence.unread]
     result = Result(data, {"verdict": data["verdict"], "checked": len(CHECKED)}, warnings, code, COLUMNS, "causes")
@@ -59,7 +67,7 @@ def _verdict(causes: list[Cause], evidence: Evidence) -> str:
 
 
 def _difference(session: Session, evidence: Evidence) -> dict[str, Any] | None:
-    """The newest failed run beside the last good one; None when there are no two such runs."""
+    """The difference between the newest failed run and the last good one; None without two such runs."""
     try:
         failed, good = runs_to_compare(evidence.flow, evidence.runs, None)
     except OperatorError:
@@ -67,12 +75,12 @@ def _difference(session: Session, evidence: Evidence) -> dict[str, Any] | None:
     for run_id in (failed, good):
         if not any(line.run_id == run_id for line in evidence.lines):
             add_log(session, evidence, run_id)
-    shown = (line._replace(text=evidence.shown_text(line)) for line in evidence.lines)
+    shown = (line._replace(text=evidence.visible_text(line)) for line in evidence.lines)
     return difference(evidence.flow, evidence.runs, shown, failed, good)
 
 
 def _quarantine(session: Session, evidence: Evidence) -> list[dict[str, Any]]:
-    """Records in quarantine of the members whose newest run had errors."""
+    """Quarantined records of the members whose newest run had errors."""
     found = []
     for member in evidence.flow.origin.walk():
         newest = evidence.newest(member)
@@ -105,5 +113,5 @@ def _markdown(data: dict[str, Any], graph: str) -> str:
 
 
 def _flat(text: str) -> str:
-    """Text of the API in one line that Markdown leaves alone."""
+    """Text from the API in one line, with Markdown's special characters escaped."""
     return "".join(f"\\{char}" if char in "\\`*_<>[]|" else char for char in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""What a diagnosis is made from: a flow, its runs, the log of its latest runs, samples. Reading only."""
+"""The evidence for a diagnosis: a flow, its runs, the logs of its latest runs, samples. Reads only."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ from helpers.core.redact import without_quotes
 from helpers.core.schedule import Schedule, schedule_of
 
 LOG_RUNS = 3  # newest runs whose logs are read
-LINES_KEPT = 1000  # of each kind, for each run
+LINES_KEPT = 1000  # per run, of each group: first lines, last lines, problems
 SAMPLES = 20
 
 
 @dataclass
 class Evidence:
-    """Everything that was read, and (``unread``) what could not be.
+    """Everything that was read about a flow.
 
     Attributes:
-        now: epoch seconds, by the server's clock.
-        runs: newest first.
-        run_ids: every known run, newest first.
-        lines: log lines of the newest runs, oldest first.
-        pairs: samples of derived nexsets, by id, as (input, output).
-        probed: by credential id, when probing was requested.
-        show_values: whether log texts are shown with the values that they may quote.
+        flow: The flow.
+        now: Epoch seconds, by the server's clock.
+        runs: Runs of each member, newest first.
+        run_ids: Ids of all known runs, newest first.
+        lines: Log lines of the newest runs, oldest first.
+        pairs: Samples of derived nexsets as (input, output), by nexset id.
+        probed: Probe results by credential id, if probing was requested.
+        unread: What could not be read, and why.
+        show_values: Whether log lines are shown with the values that they may quote.
     """
 
     flow: Flow
@@ -52,34 +54,43 @@ class Evidence:
 
     @property
     def schedule(self) -> Schedule | None:
+        """The schedule of the source; None without one."""
         return schedule_of(self.flow.origin.row.get("source_config"))
 
     @property
     def latest(self) -> int | None:
-        """The newest run of the flow."""
+        """Id of the newest run of the flow; None if it never ran."""
         return self.run_ids[0] if self.run_ids else None
 
     def run_of(self, member: Member, run_id: int | None) -> ResourceRun | None:
-        """A member's row of a run; None when it has none."""
+        """A member's part of a run; None if it has none."""
         return next((run for run in self.runs[member.key] if run.id == run_id), None)
 
     def newest(self, member: Member) -> ResourceRun | None:
+        """A member's newest run; None if it has none."""
         return next(iter(self.runs[member.key]), None)
 
     def problems_of(self, member: Member) -> list[LogLine]:
         """Warnings and errors about a member, newest first."""
         return [line for line in reversed(self.lines) if line.is_about(member) and line.is_problem]
 
-    def shown_text(self, line: LogLine) -> Any:
-        """A line's text, without the values that it may quote unless they are to be shown."""
+    def visible_text(self, line: LogLine) -> Any:
+        """The text of a line, without quoted values unless ``show_values`` is set."""
         return line.text if self.show_values else without_quotes(line.text)
 
 
 def collect(session: Session, target: FlowTarget, *, workers: int, probe: bool, show_values: bool) -> Evidence:
-    """Read everything that a diagnosis needs. What cannot be read is noted, and ends nothing.
+    """Read everything that a diagnosis needs. What cannot be read is recorded in ``unread``.
+
+    Args:
+        session: The API session.
+        target: The flow and the member to diagnose.
+        workers: How many members to read at a time.
+        probe: Probe each credential; this writes ``verified_status`` on the server.
+        show_values: See Evidence.
 
     Raises:
-        OperatorError: the runs could not be read at all; INTERRUPTED; TIMEOUT.
+        OperatorError: The runs could not be read at all; INTERRUPTED; TIMEOUT.
     """
     flow = target.flow
     unread: list[str] = []
@@ -107,7 +118,11 @@ def _try(evidence: Evidence, what: str, read: Callable[[], None]) -> None:
 
 
 def add_log(session: Session, evidence: Evidence, run_id: int) -> None:
-    """Add the lines of a run: every warning and error, and of the others the first and the last."""
+    """Add log lines of a run to the evidence: up to LINES_KEPT problems, and the first and last of the other lines.
+
+    Raises:
+        ApiError: The log could not be read.
+    """
     origin, warn = evidence.flow.origin, evidence.unread.append
     lines = read_lines(session, KINDS[origin.kind], origin.id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=warn)
     first: list[LogLine] = []
@@ -124,13 +139,21 @@ def _add_samples(session: Session, evidence: Evidence, member: Member) -> None:
 
 
 def quarantine(session: Session, member: Member, run_id: int | None) -> list[Row]:
-    """A few records that went to quarantine, newest first: ``error`` and ``record``, both with their values.
+    """A few quarantined records, newest first.
 
-    The path and body are known from public client libraries, the keys of a record from the developer guide; an
-    answer in another shape gives nothing.
+    Source: the path and body come from public client libraries, the keys of a record from the developer guide. A
+    response in another shape yields no records.
+
+    Args:
+        session: The API session.
+        member: The member whose quarantine is read.
+        run_id: Records since this run; None for all.
+
+    Returns:
+        Rows with ``error`` and ``record``, both including values.
 
     Raises:
-        ApiError: they could not be read.
+        ApiError: They could not be read.
     """
     path = item_path(KINDS[member.kind], member.id, "probe", "quarantine", "sample")
     body = {"page": 1, "per_page": 5} | ({"start_time": run_id} if run_id else {})

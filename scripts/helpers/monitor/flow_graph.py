@@ -1,17 +1,19 @@
-"""A flow as Mermaid or Graphviz text, with the faulty members marked."""
+"""A flow as a Mermaid or Graphviz graph, with the members at fault marked."""
 
 from __future__ import annotations
 
 from helpers.api.flows import Flow, Member, MemberKey
 from helpers.core.redact import redact_text
 
-Faults = dict[MemberKey, str]  # the fault of each faulty member
+Faults = dict[MemberKey, str]  # the fault of each member that has one
 
 
 def draw(flow: Flow, faults: Faults, form: str) -> str:
     """The graph as text.
 
     Args:
+        flow: The flow.
+        faults: The faults to mark.
         form: ``mermaid`` or ``dot``.
     """
     return _mermaid(flow, faults) if form == "mermaid" else _dot(flow, faults)
@@ -35,7 +37,7 @@ def _mermaid(flow: Flow, faults: Faults) -> str:
 
 
 def _entities(text: str) -> str:
-    """Mermaid writes special characters as numbered entities."""
+    """Text with special characters as numeric entities, as Mermaid expects."""
     return "".join(char if char.isalnum() or char in " .,-_" else f"#{ord(char)};" for char in text)
 
 

@@ -14,20 +14,30 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
 from helpers.core.limits import Clock
 
-PAUSE = 2.0
-IDLE_SECONDS = 20.0  # without a new line and with nothing PROCESSING: the run counts as ended
+POLL_SECONDS = 2.0
+IDLE_SECONDS = 20.0  # after this long without new lines and with nothing PROCESSING, the run counts as ended
 
 
 def follow(
     session: Session, target: FlowTarget, run_id: int, result: Result, report: Callable[[str], None]
 ) -> Iterator[LogLine]:
-    """The lines of a run as they come. It has ended when every destination that is on has written its SUMMARY line.
+    """The lines of a run as they arrive. A run has ended when every active destination has written its SUMMARY line.
 
-    At the command's deadline it ends with TIMEOUT, and the lines so far.
+    At the command's deadline, the lines end and the result gets the exit code TIMEOUT.
+
+    Args:
+        session: The API session.
+        target: The flow and the member whose log is read.
+        run_id: The run.
+        result: Receives warnings and the exit code.
+        report: Called with progress lines.
+
+    Raises:
+        OperatorError: NOT_FOUND, if the flow was deleted; the log or the flow could not be read.
     """
     shown, summarised, latest = Counter[str](), set[MemberKey](), Clock.now()
     while True:
-        lost: list[str] = []  # what one reading misses, the next one sees
+        lost: list[str] = []  # ignored: the next poll returns what this one misses
         lines = read_lines(
             session, target.api, target.member.id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=lost.append
         )
@@ -39,26 +49,29 @@ def follow(
         latest = Clock.now() if fresh else latest
         flow = read_flow(session, KINDS[target.flow.origin.kind], target.flow.origin.id)
         if flow is None:
-            raise OperatorError(Exit.NOT_FOUND, f"{target.flow.origin.label} is gone")
+            raise OperatorError(Exit.NOT_FOUND, f"{target.flow.origin.label} no longer exists")
         if not fresh and _has_ended(flow, summarised):
             return
         if Clock.now() - latest > IDLE_SECONDS and flow.origin.runtime_status != "PROCESSING":
-            result.warnings.append(f"no new line for {IDLE_SECONDS:g} s, and nothing is PROCESSING: taken as the end")
+            result.warnings.append(
+                f"no new line for {IDLE_SECONDS:g} s and nothing is PROCESSING: assuming that the run has ended"
+            )
             return
-        if session.deadline.left() <= PAUSE:  # the lines so far are worth more than an error in their place
-            result.warnings.append("the deadline came before the run ended")
+        if session.deadline.left() <= POLL_SECONDS:  # the lines so far are worth more than an error
+            result.warnings.append("the deadline passed before the run ended")
             result.code = Exit.TIMEOUT
             return
         if not fresh:
             report("waiting for more lines")
-        session.deadline.sleep(PAUSE)
+        session.deadline.sleep(POLL_SECONDS)
 
 
 def unseen_lines(lines: Iterable[LogLine], shown: Counter[str]) -> Iterator[LogLine]:
-    """Lines that were not shown yet, wherever they are in the log: a late one may carry an earlier time.
+    """The lines that were not shown yet, anywhere in the log: a late line may have an earlier timestamp.
 
     Args:
-        shown: how often each line was shown; updated.
+        lines: The log so far.
+        shown: How often each line was shown; updated.
     """
     now: Counter[str] = Counter()
     for line in lines:

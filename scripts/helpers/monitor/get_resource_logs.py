@@ -1,4 +1,4 @@
-"""The log of a run or of a time, filtered, summed up, followed, or beside the log of a good run."""
+"""The log of runs or of a time window: filtered, summarised, followed, or compared with the log of a good run."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ COLUMNS = ("time", "severity", "resource", "text")
 
 
 class Window(NamedTuple):
-    """A time window in epoch milliseconds; without ``until`` it lasts up to now."""
+    """A time window in epoch milliseconds; None as ``until`` means now."""
 
     since: int
     until: int | None
 
 
-class Wanted(NamedTuple):
-    """Which runs, newest first.
+class RunSelection(NamedTuple):
+    """The selected runs.
 
     Attributes:
-        known: whether the flow knows of them; an id that the user gave may be of a run that it does not.
+        run_ids: Newest first.
+        known: Whether they appear in the flow's run summaries; an id that the user passed may not.
     """
 
     run_ids: list[int]
@@ -41,63 +42,78 @@ class Wanted(NamedTuple):
 
 
 def run(request: LogsRequest, context: Context) -> Result:
-    """Log lines, oldest first; ``meta.runs`` names the runs. Exit 5 without a run, 10 for a run without lines."""
+    """Read, filter, follow, summarise or compare logs.
+
+    Returns:
+        Log lines, oldest first; ``meta.runs`` lists the runs. The exit code is FINDINGS if there are no log lines.
+
+    Raises:
+        OperatorError: USAGE; NOT_FOUND, for the resource or the run; the log could not be read.
+    """
     session, selector = context.session, request.resource
     window = _window(request, session.server_time())
     target = find_flow_target(session, selector.kind, selector.id, selector.name)
     if request.compare:
         return compare(session, target, request.run_id, context.workers)
-    wanted = Wanted([]) if window else _wanted_runs(request, context, target)
-    result = Result([], {"type": target.kind.name, "id": target.id, "runs": wanted.run_ids}, columns=COLUMNS)
+    selected = RunSelection([]) if window else _select_runs(request, context, target)
+    result = Result([], {"type": target.kind.name, "id": target.id, "runs": selected.run_ids}, columns=COLUMNS)
     if request.follow:
-        lines = follow(session, target, wanted.run_ids[0], result, context.report)
+        lines = follow(session, target, selected.run_ids[0], result, context.report)
     else:
-        lines = _read(context, target, wanted, window, result)
-    lines = _noticed_if_none(lines, wanted, result)
-    if not wanted.known:
+        lines = _read(context, target, selected, window, result)
+    lines = _warn_if_empty(lines, selected, result)
+    if not selected.known:
         first = next(lines, None)
         if first is None:
-            raise _no_run(target, f"has no run {request.run_id}, as far as is known")
+            raise _no_run(target, f"has no known run {request.run_id}")
         lines = chain([first], lines)
     kept = _filtered(request, target, lines)
     if request.summary:
         result.data = summaries(kept)
         result.columns = ()
         if not result.data:
-            result.warnings.append("no resource has written a summary: see the lines themselves, without --summary")
+            result.warnings.append("no resource has written a summary: run without --summary to see the log lines")
         return result
-    result.data, result.live = _counted(kept, result), request.follow
+    result.data, result.live = _count_rows(kept, result), request.follow
     return result
 
 
 def _window(request: LogsRequest, now: float) -> Window | None:
-    """The time window that was asked for, by the server's clock. Raises: OperatorError, USAGE."""
+    """The requested time window, by the server's clock; None if no window was requested.
+
+    Raises:
+        OperatorError: USAGE.
+    """
     if request.since is None:
         return None
     since = to_ms(request.since, now)
     until = to_ms(request.until, now) if request.until is not None else None
     if since >= (until if until is not None else now * 1000):
-        raise usage("--since is not before --until (now, if it is not given)")
+        raise usage("--since must be earlier than --until (default: now)")
     return Window(since, until)
 
 
-def _wanted_runs(request: LogsRequest, context: Context, target: FlowTarget) -> Wanted:
-    """Raises: OperatorError, NOT_FOUND, when there is no such run."""
+def _select_runs(request: LogsRequest, context: Context, target: FlowTarget) -> RunSelection:
+    """The runs that the flags select.
+
+    Raises:
+        OperatorError: NOT_FOUND, if there is no such run.
+    """
     unread: list[str] = []
     runs = member_runs(context.session, target.flow, workers=context.workers, unread=unread)
     for text in unread:
         context.report(f"could not be read: {text}")
     known = known_run_ids(target.flow, runs)
     if request.run_id is not None:
-        return Wanted([request.run_id], request.run_id in known)
+        return RunSelection([request.run_id], request.run_id in known)
     if request.failed:
         failed = {found.id for rows in runs.values() for found in rows if found.errors}
         if not failed:
             raise _no_run(target, "has had no run with errors, as far as its run summaries go back")
-        return Wanted([max(failed)])
+        return RunSelection([max(failed)])
     if not known:
         raise _no_run(target, "has never run")
-    return Wanted(known[: request.last or 1])
+    return RunSelection(known[: request.last or 1])
 
 
 def _no_run(target: FlowTarget, text: str) -> OperatorError:
@@ -110,21 +126,21 @@ def _no_run(target: FlowTarget, text: str) -> OperatorError:
 
 
 def _read(
-    context: Context, target: FlowTarget, wanted: Wanted, window: Window | None, result: Result
+    context: Context, target: FlowTarget, selected: RunSelection, window: Window | None, result: Result
 ) -> Iterator[LogLine]:
     session, kind, resource_id, warn = context.session, target.api, target.member.id, result.warnings.append
     if window is not None:
         yield from read_lines(session, kind, resource_id, since=window.since, until=window.until, warn=warn)
-    for run_id in sorted(wanted.run_ids):
+    for run_id in sorted(selected.run_ids):
         yield from read_lines(session, kind, resource_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=warn)
 
 
-def _noticed_if_none(lines: Iterator[LogLine], wanted: Wanted, result: Result) -> Iterator[LogLine]:
-    """The lines again; when there is not one, that is said and ends with FINDINGS."""
+def _warn_if_empty(lines: Iterator[LogLine], selected: RunSelection, result: Result) -> Iterator[LogLine]:
+    """The lines unchanged; without any line, a warning and the exit code FINDINGS are set."""
     first = next(lines, None)
     if first is None:
-        what = f"run {', '.join(map(str, wanted.run_ids))}" if wanted.run_ids else "this time"
-        result.warnings.append(f"there is no log line for {what}: it may be too old, or have only begun")
+        what = f"run {', '.join(map(str, selected.run_ids))}" if selected.run_ids else "this time window"
+        result.warnings.append(f"no log lines for {what}: it may be too old, or have only just begun")
         result.code = Exit.FINDINGS
         return
     yield first
@@ -143,11 +159,11 @@ def _filtered(request: LogsRequest, target: FlowTarget, lines: Iterator[LogLine]
         yield line
 
 
-def _counted(lines: Iterator[LogLine], result: Result) -> Iterator[Row]:
+def _count_rows(lines: Iterator[LogLine], result: Result) -> Iterator[Row]:
     returned = 0
     for line in lines:
         yield line.as_row()
         returned += 1
     result.meta["returned"] = returned
     if not returned and result.code is Exit.OK:
-        result.warnings.append("there are log lines, but none passes the filters")
+        result.warnings.append("there are log lines, but none matches the filters")

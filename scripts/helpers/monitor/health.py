@@ -1,4 +1,4 @@
-"""Whether a resource is healthy: plain facts in, a verdict for each check out. Nothing here reads or sends anything."""
+"""Whether a resource is healthy: facts in, a verdict for each check out. Pure functions without any I/O."""
 
 from __future__ import annotations
 
@@ -14,27 +14,36 @@ from helpers.monitor.health_config import HealthLimits
 
 OK, BAD, UNKNOWN, NONE = "ok", "bad", "unknown", "none"  # none: the check does not apply
 HEALTHY, UNHEALTHY = "healthy", "unhealthy"
-RUN_MAY_GROW_SECONDS = 900.0  # seconds: a younger run may still be growing, so that its volume says nothing
-MIN_HISTORY_RUNS = 3  # runs that a median needs
-SILENCE_FACTOR = 3  # times the usual gap between runs with records
+RUN_MAY_GROW_SECONDS = 900.0  # a younger run may still be growing: its volume is not judged
+MIN_HISTORY_RUNS = 3  # runs needed for a median
+SILENCE_FACTOR = 3  # multiple of the usual gap between runs with records
 MAX_CLOCK_SKEW = 3600.0  # seconds
 RUN_CHECKS = frozenset({"freshness", "errors", "volume", "stalled", "quarantine", "sla"})
-QUARANTINE_GROWTH, MIN_QUARANTINED = 3, 10  # quarantine: this many times the median, and at least this many
+QUARANTINE_GROWTH, MIN_QUARANTINED = 3, 10  # bad: more than this multiple of the median, and at least this many
 DAY = 86_400.0
 
 
 @dataclass
 class HealthFacts:
-    """What is known of one resource.
+    """What is known about one resource.
 
     Attributes:
-        source_run: the newest run that the flow's source names, in epoch ms; 0 for none.
-        credential: ``verified_status``; None when it was never probed.
-        runs: newest first; None when they could not be read.
-        probe_problem: why its credential could not be probed, when that was asked for.
-        cut: there are older runs that were not read.
-        problem: why the resource itself could not be read; ``runs_problem``: why its runs could not.
-        missing: the API says that there is no such resource.
+        kind: Name of its kind.
+        id: Its id.
+        name: Its name, if known.
+        flow: Id of the flow's origin node.
+        status: Its status.
+        runtime_status: IDLE or PROCESSING.
+        schedule: The schedule of the flow's source; None without one.
+        source_run: Newest run of the flow's source, in epoch milliseconds; 0 for none.
+        credential: ``verified_status`` of its credential; None if it was never probed.
+        runs: Its runs, newest first; None if they could not be read.
+        unreadable: Number of malformed run rows.
+        cut: Whether there may be older runs that were not read.
+        problem: Why the resource itself could not be read; None if it was.
+        runs_problem: Why its runs could not be read; empty if they were.
+        probe_problem: Why its credential could not be probed, if probing was requested; else empty.
+        missing: Whether the API reports that the resource does not exist.
     """
 
     kind: str
@@ -56,7 +65,7 @@ class HealthFacts:
 
     @property
     def newest(self) -> float | None:
-        """When the newest known run began, in epoch seconds. Of a source, the run that it names counts as well."""
+        """Start of the newest known run, in epoch seconds. For a source, ``source_run`` counts as well."""
         marks = [run.id for run in (self.runs or [])[:1]]
         if self.kind == "sources" and self.source_run:
             marks.append(self.source_run)
@@ -65,29 +74,37 @@ class HealthFacts:
 
 @dataclass(frozen=True)
 class Check:
+    """The verdict of one check: ``ok``, ``bad``, ``unknown`` or ``none``, with a text for people."""
+
     name: str
     verdict: str
     text: str = ""
 
 
 def judge(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
-    """Every check that is not skipped. ``now`` is in epoch seconds, by the server's clock."""
+    """Run every check that is not skipped.
+
+    Args:
+        facts: What is known about the resource.
+        limits: What is still healthy.
+        now: Epoch seconds, by the server's clock.
+    """
     if facts.missing:
-        return [Check("status", BAD, "there is no such resource, or it has no flow")]
+        return [Check("status", BAD, "the resource does not exist or has no flow")]
     if facts.problem is not None:
-        return [Check("status", UNKNOWN, f"it could not be read: {facts.problem}")]
+        return [Check("status", UNKNOWN, f"the resource could not be read: {facts.problem}")]
     status = _status(facts, limits)
-    if facts.status != "ACTIVE":  # a resource that rests has nothing else to show
+    if facts.status != "ACTIVE":  # nothing else applies to a resource that is not active
         return [status] if "status" not in limits.skip else [Check("status", NONE)]
-    checks = [status, *_of_runs(facts, limits, now), _credential(facts)]
+    checks = [status, *_run_checks(facts, limits, now), _credential(facts)]
     kept = [check for check in checks if check.name.split(".")[0] not in limits.skip]
     if limits.skip >= RUN_CHECKS:
         kept = [check for check in kept if check.name != "runs"]
-    return kept or [Check("status", UNKNOWN, "every check is switched off")]
+    return kept or [Check("status", UNKNOWN, "every check is skipped")]
 
 
 def verdict(checks: list[Check]) -> str:
-    """healthy only when nothing is bad, nothing is unknown, and at least one check was good."""
+    """The verdict for a resource: healthy only if at least one check is ok and none is bad or unknown."""
     found = {check.verdict for check in checks}
     if BAD in found:
         return UNHEALTHY
@@ -96,18 +113,18 @@ def verdict(checks: list[Check]) -> str:
 
 def _status(facts: HealthFacts, limits: HealthLimits) -> Check:
     if not isinstance(facts.status, str):
-        return Check("status", UNKNOWN, "the answer carries no status")
+        return Check("status", UNKNOWN, "the response contains no status")
     if facts.status == limits.expected_status:
         return Check("status", OK, facts.status)
     return Check("status", BAD, f"it is {facts.status}, not {limits.expected_status}")
 
 
-def _of_runs(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
+def _run_checks(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
     if facts.runs is None or facts.unreadable:
-        malformed = f"{facts.unreadable} rows make no sense"
+        malformed = f"{facts.unreadable} rows are malformed"
         return [Check("runs", UNKNOWN, f"its runs could not be read: {facts.runs_problem or malformed}")]
     if (facts.newest or 0) > now + MAX_CLOCK_SKEW:
-        return [Check("runs", UNKNOWN, f"its last run is of {iso(int((facts.newest or 0) * 1000))}, in the future")]
+        return [Check("runs", UNKNOWN, f"its last run is dated {iso(int((facts.newest or 0) * 1000))}, in the future")]
     runs = facts.runs[: limits.last]
     return [
         _freshness(facts, limits, now),
@@ -134,16 +151,16 @@ def _freshness(facts: HealthFacts, limits: HealthLimits, now: float) -> Check:
             return Check("freshness", OK, age)
         when = iso(int(due * 1000))
         if facts.kind == "sources":
-            return Check("freshness", BAD, f"it missed its run of {when}; {age}")
+            return Check("freshness", BAD, f"it missed its run at {when}; {age}")
         if facts.source_run / 1000 < due:
-            return Check("freshness", BAD, f"its source missed the run of {when}; {age}")
+            return Check("freshness", BAD, f"its source missed the run at {when}; {age}")
     if now - newest > limits.max_age_hours * 3600:
-        return Check("freshness", BAD, f"{age}; at most {limits.max_age_hours:g} h are allowed")
+        return Check("freshness", BAD, f"{age}; the limit is {limits.max_age_hours:g} h")
     return Check("freshness", OK, age)
 
 
 def _errors(runs: list[ResourceRun], limits: HealthLimits) -> Check:
-    """The mean of the runs' own shares, so that a small run that failed is not lost in the records of big ones."""
+    """Judge the mean of the runs' error shares, so that large runs do not hide a small run that failed."""
     if not runs:
         return Check("errors", NONE)
     if runs[0].errors and not runs[0].records:
@@ -151,7 +168,7 @@ def _errors(runs: list[ResourceRun], limits: HealthLimits) -> Check:
     share = mean(run.error_share for run in runs)
     text = f"error share {share:.1%} over {len(runs)} runs"
     if share > limits.threshold:
-        return Check("errors", BAD, f"{text}; at most {limits.threshold:.1%} is allowed")
+        return Check("errors", BAD, f"{text}; the limit is {limits.threshold:.1%}")
     return Check("errors", OK, text)
 
 
@@ -169,7 +186,7 @@ def _volume(facts: HealthFacts, runs: list[ResourceRun], limits: HealthLimits, n
 
 
 def _silent(facts: HealthFacts, limits: HealthLimits, now: float) -> str:
-    """The source runs on, but there are no records, for much longer than there used to be none. Empty if not so."""
+    """Why the lack of records is bad: the source keeps running, but the gap is far longer than usual. Empty if not."""
     moments = [run.id / 1000 for run in facts.runs or [] if run.records]
     gaps = [later - earlier for later, earlier in pairwise(moments)]
     if len(gaps) < MIN_HISTORY_RUNS or facts.source_run / 1000 <= moments[0]:
@@ -177,22 +194,27 @@ def _silent(facts: HealthFacts, limits: HealthLimits, now: float) -> str:
     usual = median(gaps)
     if now - moments[0] <= max(limits.max_age_hours * 3600, SILENCE_FACTOR * usual):
         return ""
-    return f"no records for {age_text(now - moments[0])}, although the source runs; usual is every {age_text(usual)}"
+    silence = age_text(now - moments[0])
+    return f"no records for {silence}, although the source keeps running; usually every {age_text(usual)}"
 
 
 def _stalled(facts: HealthFacts, limits: HealthLimits, now: float) -> Check:
-    """A destination that is busy, and has delivered nothing of a run that began a good while ago."""
+    """A destination that is PROCESSING, but has delivered nothing from a run that began long ago."""
     if facts.kind != "destinations" or facts.runtime_status != "PROCESSING":
         return Check("stalled", NONE)
-    newest = next((run.id / 1000 for run in facts.runs or [] if run.records), 0.0)  # that it has delivered something of
+    newest = next(
+        (run.id / 1000 for run in facts.runs or [] if run.records), 0.0
+    )  # newest run it delivered records from
     waits_for = facts.source_run / 1000 or newest
     due = facts.schedule.last_before(now - limits.stall_minutes * 60) if facts.schedule else None
-    there = bool(facts.runs) and due is not None and (facts.runs or [])[-1].id / 1000 <= due  # it is older than that
+    there = (
+        bool(facts.runs) and due is not None and (facts.runs or [])[-1].id / 1000 <= due
+    )  # it existed before that run
     if due is not None and there and newest < due <= facts.source_run / 1000:
-        waits_for = due  # of several runs that it waits for, the oldest that is certain
+        waits_for = due  # the oldest run that it certainly waits for
     behind = newest < waits_for or facts.source_run == 0
     if behind and now - waits_for > limits.stall_minutes * 60:
-        return Check("stalled", BAD, f"it is PROCESSING, and has delivered nothing for {age_text(now - waits_for)}")
+        return Check("stalled", BAD, f"it is PROCESSING but has delivered nothing for {age_text(now - waits_for)}")
     return Check("stalled", OK)
 
 
@@ -213,8 +235,8 @@ def _credential(facts: HealthFacts) -> Check:
     if facts.credential is None:
         return Check("credential", NONE)
     if facts.credential.startswith("200"):
-        return Check("credential", OK, "it was good when it was probed last")
-    return Check("credential", BAD, f"the last probe of its credential said: {facts.credential}")
+        return Check("credential", OK, "its last probe succeeded")
+    return Check("credential", BAD, f"the last probe of its credential failed: {facts.credential}")
 
 
 def _sla(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
@@ -226,14 +248,14 @@ def _sla(facts: HealthFacts, limits: HealthLimits, now: float) -> list[Check]:
             continue
         value, holds = _sla_value(name, bound, facts, runs, now)
         verdict = UNKNOWN if holds is None else OK if holds else BAD
-        found.append(Check(f"sla.{name}", verdict, f"{name} is {value:.4g}, agreed is {bound:g}"))
+        found.append(Check(f"sla.{name}", verdict, f"{name} is {value:.4g}, the SLA is {bound:g}"))
     return found
 
 
 def _sla_value(
     name: str, bound: float, facts: HealthFacts, runs: list[ResourceRun], now: float
 ) -> tuple[float, bool | None]:
-    """The measured value, and whether it is within its bound; None when there are too few rows to tell."""
+    """The measured value, and whether it meets its bound; None if there are too few rows to decide."""
     if name == "max_age_hours":
         value = (now - (facts.newest or 0)) / 3600
         return value, value <= bound
@@ -251,7 +273,7 @@ def _sla_value(
 
 
 def as_row(facts: HealthFacts, checks: list[Check]) -> Row:
-    """One line of the report."""
+    """The row of the report for a resource, with its checks and up to 30 runs of history."""
     runs, newest = facts.runs or [], facts.newest
     shown = runs[0] if runs and newest and runs[0].id / 1000 >= newest else None  # the newest run may have no row
     return {

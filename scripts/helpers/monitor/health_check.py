@@ -1,4 +1,4 @@
-"""A verdict for every resource, and what is made of the verdicts: a report, a page, alerts."""
+"""A verdict for every resource, and the report, page and alerts based on the verdicts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ RESTING = ("PAUSED", "INIT")
 
 
 class Checkup(NamedTuple):
-    """A resource to check, with its flow and itself in it, as far as they could be read."""
+    """A resource to check.
+
+    Attributes:
+        watched: The resource and its limits.
+        flow: Its flow; None if there is none; the error if it could not be read.
+        member: The resource within the flow; None if unknown.
+    """
 
     watched: Watched
     flow: Flow | OperatorError | None
@@ -38,7 +44,14 @@ class Checkup(NamedTuple):
 
 
 def run(request: HealthRequest, context: Context) -> Result:
-    """A verdict for every resource. Exit 10 when one is unhealthy, else 6 when one is unknown, else 0."""
+    """Check every resource.
+
+    Returns:
+        One row per resource. The exit code is FINDINGS if one is unhealthy, else UPSTREAM if one is unknown, else OK.
+
+    Raises:
+        OperatorError: NOT_FOUND when there is nothing to check; CONFIG for the webhook; AUTH; INTERRUPTED.
+    """
     url, warnings = _webhook(request)
     session = context.session
     checkups, left_out = _checkups(request, context)
@@ -46,7 +59,9 @@ def run(request: HealthRequest, context: Context) -> Result:
     if request.probe:
         _probe(session, checkups, facts)
     now = session.server_time()
-    rows = [as_row(fact, judge(fact, one.watched.limits, now)) for fact, one in zip(facts, checkups, strict=True)]
+    rows = [
+        as_row(fact, judge(fact, checkup.watched.limits, now)) for fact, checkup in zip(facts, checkups, strict=True)
+    ]
     rows.sort(key=lambda row: (row["verdict"] != UNHEALTHY, row["verdict"] == HEALTHY, row["type"], row["id"]))
     found = counts(rows)
     meta: dict[str, Any] = {"api": session.settings.host, "total": len(rows), **found}
@@ -66,16 +81,24 @@ def _webhook(request: HealthRequest) -> tuple[str | None, list[str]]:
 
 
 def _checkups(request: HealthRequest, context: Context) -> tuple[list[Checkup], int]:
-    """What to check; and how many resting resources were left out."""
-    checkups = _of_all(request, context) if request.watched is None else _of_watched(context, request.watched)
-    kept = [one for one in checkups if not (request.ignore_paused and one.member and one.member.status in RESTING)]
+    """The resources to check, and how many PAUSED or INIT ones were skipped."""
+    checkups = (
+        _checkups_of_all_flows(request, context)
+        if request.watched is None
+        else _checkups_of_watched(context, request.watched)
+    )
+    kept = [
+        checkup
+        for checkup in checkups
+        if not (request.ignore_paused and checkup.member and checkup.member.status in RESTING)
+    ]
     if not kept:
         hint = f"see {command_line('list_resources', '--type', 'flows', '--all')}"
-        raise OperatorError(Exit.NOT_FOUND, "there is no resource to check", hint=hint)
+        raise OperatorError(Exit.NOT_FOUND, "no resource to check was found", hint=hint)
     return kept, len(checkups) - len(kept)
 
 
-def _of_all(request: HealthRequest, context: Context) -> list[Checkup]:
+def _checkups_of_all_flows(request: HealthRequest, context: Context) -> list[Checkup]:
     params = {"access_role": request.access_role} if request.access_role else {}
     if request.project is not None:
         flows = project_flows(context.session, request.project)
@@ -94,8 +117,8 @@ def _tags(member: Member) -> list[str]:
     return tags if isinstance(tags, list) else []
 
 
-def _of_watched(context: Context, watched: tuple[Watched, ...]) -> list[Checkup]:
-    """What the caller named; a flow stands for its members, except those that are named themselves."""
+def _checkups_of_watched(context: Context, watched: tuple[Watched, ...]) -> list[Checkup]:
+    """The resources that the user named. A flow stands for its members, except those that are named themselves."""
     flows = flows_of(context.session, [(entry.kind, entry.id) for entry in watched], context.workers)
     checkups: dict[MemberKey, Checkup] = {}
     for entry in watched:
@@ -113,37 +136,37 @@ def _of_watched(context: Context, watched: tuple[Watched, ...]) -> list[Checkup]
 def _facts(context: Context, checkups: list[Checkup]) -> list[HealthFacts]:
     session, facts = context.session, list[HealthFacts]()
     with context.progress("health", len(checkups)) as show, ThreadPoolExecutor(context.workers) as pool:
-        for fact in pool.map(lambda one: _facts_of(session, one), checkups):
+        for fact in pool.map(lambda checkup: _facts_of(session, checkup), checkups):
             facts.append(fact)
             show(len(facts))
     return facts
 
 
-def _facts_of(session: Session, one: Checkup) -> HealthFacts:
-    if isinstance(one.flow, OperatorError):
-        return HealthFacts(one.watched.kind, one.watched.id, problem=one.flow.message)
-    if one.flow is None or one.member is None:
-        return HealthFacts(one.watched.kind, one.watched.id, missing=True)
-    return facts_of(session, one.flow, one.member)
+def _facts_of(session: Session, checkup: Checkup) -> HealthFacts:
+    if isinstance(checkup.flow, OperatorError):
+        return HealthFacts(checkup.watched.kind, checkup.watched.id, problem=checkup.flow.message)
+    if checkup.flow is None or checkup.member is None:
+        return HealthFacts(checkup.watched.kind, checkup.watched.id, missing=True)
+    return facts_of(session, checkup.flow, checkup.member)
 
 
 def _probe(session: Session, checkups: list[Checkup], facts: list[HealthFacts]) -> None:
-    """Replace each verified_status by a live probe, one for each credential."""
+    """Replace each ``verified_status`` with the result of a live probe, one per credential."""
     probed: dict[int, ProbeResult] = {}
-    for one, fact in zip(checkups, facts, strict=True):
-        credential_id = one.member.credential_id if one.member else None
+    for checkup, fact in zip(checkups, facts, strict=True):
+        credential_id = checkup.member.credential_id if checkup.member else None
         if credential_id is None:
             continue
         if credential_id not in probed:
             probed[credential_id] = try_probe(session, credential_id)
-        said, why = probed[credential_id]
-        fact.credential = "200 Ok" if said == "ok" else why if said == "failed" else fact.credential
-        if said == "unknown":
-            fact.probe_problem = f"credential {credential_id} could not be probed: {why}"
+        outcome, reason = probed[credential_id]
+        fact.credential = "200 Ok" if outcome == "ok" else reason if outcome == "failed" else fact.credential
+        if outcome == "unknown":
+            fact.probe_problem = f"credential {credential_id} could not be probed: {reason}"
 
 
 def _publish(request: HealthRequest, context: Context, result: Result, url: str | None, now: float) -> None:
-    """The page, the Markdown, and the alerts; none of them changes the verdicts or the exit code."""
+    """Write the Markdown and the page and send the alerts. A failure here never changes the verdicts or exit code."""
     rows: list[Row] = result.data
     host, at = context.host, str(iso(int(now * 1000)))
     result.text = markdown(rows, host, at)
@@ -153,15 +176,15 @@ def _publish(request: HealthRequest, context: Context, result: Result, url: str 
         if request.report_file is not None:
             html_page.write_page(request.report_file, page(rows, host, at))
             result.meta["report"] = request.report_file
-    except OperatorError as error:  # the verdicts matter more than what is made of them
-        result.warnings.append(f"{error.message}; nobody was told, or the report is missing")
+    except OperatorError as error:  # the verdicts matter more than reports and alerts
+        result.warnings.append(f"{error.message}; no alert was sent, or the report is missing")
     for row in rows:
         del row["history"]
 
 
 def _alert(options: AlertOptions, context: Context, result: Result, url: str | None, now: float) -> None:
     policy = AlertPolicy(options.open_after, options.clear_after, options.remind_hours)
-    told = alert(
+    outcome = alert(
         options.state_file,
         result.data,
         policy,
@@ -171,6 +194,6 @@ def _alert(options: AlertOptions, context: Context, result: Result, url: str | N
         now=now,
         report=context.report,
     )
-    result.meta["alert"] = told.as_meta()
-    if told.failure not in (None, NO_WEBHOOK):
-        result.warnings.append(f"the alert was not delivered: {told.failure}; the next run tries again")
+    result.meta["alert"] = outcome.as_meta()
+    if outcome.failure not in (None, NO_WEBHOOK):
+        result.warnings.append(f"the alert was not delivered: {outcome.failure}; the next run will try again")

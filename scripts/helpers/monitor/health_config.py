@@ -1,4 +1,4 @@
-"""The monitoring config of health_check.py: which resources, and what is healthy for each."""
+"""The monitoring config of health_check.py: which resources to check, and the limits for each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from helpers.core.kinds import checked_id, kind_of
 
 TYPES = ("sources", "nexsets", "destinations", "flows")
 CHECKS = ("status", "freshness", "errors", "volume", "stalled", "quarantine", "credential", "sla")
-MOST_RUNS = 100  # rows that one request for a run summary asks for
-HINT = "a monitoring config is like examples/monitoring.json; see REFERENCE.md, Monitoring"
+MAX_RUNS = 100  # rows requested per run summary
+HINT = "see examples/monitoring.json, and REFERENCE.md, Monitoring"
 _SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
 _POSITIVE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0}
 LIMITS_SCHEMA: dict[str, Any] = {
     "max_age_hours": _POSITIVE,
     "threshold": _SHARE,
-    "last": {"type": "integer", "minimum": 1, "maximum": MOST_RUNS},
+    "last": {"type": "integer", "minimum": 1, "maximum": MAX_RUNS},
     "min_volume": _SHARE,
     "stall_minutes": _POSITIVE,
     "grace_minutes": {"type": "number", "minimum": 0},
@@ -57,7 +57,19 @@ SCHEMA: dict[str, Any] = {
 
 
 class HealthLimits(NamedTuple):
-    """What is still healthy. ``sla`` holds max_age_hours, min_success_rate, max_error_rate, min_records_per_day."""
+    """What is still healthy.
+
+    Attributes:
+        max_age_hours: Maximum age of the last run without a schedule.
+        threshold: Maximum error share, from 0 to 1.
+        last: Number of runs to evaluate.
+        min_volume: Minimum records of the last run, as a share of the median.
+        stall_minutes: How long a destination may deliver nothing while it is PROCESSING.
+        grace_minutes: How late a scheduled run may start.
+        expected_status: The status that is healthy.
+        skip: Names of checks to skip.
+        sla: Bounds for max_age_hours, min_success_rate, max_error_rate and min_records_per_day.
+    """
 
     max_age_hours: float = 24.0
     threshold: float = 0.2
@@ -71,7 +83,7 @@ class HealthLimits(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """One resource to check. A flow stands for all of its members."""
+    """One resource to check, with its limits. A flow stands for all of its members."""
 
     kind: str
     id: int
@@ -79,10 +91,10 @@ class Watched(NamedTuple):
 
 
 def watched_kind(name: str) -> str:
-    """The kind of a resource type whose health can be checked.
+    """The name of the kind for a resource type.
 
     Raises:
-        OperatorError: USAGE.
+        OperatorError: USAGE, if its health cannot be checked.
     """
     kind = kind_of(name)
     if kind.name not in TYPES:
@@ -91,10 +103,14 @@ def watched_kind(name: str) -> str:
 
 
 def load(path: str, base: HealthLimits) -> list[Watched]:
-    """The resources of a monitoring config, each with its own limits over the defaults over ``base``.
+    """Read a monitoring config.
+
+    Args:
+        path: The file; ``-`` is standard input.
+        base: Limits from the flags. The file's defaults override them, and a resource's own limits override both.
 
     Raises:
-        OperatorError: USAGE, naming the file and the key; also for a file that names no resource, or one twice.
+        OperatorError: USAGE; the message names the file and the key. Also for no resource, or one that occurs twice.
     """
     config, _ = config_file.read(path, SCHEMA, HINT)
     if not config["resources"]:
@@ -102,7 +118,7 @@ def load(path: str, base: HealthLimits) -> list[Watched]:
     defaults = config.get("defaults", {})
     watched = [_watched(row, base, defaults) for row in config["resources"]]
     keys = [(entry.kind, entry.id) for entry in watched]
-    twice = sorted({f"{kind} {number}" for kind, number in keys if keys.count((kind, number)) > 1})
+    twice = sorted({f"{kind} {resource_id}" for kind, resource_id in keys if keys.count((kind, resource_id)) > 1})
     if twice:
         raise usage(f"{path} names resources twice: {', '.join(twice)}", HINT)
     return watched

@@ -1,4 +1,4 @@
-"""Reading what health is judged by: one flow answer for all members of a flow, and one run summary for each."""
+"""Reading the facts for health checks: one flow response for all members of a flow, and one run summary each."""
 
 from __future__ import annotations
 
@@ -16,16 +16,27 @@ from helpers.core.schedule import schedule_of
 from helpers.monitor.health import HealthFacts
 
 PER_PAGE = 100
-NONSENSE = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what an odd answer can lead to
-CUT_SHARE = 4  # rows of one run; with several nexsets a page of rows holds fewer runs
+MALFORMED = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what a malformed response can raise
+MAX_ROWS_PER_RUN = 4  # assumed; with several nexsets, a page of rows contains fewer runs
 
 
 def flows_of(
     session: Session, wanted: Iterable[MemberKey], workers: int
 ) -> dict[MemberKey, Flow | OperatorError | None]:
-    """The flow of each resource; None where there is none, the error where it could not be read.
+    """Read the flow of each resource.
 
-    A flow's answer covers all of its members, so that further resources of the same flow cost nothing.
+    A flow response covers all members of the flow, so further resources of the same flow need no request.
+
+    Args:
+        session: The API session.
+        wanted: Kind and id of each resource.
+        workers: How many flows to read at a time.
+
+    Returns:
+        The flow by resource; None if there is none, the error if it could not be read.
+
+    Raises:
+        OperatorError: INTERRUPTED; AUTH.
     """
     found: dict[MemberKey, Flow | OperatorError | None] = {}
     waiting = list(dict.fromkeys(wanted))
@@ -49,43 +60,56 @@ def _flow(session: Session, key: MemberKey) -> Flow | OperatorError | None:
         if _ends_all(error):
             raise
         return error
-    except NONSENSE as error:
-        return OperatorError(Exit.UPSTREAM, f"the flow's answer makes no sense ({type(error).__name__})")
+    except MALFORMED as error:
+        return OperatorError(Exit.UPSTREAM, f"the flow response is malformed ({type(error).__name__})")
     if flow is not None and key[0] != "flows" and flow.find(*key) is None:
-        return OperatorError(Exit.UPSTREAM, "the flow's answer does not hold the resource")
+        return OperatorError(Exit.UPSTREAM, "the flow response does not contain the resource")
     return flow
 
 
 def all_flows(session: Session, params: dict[str, Any], report: Callable[[str], None]) -> Iterator[Flow]:
-    """Every flow that the caller sees, with its members' rows, in pages.
+    """Read every flow that the caller can see, with its members, in pages.
+
+    Args:
+        session: The API session.
+        params: Additional query parameters, such as ``access_role``.
+        report: Called with progress lines.
 
     Raises:
-        OperatorError: a page could not be read; a list that is cut short must not pass for all.
+        OperatorError: A page could not be read, or the list is incomplete: it must not be taken for all flows.
     """
     page, seen = 1, set[int]()
     while True:
-        answer = call(session, "GET", "/flows", params={**params, "page": page, "per_page": PER_PAGE}, report=report)
-        nodes, flows = answer.data.get("flows") or [], parse_flows(answer.data)
+        response = call(session, "GET", "/flows", params={**params, "page": page, "per_page": PER_PAGE}, report=report)
+        nodes, flows = response.data.get("flows") or [], parse_flows(response.data)
         fresh = [flow for flow in flows if flow.origin.node_id not in seen]
         seen |= {flow.origin.node_id for flow in fresh}
         yield from fresh
-        if answer.total is not None and len(seen) >= answer.total:
+        if response.total is not None and len(seen) >= response.total:
             return
-        if not nodes and len(seen) < (answer.total or 0):
-            text = f"the list of flows shifted while it was read: {len(seen)} of {answer.total} were seen"
+        if not nodes and len(seen) < (response.total or 0):
+            text = f"the list of flows changed while it was being read: got {len(seen)} of {response.total}"
             raise OperatorError(Exit.UPSTREAM, text, hint="run again", retryable=True)
-        if not nodes or not fresh:  # no fresh ones: a server that knows no pages sends all of them every time
+        if not nodes or not fresh:  # nothing new: a server without paging returns all flows every time
             return
         page += 1
 
 
 def project_flows(session: Session, project: int) -> list[Flow]:
-    """The flows of a project, by the project's own list (a filter on other lists is ignored by the server)."""
+    """Read the flows of a project from its own list: the server ignores a project filter on other lists.
+
+    Raises:
+        ApiError: The list could not be read.
+    """
     return parse_flows(call(session, "GET", item_path(KINDS["projects"], project, "flows")).data)
 
 
 def facts_of(session: Session, flow: Flow, member: Member) -> HealthFacts:
-    """What is known of one member. A run summary that cannot be read leaves ``runs`` None, and says why."""
+    """Collect the facts about one member. If its run summary cannot be read, ``runs_problem`` explains why.
+
+    Raises:
+        OperatorError: INTERRUPTED; AUTH.
+    """
     facts = HealthFacts(
         member.kind,
         member.id,
@@ -94,14 +118,14 @@ def facts_of(session: Session, flow: Flow, member: Member) -> HealthFacts:
         member.status,
         member.runtime_status,
         schedule_of(flow.origin.row.get("source_config")),
-        _number(flow.origin.row.get("last_run_id")),
+        _int_or_zero(flow.origin.row.get("last_run_id")),
         _verified_status(flow, member),
     )
     try:
         facts.runs, facts.unreadable = read_runs(session, KINDS[member.kind], member.id)
-        facts.cut = len(facts.runs) >= PAGE // CUT_SHARE
-    except NONSENSE as error:
-        facts.runs_problem = f"the answer makes no sense ({type(error).__name__})"
+        facts.cut = len(facts.runs) >= PAGE // MAX_ROWS_PER_RUN
+    except MALFORMED as error:
+        facts.runs_problem = f"the response is malformed ({type(error).__name__})"
     except OperatorError as error:
         if _ends_all(error):
             raise
@@ -110,17 +134,17 @@ def facts_of(session: Session, flow: Flow, member: Member) -> HealthFacts:
 
 
 def _ends_all(error: OperatorError) -> bool:
-    """Whether no verdict can follow. At the deadline one can: what could not be read is unknown."""
+    """Whether an error ends the command. A deadline does not: what could not be read is unknown."""
     return error.code is Exit.INTERRUPTED or error.http_status == 401
 
 
-def _number(value: Any) -> int:
+def _int_or_zero(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
 def _verified_status(flow: Flow, member: Member) -> str | None:
-    number = member.credential_id
+    credential_id = member.credential_id
     listed = flow.body.get("data_credentials")
     rows: list[Row] = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    status = next((row.get("verified_status") for row in rows if row.get("id") == number), None)
-    return status if isinstance(status, str) and number is not None else None
+    status = next((row.get("verified_status") for row in rows if row.get("id") == credential_id), None)
+    return status if isinstance(status, str) and credential_id is not None else None

@@ -1,4 +1,4 @@
-"""The health report as a page and as Markdown."""
+"""The health report as HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ WORST_FIRST = (UNHEALTHY, UNKNOWN, HEALTHY)
 
 
 def counts(rows: list[Row]) -> dict[str, int]:
+    """The number of resources by verdict, worst first."""
     return {name: sum(row["verdict"] == name for row in rows) for name in WORST_FIRST}
 
 
 def page(rows: list[Row], host: str, at: str) -> str:
-    """The report as one self-contained HTML page."""
+    """The report as a self-contained HTML page.
+
+    Args:
+        rows: The verdicts, with their history.
+        host: The API's host.
+        at: Time of the report, ISO 8601.
+    """
     found = counts(rows)
-    tiles = [(name, number, TONES[name] if number else "") for name, number in found.items()]
+    tiles = [(name, count, TONES[name] if count else "") for name, count in found.items()]
     tiles.append(("checked", len(rows), ""))
     flows: dict[int | None, list[str]] = {}
     for row in rows:
         flows.setdefault(row["flow"], []).append(_anchor(row))
-    lines = [_line(row, _next(flows[row["flow"]], _anchor(row))) for row in rows]
+    lines = [_line(row, _next_member(flows[row["flow"]], _anchor(row))) for row in rows]
     return html_page.render("Nexla health", f"{host}, {at}", tiles, COLUMNS, lines, "Verdict")
 
 
-def _next(members: list[str], anchor: str) -> str:
-    """The next member of the same flow, round and round: every member can be reached from every other one."""
+def _next_member(members: list[str], anchor: str) -> str:
+    """The next member of the same flow, in a cycle: every member can be reached from every other one."""
     return members[(members.index(anchor) + 1) % len(members)]
 
 
@@ -60,9 +67,9 @@ def _minute(moment: str | None) -> str:
 
 
 def markdown(rows: list[Row], host: str, at: str) -> str:
-    """The report for a chat or a pull request: what is not healthy, and how many are."""
+    """The report as Markdown, for a chat or a pull request: counts, and everything that is not healthy."""
     found = counts(rows)
-    head = ", ".join(f"{number} {name}" for name, number in found.items())
+    head = ", ".join(f"{count} {name}" for name, count in found.items())
     lines = [f"### Nexla health: {head}", "", f"{host}, {at}", ""]
     bad = [row for row in rows if row["verdict"] != HEALTHY]
     if bad:

@@ -1,4 +1,4 @@
-"""Incidents in a state file, so that each is told once when it opens and once when it clears."""
+"""Incidents in a state file, so that each is reported once when it opens and once when it clears."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ OPEN, CLEAR = "open", "clear"
 
 @dataclass(frozen=True)
 class AlertPolicy:
-    """When an incident opens and clears (checks in a row), and how often an open one is told again (0: never)."""
+    """When incidents open and clear, and when to remind of open ones.
+
+    Attributes:
+        open_after: Bad checks in a row that open an incident.
+        clear_after: Good checks in a row that clear it.
+        remind_hours: Hours between reminders of an open incident; 0 for never.
+    """
 
     open_after: int = 2
     clear_after: int = 2
@@ -31,11 +37,11 @@ class AlertPolicy:
 
 
 @contextmanager
-def held_state(path: str) -> Iterator[dict[str, Any] | None]:
-    """The state file's content while this process alone holds it; None when another one does.
+def locked_state(path: str) -> Iterator[dict[str, Any] | None]:
+    """Lock the state file and yield its incidents; yields None if another process has locked it.
 
     Raises:
-        OperatorError: CONFIG, when it cannot be read or is no state file.
+        OperatorError: CONFIG, if it cannot be read or is not a state file.
     """
     file = Path(path)
     try:
@@ -66,7 +72,7 @@ def _read(file: Path) -> dict[str, Any]:
         if not isinstance(incidents, dict) or not all(map(_is_entry, incidents.values())):
             raise TypeError
     except (ValueError, KeyError, TypeError):
-        raise config_error(f"{file} is not a state file; it was left as it is", "pass another --state FILE") from None
+        raise config_error(f"{file} is not a state file; it was not changed", "pass another --state FILE") from None
     return dict(incidents)
 
 
@@ -76,10 +82,10 @@ def _is_entry(entry: Any) -> bool:
 
 
 def save(path: str, incidents: dict[str, Any]) -> None:
-    """Replace the state file, all of it or nothing.
+    """Replace the state file atomically.
 
     Raises:
-        OperatorError: CONFIG.
+        OperatorError: CONFIG, if it cannot be written.
     """
     try:
         write_text(path, json.dumps({"version": 1, "incidents": incidents}, indent=1))
@@ -87,10 +93,15 @@ def save(path: str, incidents: dict[str, Any]) -> None:
         raise config_error(f"cannot write the state file {path}: {error.strerror}") from error
 
 
-def count(incidents: dict[str, Any], rows: list[Row], policy: AlertPolicy) -> dict[str, Any]:
-    """The incidents after one more round of checks. Whatever is not healthy counts as bad: also what is unknown.
+def update_incidents(incidents: dict[str, Any], rows: list[Row], policy: AlertPolicy) -> dict[str, Any]:
+    """The incidents after another round of checks. Anything that is not healthy counts as bad, including unknown.
 
-    What is not among the rows stays as it is: several checks may share a state file.
+    Incidents of resources that are not among the rows stay unchanged: several checks may share a state file.
+
+    Args:
+        incidents: The incidents so far, by resource.
+        rows: The verdicts of this round.
+        policy: When incidents open and clear.
     """
     checked = {f"{row['type']} {row['id']}" for row in rows}
     after = {key: entry for key, entry in incidents.items() if key not in checked}
@@ -115,7 +126,14 @@ def count(incidents: dict[str, Any], rows: list[Row], policy: AlertPolicy) -> di
 
 
 def events(incidents: dict[str, Any], rows: list[Row], policy: AlertPolicy, now: float) -> Events:
-    """What has to be told: incidents that opened, that are still open and due for a reminder, that cleared."""
+    """The events to report: incidents that opened, that are due for a reminder, and that cleared.
+
+    Args:
+        incidents: The incidents after this round.
+        rows: The verdicts of this round.
+        policy: When to remind.
+        now: Epoch seconds.
+    """
     found: Events = {"opened": [], "still": [], "recovered": []}
     for row in rows:
         entry = incidents.get(f"{row['type']} {row['id']}")
@@ -128,16 +146,16 @@ def events(incidents: dict[str, Any], rows: list[Row], policy: AlertPolicy, now:
     return found
 
 
-def mark_told(incidents: dict[str, Any], told: Events, now: float) -> None:
-    """Remember that these events were delivered."""
-    for rows in told.values():
+def mark_reported(incidents: dict[str, Any], reported: Events, now: float) -> None:
+    """Record in the incidents that these events were delivered at ``now`` (epoch seconds)."""
+    for rows in reported.values():
         for row in rows:
             entry = incidents[f"{row['type']} {row['id']}"]
             entry["told"], entry["told_at"] = entry["state"], now
 
 
-def event_key(incidents: dict[str, Any], told: Events) -> str:
-    """The same for every try of an alert, and for its repeat after a crash; another one for the next incident."""
-    names = [f"{row['type']} {row['id']}" for rows in told.values() for row in rows]
+def event_key(incidents: dict[str, Any], due: Events) -> str:
+    """The idempotency key of an alert: the same for every attempt and after a crash, but new for the next incident."""
+    names = [f"{row['type']} {row['id']}" for rows in due.values() for row in rows]
     marks = [[name, incidents[name]["state"], incidents[name]["told_at"]] for name in names]
     return hashlib.sha256(json.dumps(sorted(marks)).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What log lines say, in the words of the systems that flows read and write."""
+"""Patterns for log messages of the systems that flows read and write."""
 
 from __future__ import annotations
 

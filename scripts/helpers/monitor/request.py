@@ -1,4 +1,4 @@
-"""What the monitoring commands are asked for, checked."""
+"""Checked requests of the monitoring commands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ SEVERITIES = ("INFO", "WARNING", "ERROR")
 
 
 class DiagnoseRequest(NamedTuple):
-    """A resource to diagnose.
+    """What to diagnose.
 
     Attributes:
-        probe: probe the flow's credentials; this writes verified_status on the server.
-        graph: ``mermaid`` or ``dot``: the flow as a graph; ``graph_only``: and nothing else.
+        resource: Any member of the flow.
+        probe: Probe the flow's credentials; this writes ``verified_status`` on the server.
+        show_values: Show the values in quarantined records and log lines.
+        graph: Draw the flow as ``mermaid`` or ``dot``; None for no graph.
+        graph_only: Print only the graph.
     """
 
     resource: ResourceSelector
@@ -27,15 +30,21 @@ class DiagnoseRequest(NamedTuple):
 
 
 class LogsRequest(NamedTuple):
-    """Which log lines.
+    """Which log lines to show.
 
     Attributes:
-        run_id: epoch milliseconds; with ``compare`` the failed run.
-        failed: the latest run in which anything of the flow had errors.
-        last: how many of the latest runs; None for one.
-        since, until: a time window, as the user gave it.
-        severity: one of SEVERITIES and worse.
-        own: only lines of the resource itself.
+        resource: Any member of the flow.
+        run_id: Epoch milliseconds; with ``compare``, the failed run.
+        failed: Select the latest run in which any member of the flow had errors.
+        last: How many of the latest runs; None for one.
+        since: Start of a time window, as the user wrote it.
+        until: End of the window, as the user wrote it; None for now.
+        severity: Least severity, one of SEVERITIES; None for all.
+        grep: Only lines whose text matches.
+        own: Only lines of the resource itself.
+        summary: Show records and errors per resource instead of lines.
+        follow: Show new lines until the run ends.
+        compare: Compare the failed run with the last good one.
     """
 
     resource: ResourceSelector
@@ -56,11 +65,13 @@ class AlertOptions(NamedTuple):
     """Whom to alert, and when.
 
     Attributes:
-        state_file: incidents between runs.
-        url: of the webhook; ``url_file`` holds it instead.
+        state_file: Stores the incidents between runs.
+        url: The webhook's URL, if passed as a flag.
+        url_file: File that contains the webhook's URL.
         form: slack, generic or teams.
-        open_after, clear_after: bad or good checks in a row.
-        remind_hours: 0 for never.
+        open_after: Bad checks in a row that open an incident.
+        clear_after: Good checks in a row that clear it.
+        remind_hours: Hours between reminders; 0 for never.
     """
 
     state_file: str
@@ -76,9 +87,16 @@ class HealthRequest(NamedTuple):
     """What to check, and what is healthy.
 
     Attributes:
-        watched: None for every member of every flow, judged by ``limits``.
-        tag, project, access_role: of all flows only some.
-        env_file: may hold the webhook's URL.
+        watched: The resources; None for every member of every flow.
+        limits: Limits for resources without their own.
+        tag: With every flow: only members that have the tag, or whose source has it.
+        project: With every flow: only flows of this project.
+        access_role: With every flow: only flows on which the caller has at least this role.
+        ignore_paused: Skip resources that are PAUSED or INIT.
+        probe: Probe each credential; this writes ``verified_status`` on the server.
+        report_file: Where to write the HTML report.
+        alert: Whom to alert; None for no alerts.
+        env_file: File of environment variables; may contain the webhook's URL.
     """
 
     watched: tuple[Watched, ...] | None

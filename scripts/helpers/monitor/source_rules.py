@@ -1,4 +1,4 @@
-"""Rules that find what is wrong at a flow's source, with credentials, and with what rests."""
+"""Rules that find faults at a flow's source, with credentials, and with inactive members."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from collections.abc import Iterator
 from helpers.api.flows import Member
 from helpers.api.probes import ProbeResult
 from helpers.core.times import age_text, iso
-from helpers.monitor.causes import Symptom, about, counted, logs, operate, quoted, rule, run_again
+from helpers.monitor.causes import (
+    Symptom,
+    command_for,
+    describe_run,
+    logs_command,
+    operate_command,
+    quote_line,
+    rule,
+    run_now_command,
+)
 from helpers.monitor.evidence import Evidence
 from helpers.monitor.patterns import NO_FILE, REFUSED
 
 RESTING = ("PAUSED", "INIT")
-OVERDUE_SECONDS = 1800.0  # so long after its time a scheduled run counts as missed
-MAX_ERROR_SHARE = 0.2  # of a run that did read records
+OVERDUE_SECONDS = 1800.0  # a scheduled run that is this late counts as missed
+MAX_ERROR_SHARE = 0.2  # of a run that read some records
 
 
 @rule("rate_limited", rank=10)
@@ -21,21 +30,21 @@ def rate_limited(evidence: Evidence) -> Iterator[Symptom]:
     source = evidence.flow.origin
     if source.status == "RATE_LIMITED":
         yield Symptom(
-            source, "the platform has rate-limited the source; it reads nothing until that ends",
-            ["status RATE_LIMITED"], operate(source, "status"), operate(source, "activate", "--wait"),
-            "wait for the limit to end, or ask Nexla to raise it",
+            source, "the platform has rate-limited the source: it reads nothing until the limit is lifted",
+            ["status RATE_LIMITED"], operate_command(source, "status"), operate_command(source, "activate", "--wait"),
+            "wait until the limit is lifted, or ask Nexla to raise it",
         )  # fmt: skip
 
 
 @rule("paused_source", rank=12)
 def paused_source(evidence: Evidence) -> Iterator[Symptom]:
-    """It explains everything below it."""
+    """The source is PAUSED or INIT, which explains every fault below it."""
     yield from _resting(evidence, "sources")
 
 
 @rule("paused_nexset", rank=35)
 def paused_nexset(evidence: Evidence) -> Iterator[Symptom]:
-    """A branch may rest on purpose, so it comes after real faults."""
+    """A nexset is PAUSED or INIT. This may be on purpose, so it ranks after real faults."""
     yield from _resting(evidence, "nexsets")
 
 
@@ -45,14 +54,14 @@ def paused_destination(evidence: Evidence) -> Iterator[Symptom]:
 
 
 def _resting(evidence: Evidence, kind: str) -> Iterator[Symptom]:
-    """Members that rest. One that was never on in a running flow is as good a cause as one that was switched off."""
+    """Members that are PAUSED or INIT: one that was never activated is as good a cause as one that was paused."""
     for member in evidence.flow.of_kind(kind):
         if member.status in RESTING:
             newest = evidence.newest(member)
             last = f"; its last run was {iso(newest.id)}" if newest else ""
             yield Symptom(
                 member, f"the {kind.removesuffix('s')} is {member.status}", [f"status {member.status}{last}"],
-                operate(member, "status"), operate(member, "activate"),
+                operate_command(member, "status"), operate_command(member, "activate"),
                 rank=60 if _follows_from_above(evidence, member) else None,
             )  # fmt: skip
 
@@ -73,17 +82,17 @@ def bad_credential(evidence: Evidence) -> Iterator[Symptom]:
         current = line is not None and _newest_run_id(evidence, member) <= (line.run_id or 0)
         if not (current or probed.verdict == "failed") or probed.verdict == "ok":
             continue
-        proof = [quoted(evidence, line)] if line else []
+        proof = [quote_line(evidence, line)] if line else []
         proof += [f"probe of credential {credential_id}: {probed.reason}"] if probed.verdict == "failed" else []
         yield Symptom(
-            member, f"credential {credential_id} is refused by the system that it opens", proof,
-            about("diagnose_flow", member, "--probe"), run_again(evidence),
+            member, f"credential {credential_id} is refused by its system", proof,
+            command_for("diagnose_flow", member, "--probe"), run_now_command(evidence),
             f"put a valid secret into credential {credential_id} (Nexla UI, or PUT /data_credentials/{credential_id})",
         )  # fmt: skip
 
 
 def _newest_run_id(evidence: Evidence, member: Member) -> int:
-    """The newest run that reached a member; of the source, the newest of all."""
+    """The newest run that reached a member; for the source, the newest run of the flow."""
     newest = evidence.newest(member)
     return (evidence.latest or 0) if member is evidence.flow.origin else newest.id if newest else 0
 
@@ -95,17 +104,17 @@ def schedule_never_fires(evidence: Evidence) -> Iterator[Symptom]:
         return
     proof = f"start.cron is {schedule.expression!r}"
     if schedule.never_fires(evidence.now):
-        text = "the source's schedule never fires: it lies in the past or is no Quartz expression with seconds"
+        text = "the source's schedule never fires: it is in the past, or not a Quartz expression with seconds"
     else:
         due = schedule.last_before(evidence.now - OVERDUE_SECONDS)
         newest = (evidence.latest or 0) / 1000
         if due is None or newest >= due:
             return
-        text = f"the source has not run since its schedule was due at {iso(int(due * 1000))}"
+        text = f"the source missed the scheduled run at {iso(int(due * 1000))}"
         age = f"the last run was {age_text(evidence.now - newest)} ago" if newest else "it has never run"
         proof += f"; {age}"
     yield Symptom(
-        source, text, [proof], operate(source, "status"), run_again(evidence),
+        source, text, [proof], operate_command(source, "status"), run_now_command(evidence),
         "correct the schedule in the flow's config and deploy it, or in the Nexla UI",
     )  # fmt: skip
 
@@ -115,8 +124,8 @@ def never_ran(evidence: Evidence) -> Iterator[Symptom]:
     source = evidence.flow.origin
     if source.status == "ACTIVE" and not evidence.run_ids and not evidence.schedule:
         yield Symptom(
-            source, "the source is ACTIVE, has no schedule, and has never run", ["no run is known"],
-            operate(source, "status"), run_again(evidence),
+            source, "the source is ACTIVE, has no schedule, and has never run", ["no known run"],
+            operate_command(source, "status"), run_now_command(evidence),
         )  # fmt: skip
 
 
@@ -126,9 +135,9 @@ def upstream_file_gone(evidence: Evidence) -> Iterator[Symptom]:
     line = next((line for line in evidence.problems_of(source) if NO_FILE.search(str(line.text))), None)
     if line and line.run_id == evidence.latest:
         yield Symptom(
-            source, "the source finds no file where it looks", [quoted(evidence, line)],
-            logs(source, evidence.latest), run_again(evidence),
-            "put the files back, or correct the path in source_config",
+            source, "the source finds no file at its path", [quote_line(evidence, line)],
+            logs_command(source, evidence.latest), run_now_command(evidence),
+            "restore the files, or correct the path in source_config",
         )  # fmt: skip
 
 
@@ -138,8 +147,9 @@ def empty_file(evidence: Evidence) -> Iterator[Symptom]:
     run = evidence.run_of(source, evidence.latest)
     if run and not run.records and not run.errors:
         yield Symptom(
-            source, "the source read something without a single record", [counted(run)],
-            logs(source, run.id), run_again(evidence), "ask whoever delivers the input for a file with records",
+            source, "the source read input without any records", [describe_run(run)],
+            logs_command(source, run.id), run_now_command(evidence),
+            "ask the provider of the input for a file with records",
         )  # fmt: skip
 
 
@@ -152,9 +162,9 @@ def read_errors(evidence: Evidence) -> Iterator[Symptom]:
     if run and run.errors and not explained and (not run.records or run.error_share > MAX_ERROR_SHARE):
         yield Symptom(
             source, f"the source could not read {run.errors} of {run.errors + run.records} records",
-            [counted(run), *(quoted(evidence, line) for line in lines)],
-            logs(source, run.id), run_again(evidence),
-            "have the input corrected, or the format set in source_config",
+            [describe_run(run), *(quote_line(evidence, line) for line in lines)],
+            logs_command(source, run.id), run_now_command(evidence),
+            "have the input corrected, or set its format in source_config",
         )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Transforms and their proof; the quality of a nexset's samples."""
+"""Transforms and the proof of their effect; the quality of a nexset's samples."""

@@ -1,4 +1,4 @@
-"""Attaching a transform to a nexset: a derived one that is made for it, or one that is there."""
+"""Attaching a transform to a nexset: a new derived nexset, or an existing one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ VALIDATOR = "nexla.schema.validator"
 
 
 class DerivedNexsetStep(Step):
-    """A nexset derived from a parent by a reusable transform; the safe way to attach one."""
+    """Create a nexset derived from a parent by a reusable transform: the safe way to attach one.
+
+    Args:
+        parent_id: Id of the parent nexset.
+        name: Name of the derived nexset.
+        transform_key: Key of the step that creates the transform; empty if it exists.
+        transform_id: Id of the transform; None if a step creates it.
+    """
 
     kind = "nexsets"
 
@@ -28,6 +35,7 @@ class DerivedNexsetStep(Step):
         self.transform_key, self.transform_id = transform_key, transform_id
 
     def wanted(self, run: ChangeRun) -> int | None:
+        """Id of the transform to attach; None while it is not created yet."""
         return self.transform_id or run.results.get(self.transform_key)
 
     def find(self, run: ChangeRun) -> Found:
@@ -40,7 +48,7 @@ class DerivedNexsetStep(Step):
         raise OperatorError(
             Exit.ERROR,
             f"nexset {self.name!r} (id {row['id']}) exists below nexset {self.parent_id} with another transform",
-            hint=f"attach to it: --operation attach --nexset {row['id']}",
+            hint=f"attach to it instead: --operation attach --nexset {row['id']}",
             resource={"type": "nexsets", "id": row["id"]},
         )
 
@@ -58,17 +66,17 @@ class DerivedNexsetStep(Step):
                 "transform_id": self.wanted(run)}  # fmt: skip
         row, adopted = create(run.session, NEXSETS.path, body, lambda: self._existing(run), run.report)
         if adopted and not _is_own(run, row):
-            return Applied(int(row["id"]))  # somebody else created it meanwhile, so it is not ours to undo
-        return self._only(run, int(row["id"]))
+            return Applied(int(row["id"]))  # somebody else created it in the meantime: it is not ours to undo
+        return self._keep_oldest(run, int(row["id"]))
 
-    def _only(self, run: ChangeRun, created_id: int) -> Applied:
-        """Of two that two runs created at once, the younger goes."""
+    def _keep_oldest(self, run: ChangeRun, created_id: int) -> Applied:
+        """Keep the oldest: of two that concurrent runs created, each run deletes its own if it is the newer one."""
         same = [row for row in self._all(run) if row.get("transform_id") == self.wanted(run)]
         oldest = min((int(row["id"]) for row in same), default=created_id)
         if oldest >= created_id:
             return Applied(created_id, created=True)
         delete(run.session, NEXSETS, created_id, run.report)
-        run.warnings.append(f"another run created {self.name!r} (id {oldest}) at the same time: that one is used")
+        run.warnings.append(f"another run created {self.name!r} (id {oldest}) at the same time; it is used instead")
         return Applied(oldest)
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
@@ -80,7 +88,7 @@ class DerivedNexsetStep(Step):
 
 
 def _is_own(run: ChangeRun, row: Row) -> bool:
-    """Whether the caller owns it, or it cannot be told."""
+    """Whether the caller owns the resource, or its owner is unknown."""
     owner = (row.get("owner") or {}).get("id")
     return owner is None or run.session.user_id is None or owner == run.session.user_id
 
@@ -92,8 +100,8 @@ def _parent_of(row: Row) -> int | None:
     return parent_id if isinstance(parent_id, int) else None
 
 
-def _own(row: Row) -> Row:
-    """The transform of an expanded nexset, without the output validator that is shown in it."""
+def _inline_transform(row: Row) -> Row:
+    """The transform in an expanded nexset, without the output validator that the server adds to it."""
     shown = dict(row.get("transform") or {})
     operations = shown.get("transforms")
     if isinstance(operations, list):
@@ -102,7 +110,15 @@ def _own(row: Row) -> Row:
 
 
 class AttachStep(Step):
-    """Point an existing derived nexset at a transform, or (None) at none. No container is ever edited."""
+    """Point an existing derived nexset at a transform, or detach it. Code containers are never edited.
+
+    Args:
+        nexset_id: Id of the nexset.
+        name: Its name.
+        transform_key: Key of the step that creates the transform; empty if it exists.
+        transform_id: Id of the transform; None if a step creates it.
+        detach: Leave the nexset without a transform.
+    """
 
     kind = "nexsets"
 
@@ -114,6 +130,7 @@ class AttachStep(Step):
         self.transform_key, self.transform_id = transform_key, transform_id
 
     def wanted(self, run: ChangeRun) -> int | None:
+        """Id of the transform to attach; None to detach, or while it is not created yet."""
         return None if self.detach else self.transform_id or run.results.get(self.transform_key)
 
     def find(self, run: ChangeRun) -> Found:
@@ -121,24 +138,24 @@ class AttachStep(Step):
         if _parent_of(row) is None:
             raise OperatorError(
                 Exit.ERROR,
-                f"nexset {self.nexset_id} is detected in a source; its data is what everything below it gets",
-                hint=f"create a derived nexset: --operation attach --parent {self.nexset_id} --nexset-name NAME",
+                f"nexset {self.nexset_id} was detected in a source: everything below it reads its data unchanged",
+                hint=f"derive a nexset instead: --operation attach --parent {self.nexset_id} --nexset-name NAME",
                 resource={"type": "nexsets", "id": self.nexset_id},
             )
         now, wanted = row.get("transform_id"), self.wanted(run)
-        if now == wanted and (wanted is not None or self.detach):  # one that is yet to be created is never there
+        if now == wanted and (wanted is not None or self.detach):  # None: the transform is yet to be created
             return Found(UNCHANGED, self.nexset_id)
-        before = {"transform_id": now, "transform": _own(row), "reusable": self._reusable(run, now)}
+        before = {"transform_id": now, "transform": _inline_transform(row), "reusable": self._reusable(run, now)}
         if not before["reusable"] and MARK in json.dumps(redact(before)):
             raise OperatorError(
                 Exit.ERROR,
-                f"the own transform of nexset {self.nexset_id} holds what looks like a secret: it could not be put "
-                "back, as a journal keeps no secrets",
-                hint="create a derived nexset instead: --parent",
+                f"the inline transform of nexset {self.nexset_id} seems to contain a secret: it could not be restored, "
+                "because the journal stores no secrets",
+                hint="derive a nexset instead: --parent",
             )
-        word = "detach" if self.detach else "attach"
-        to = None if self.detach else wanted or "(new)"
-        return Found(word, self.nexset_id, {"transform_id": [now, to]}, before)
+        action = "detach" if self.detach else "attach"
+        after = None if self.detach else wanted or "(new)"
+        return Found(action, self.nexset_id, {"transform_id": [now, after]}, before)
 
     def _current(self, run: ChangeRun) -> Row:
         return get(run.session, NEXSETS, self.nexset_id, expand=1)
@@ -157,16 +174,16 @@ class AttachStep(Step):
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
         now = self._current(run).get("transform_id")
         if now != self.wanted(run):
-            text = f"{self.title}: its transform is {now} after it was set to {self.wanted(run)}"
+            text = f"{self.title}: the server shows transform {now} after it was set to {self.wanted(run)}"
             raise OperatorError(Exit.ERROR, text, resource={"type": "nexsets", "id": self.nexset_id})
         return applied
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        """Back to the former transform. One that was the nexset's own is gone from the server, and is created again."""
+        """Restore the former transform. An inline one was deleted by the server, and is created again."""
         before = entry.before
         if MARK in json.dumps(before):
             raise OperatorError(
-                Exit.LEFT_BEHIND, "the former transform holds a secret, which the journal does not keep"
+                Exit.LEFT_BEHIND, "the former transform contains a secret, which the journal does not store"
             )
         if before.get("reusable") or before.get("transform_id") is None:
             self._put(run, {"transform_id": before.get("transform_id")})
@@ -174,6 +191,6 @@ class AttachStep(Step):
                 raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former transform")
         else:
             self._put(run, {"transform_id": None, "transform": before.get("transform")})
-            if _own(self._current(run)).get("transforms") != before["transform"].get("transforms"):
+            if _inline_transform(self._current(run)).get("transforms") != before["transform"].get("transforms"):
                 raise OperatorError(Exit.LEFT_BEHIND, "the server does not show the former transform")
-            run.warnings.append(f"nexset {self.nexset_id} has its own former transform again, under a new id")
+            run.warnings.append(f"the former inline transform of nexset {self.nexset_id} is restored under a new id")

@@ -1,8 +1,8 @@
-"""A transform as a file, and in the form that the server stores.
+"""A transform's code: in a file, and in the form that the server stores.
 
-What the server accepts (its enums and the public API description): a record transform is a list of operations with
-``code_encoding`` none, ``jolt_standard`` for Jolt, ``jolt_custom`` when an operation is ``nexla.custom``, which carries
-a script as base64. An attribute transform is one base64 script of type ``python``.
+A record transform is a list of operations with ``code_encoding`` ``none``. Its ``code_type`` is ``jolt_standard`` for
+plain Jolt, or ``jolt_custom`` if an operation is ``nexla.custom``, which contains a script as base64. An attribute
+transform is one base64 script of type ``python``. Source: the server's enums and the public API description.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ FUNCTIONS = {"record": "transform", "attribute": "transformAttribute"}
 
 
 class Code:
-    """Code of a transform. Two are equal when they run the same: scripts by their source, operations as JSON in their
-    order, in which Jolt applies them.
+    """A transform's code.
+
+    Two are equal if they do the same: scripts are compared by source, operations as JSON including the order of their
+    keys, in which Jolt applies them.
 
     Args:
         kind: ``record`` or ``attribute``.
-        operations: of a record transform; empty for an attribute transform.
-        script: source of an attribute transform, in ``language``.
+        operations: Operations of a record transform; empty for an attribute transform.
+        script: Source of an attribute transform.
+        language: Language of the script.
     """
 
-    def __init__(  # not a dataclass: they take longer to import than argparse, and a wrong file is refused at once
+    def __init__(  # not a dataclass: that import takes longer than argparse, and a wrong file must be refused fast
         self, kind: str, operations: tuple[Any, ...] = (), script: str = "", language: str = "python"
     ) -> None:
         self.kind, self.operations, self.script, self.language = kind, operations, script, language
@@ -47,15 +50,16 @@ class Code:
         return json.dumps([self.kind, self.language, self.script, self.readable()])
 
     def readable(self) -> list[Any]:
-        """The operations with their scripts as text, not as base64, in which no secret would be seen and redacted."""
+        """The operations with scripts decoded: the redactor would not recognise a secret in base64."""
         return [_with_text(op) if op.get("operation") == SCRIPT else op for op in self.operations]
 
     @property
     def api(self) -> Kind:
+        """The kind of the transform in the API."""
         return KINDS["transforms" if self.kind == "record" else "attribute_transforms"]
 
     def as_body(self) -> Row:
-        """The fields that the API wants."""
+        """The fields of a request body: output_type, code_type, code_encoding and code."""
         if self.kind == "attribute":
             encoded = base64.b64encode(self.script.encode()).decode()
             return {"output_type": "attribute", "code_type": self.language, "code_encoding": "base64", "code": encoded}
@@ -64,7 +68,7 @@ class Code:
         return {"output_type": "record", "code_type": code_type, "code_encoding": "none", "code": list(self.operations)}
 
     def stages(self) -> list[tuple[str, Any]]:
-        """What runs one after the other: (``jolt``, operations) and (``python``, source).
+        """The stages to run in order: (``jolt``, operations) or (``python``, source).
 
         Raises:
             OperatorError: USAGE, for a script in another language.
@@ -82,7 +86,7 @@ class Code:
         return stages
 
     def as_text(self) -> str:
-        """For people, and for differences: operations as JSON, scripts decoded."""
+        """The code for people and diffs: operations as JSON, scripts decoded."""
         if self.kind == "attribute":
             return _titled(self.language, self.script)
         return "\n".join(map(_part, self.readable())) + "\n"
@@ -105,14 +109,14 @@ def _titled(language: str, script: str) -> str:
 
 
 def script_of(spec: Row) -> str:
-    """The source of a nexla.custom operation.
+    """The Python source in the spec of a ``nexla.custom`` operation.
 
     Raises:
-        OperatorError: USAGE.
+        OperatorError: USAGE, for another language or a script that is not base64.
     """
     language = str(spec.get("language", "python"))
     if not language.startswith("python"):
-        raise usage(f"scripts in {language} cannot be run here", "only Jolt and Python transforms can be tested")
+        raise usage(f"cannot run {language} scripts locally", "only Jolt and Python transforms can be tested")
     return _source(spec)
 
 
@@ -125,14 +129,18 @@ def _decoded(text: str) -> str:
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise usage("the script is not base64 of text") from error
+        raise usage("the script is not valid base64-encoded text") from error
 
 
-def from_file(path: str, kind: str) -> Code:
-    """Read ``spec.json`` (Jolt: a list of operations, or one) or ``transform.py``, and check its form.
+def code_from_file(path: str, kind: str) -> Code:
+    """Read a transform from a file: a ``.py`` script, or JSON with one Jolt operation or a list of them.
+
+    Args:
+        path: The file.
+        kind: ``record`` or ``attribute``.
 
     Raises:
-        OperatorError: USAGE, naming the file and the line.
+        OperatorError: USAGE; the message names the file and, for a script, the line.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -147,17 +155,17 @@ def from_file(path: str, kind: str) -> Code:
             kind, ({"operation": SCRIPT, "spec": {"language": "python", "encoding": "base64", "script": encoded}},)
         )
     if kind == "attribute":
-        raise usage(f"{path}: an attribute transform is a Python file", "its function is transformAttribute(...)")
+        raise usage(f"{path}: an attribute transform must be a .py file", "it must define transformAttribute(...)")
     try:
         operations = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise usage(f"{path} is not JSON: {error}", "a file of Python must end in .py") from error
+        raise usage(f"{path} is not JSON: {error}", "the name of a Python file must end in .py") from error
     operations = [operations] if isinstance(operations, dict) else operations
     if not isinstance(operations, list) or not operations:
-        raise usage(f"{path} holds no list of Jolt operations")
-    for number, op in enumerate(operations, 1):
+        raise usage(f"{path} contains no Jolt operations")
+    for position, op in enumerate(operations, 1):
         if not isinstance(op, dict) or not isinstance(op.get("operation"), str):
-            raise usage(f"{path}: entry {number} is not an object with an operation")
+            raise usage(f"{path}: entry {position} is not an object with an operation")
     return Code(kind, tuple(operations))
 
 
@@ -171,13 +179,13 @@ def _check_script(path: str, text: str, function: str) -> None:
         other = next((k for k, name in FUNCTIONS.items() if name != function), "")
         has_other = any(isinstance(n, ast.FunctionDef) and n.name == FUNCTIONS[other] for n in tree.body)
         hint = f"it looks like --kind {other}" if has_other else ""
-        raise usage(f"{path} defines no function {function}(input, metadata, args)", hint)
+        raise usage(f"{path} does not define {function}(input, metadata, args)", hint)
     if len(found[-1].args.args) != 3:
-        raise usage(f"{path}, line {found[-1].lineno}: {function} must take input, metadata, args")
+        raise usage(f"{path}, line {found[-1].lineno}: {function} must accept (input, metadata, args)")
 
 
-def of_row(row: Row) -> Code | None:
-    """The code of a transform as the API shows it; None when it is in a form that is not known."""
+def code_from_row(row: Row) -> Code | None:
+    """The code in a transform's row from the API; None if its form is unknown."""
     code = row.get("code")
     if row.get("output_type") == "attribute" or isinstance(code, str):
         if not isinstance(code, str):
@@ -192,7 +200,7 @@ def of_row(row: Row) -> Code | None:
 
 
 def difference(before: Code, after: Code) -> list[str]:
-    """A unified diff of the code as people read it; empty when it is the same."""
+    """A unified diff of the readable code, line by line; empty if it is the same."""
     lines = difflib.unified_diff(
         before.as_text().splitlines(), after.as_text().splitlines(), "on the server", "in the file", lineterm="", n=1
     )

@@ -1,4 +1,4 @@
-"""Validating samples against a JSON Schema, counted as rules are."""
+"""Validating samples against a JSON Schema, with results counted like those of rules."""
 
 from __future__ import annotations
 
@@ -17,44 +17,47 @@ def _problems(validator: Any, record: Any) -> Iterator[Any]:
     try:
         yield from validator.iter_errors(record)
     except (Unresolvable, RecursionError) as error:
-        raise usage(f"the schema names something that is not in it: {error}", "use local $ref only") from error
+        raise usage(f"the schema has a reference that cannot be resolved: {error}", "use local $ref only") from error
 
 
 def _missing(problem: Any) -> str:
-    """The name of the property that a ``required`` error is about; jsonschema gives one error for each."""
+    """The missing property of a ``required`` error; jsonschema yields one error per property."""
     names = [name for name in problem.validator_value if problem.message.startswith(repr(name))]
     return str(names[0]) if names else "(record)"
 
 
 def by_schema(schema: dict[str, Any], records: list[Any]) -> list[QualityRule]:
-    """One rule for each keyword and field of a JSON Schema that any record breaks, and one for the whole.
+    """Validate records against a JSON Schema.
+
+    Returns:
+        One rule for the record as a record_rule, and one for each keyword and field that any record breaks.
 
     Raises:
-        OperatorError: USAGE, when it is no JSON Schema.
+        OperatorError: USAGE, if it is not a JSON Schema.
     """
     try:
         kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)
         kind.check_schema(schema)
         validator = kind(schema, registry=referencing.Registry())  # nothing is ever fetched
     except jsonschema.SchemaError as error:
-        raise usage(f"it is not a JSON Schema: {error.message}") from error
+        raise usage(f"not a JSON Schema: {error.message}") from error
     except RecursionError as error:
         raise usage("the schema is nested too deeply") from error
-    whole = QualityRule("schema", "(record)", lambda _: True, absent=True)
+    record_rule = QualityRule("schema", "(record)", lambda _: True, absent=True)
     found: dict[tuple[str, str], QualityRule] = {}
-    for number, record in enumerate(records, 1):
+    for position, record in enumerate(records, 1):
         broken = set()
         for problem in _problems(validator, record):
             parts = ["[]" if isinstance(part, int) else str(part) for part in problem.absolute_path]
-            if problem.validator == "required":  # each missing property is a row of its own
+            if problem.validator == "required":  # one row per missing property
                 parts.append(_missing(problem))
             key = (f"schema: {problem.validator}", ".".join(parts) or "(record)")
             rule = found.setdefault(key, QualityRule(*key, lambda _: False, checked=len(records)))
             if key not in broken:
                 rule.failed += 1
             if len(rule.examples) < EXAMPLES:
-                rule.examples.append({"record": number, "value": problem.instance})
+                rule.examples.append({"record": position, "value": problem.instance})
             broken.add(key)
-        whole.checked += 1
-        whole.failed += bool(broken)
-    return [whole, *found.values()]
+        record_rule.checked += 1
+        record_rule.failed += bool(broken)
+    return [record_rule, *found.values()]

@@ -1,4 +1,4 @@
-"""Running a transform here, on records: Jolt in this process, Python in a child with limits. Nothing is sent."""
+"""Running a transform locally: Jolt in this process, Python in a child process with limits. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -21,60 +21,70 @@ SCRIPT_SECONDS = 30
 
 @dataclass(frozen=True)
 class RecordResult:
-    """What a transform made of one record: its output (None when it is dropped), or its error and the script's line."""
+    """The result of a transform for one record.
+
+    Attributes:
+        output: The output; None if the record was dropped.
+        error: Why the transform failed on the record; None if it did not.
+        line: The line of the script that failed.
+    """
 
     output: Any = None
     error: str | None = None
     line: int | None = None
 
 
-def compiled(operations: list[Any]) -> Any:
-    """A chain of Jolt operations.
+def compile_jolt(operations: list[Any]) -> Any:
+    """Compile Jolt operations into a pyjolt chain.
 
     Raises:
-        OperatorError: USAGE, when it is no Jolt spec.
+        OperatorError: USAGE, if they are not a valid Jolt spec.
     """
     try:
-        with warnings.catch_warnings():  # an unknown function would only be warned of, and leave values as they are
+        with warnings.catch_warnings():  # pyjolt only warns about unknown functions, and leaves values unchanged
             warnings.simplefilter("error", UserWarning)
             return Chainr.from_spec(operations)
     except UserWarning as error:
-        raise usage(f"it is not a Jolt spec: {str(error).partition(';')[0].partition(' self.')[0]}") from error
+        raise usage(f"not a valid Jolt spec: {str(error).partition(';')[0].partition(' self.')[0]}") from error
     except (PyJoltError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise usage(f"it is not a Jolt spec: {error}") from error
+        raise usage(f"not a valid Jolt spec: {error}") from error
 
 
 def check_jolt(path: str, code: Code) -> None:
-    """Compile the Jolt parts of a file's code.
+    """Check that the Jolt operations of a file compile.
 
     Raises:
-        OperatorError: USAGE, naming the file.
+        OperatorError: USAGE; the message names the file.
     """
     try:
         for name, stage in code.stages():
             if name == "jolt":
-                compiled(stage)
+                compile_jolt(stage)
     except OperatorError as error:
         raise usage(f"{path}: {error.message}", error.hint) from error
 
 
 def run_locally(code: Code, records: list[Any], args: dict[str, Any] | None = None) -> list[RecordResult]:
-    """Run a transform on records here; nothing is sent. What a record transform gives must be a record, or None.
+    """Run a transform on records locally; nothing is sent. A record transform must return a record or None.
 
     Args:
-        args: what an attribute function gets as its third argument.
+        code: The transform.
+        records: The input.
+        args: The third argument of an attribute function.
 
     Returns:
-        One result for each record, in order.
+        One result per record, in order.
 
     Raises:
-        OperatorError: USAGE when the code cannot be run at all; TIMEOUT when it takes too long.
+        OperatorError: USAGE if the code cannot run at all; TIMEOUT if it takes too long.
     """
     results = [RecordResult(record) for record in records]
     for name, stage in code.stages():
         live = [i for i, result in enumerate(results) if result.error is None and result.output is not None]
         inputs = [results[i].output for i in live]
-        outputs = _jolt(compiled(stage), inputs) if name == "jolt" else _python(stage, inputs, code.kind, args or {})
+        outputs = (
+            _jolt(compile_jolt(stage), inputs) if name == "jolt" else _python(stage, inputs, code.kind, args or {})
+        )
         for i, result in zip(live, outputs, strict=True):
             results[i] = result
     return [_as_record(result) for result in results] if code.kind == "record" else results
@@ -90,7 +100,7 @@ def _jolt(chain: Any, records: list[Any]) -> list[RecordResult]:
     found = []
     for record in records:
         try:
-            found.append(RecordResult(chain.apply(json.loads(json.dumps(record)))))  # a chain may change its input
+            found.append(RecordResult(chain.apply(json.loads(json.dumps(record)))))  # a chain may modify its input
         except (PyJoltError, ValueError, TypeError, KeyError, AttributeError) as error:
             found.append(RecordResult(error=f"{type(error).__name__}: {error}"))
     return found
@@ -104,11 +114,13 @@ def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) ->
             timeout=SCRIPT_SECONDS, check=False, env={},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        hint = "look for a loop that does not end"
+        hint = "look for an endless loop"
         raise OperatorError(Exit.TIMEOUT, f"the script ran longer than {SCRIPT_SECONDS} s", hint=hint) from error
     if done.returncode < 0:
-        raise OperatorError(Exit.TIMEOUT, "the script ran into its limit of time or memory", hint="look for a loop")
+        raise OperatorError(
+            Exit.TIMEOUT, "the script exceeded its time or memory limit", hint="look for an endless loop"
+        )
     if done.returncode != 0 or not done.stdout.startswith("["):
-        reason = (done.stderr.strip().splitlines() or ["it ended the process by itself"])[-1]
-        raise usage(f"the script cannot be run: {reason}")
+        reason = (done.stderr.strip().splitlines() or ["it exited the process"])[-1]
+        raise usage(f"cannot run the script: {reason}")
     return [RecordResult(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]

@@ -1,4 +1,4 @@
-"""One operation on a transform: list, show, try out, or a change that is proven before it counts."""
+"""One operation on a transform: list, show, test, or a change that must prove its effect."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from helpers.command.output import Result
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row
-from helpers.transforms.code import Code, of_row
+from helpers.transforms.code import Code, code_from_row
 from helpers.transforms.local_run import check_jolt
 from helpers.transforms.plan import TransformPlan, plan_attach, plan_change, plan_detach
 from helpers.transforms.request import TransformRequest
 from helpers.transforms.steps import by_exact_name, users_of
-from helpers.transforms.trial import try_out
+from helpers.transforms.trial import run_trial
 
 COLUMNS = ("id", "name", "kind", "code_type", "reusable", "public", "used_by")
 PLAN_COLUMNS = ("step", "action", "type", "name", "id", "changes")
 
 
 def run(request: TransformRequest, context: Context) -> Result:
-    """Do one operation."""
+    """Run one operation.
+
+    Raises:
+        OperatorError: USAGE; NOT_FOUND; ERROR; the exit codes of a failed change, such as ROLLED_BACK.
+    """
     if request.file and request.code:
         check_jolt(request.file, request.code)
     if request.operation == "test":
-        return try_out(request, context, request.code or _code_of(_find(request, context)))
+        return run_trial(request, context, request.code or _code_of(_find(request, context)))
     if request.operation == "list":
         return _list(request, context)
     if request.operation in ("get", "usage"):
@@ -39,7 +43,7 @@ def run(request: TransformRequest, context: Context) -> Result:
 
 
 def _find(request: TransformRequest, context: Context) -> Row:
-    """The one transform that --id or --name means, with its code."""
+    """The transform that ``--id`` or ``--name`` selects, with its code."""
     transform_id = request.transform_id
     if transform_id is None:
         name = str(request.name)
@@ -58,15 +62,15 @@ def _public_kind(kind: Kind) -> Kind:
 
 
 def _public(request: TransformRequest, context: Context) -> list[Row]:
-    """The public transforms of the name, which may be somebody else's."""
+    """The public transforms with the name; anybody may own them."""
     pages = Pages(context.session, _public_kind(request.api))
     return [row for row in pages if row.get("name") == request.name]
 
 
 def _code_of(row: Row) -> Code:
-    code = of_row(row)
+    code = code_from_row(row)
     if code is None:
-        raise OperatorError(Exit.ERROR, f"the code of transform {row.get('id')} is in a form that is not known")
+        raise OperatorError(Exit.ERROR, f"the code of transform {row.get('id')} has an unknown form")
     return code
 
 
@@ -96,20 +100,20 @@ def _show(request: TransformRequest, context: Context) -> Result:
 
 
 def _change(request: TransformRequest, context: Context) -> Result:
-    steps = _plan(request, context)
-    change = ChangeRun(context.session, context.report, dry=request.change.dry_run, warnings=list(steps.warnings))
+    planned = _plan(request, context)
+    change = ChangeRun(context.session, context.report, dry=request.change.dry_run, warnings=list(planned.warnings))
     meta: dict[str, Any] = {"api": context.host}
     if change.dry:
-        rows = [outcome.as_row() for outcome in plan(change, steps.steps)]
-        data = {"outcome": "planned", "to_do": change.changed, **steps.users, **_diff(steps, context)}
+        rows = [outcome.as_row() for outcome in plan(change, planned.steps)]
+        data = {"outcome": "planned", "to_do": change.changed, **planned.users, **_diff(planned, context)}
         return Result({**data, "steps": rows}, meta, change.warnings, Exit.OK, PLAN_COLUMNS, "steps")
     change.journal = _open_journal(request, context)
     context.report(f"journal: {change.journal.path}")
     try:
-        apply(change, steps.steps, rollback=True, recovery=RecoveryCommands(context.invocation.resumed()))
+        apply(change, planned.steps, rollback=True, recovery=RecoveryCommands(context.invocation.resumed()))
     finally:
         change.journal.close()
-    return _changed(steps, context, change, meta)
+    return _changed(planned, context, change, meta)
 
 
 def _open_journal(request: TransformRequest, context: Context) -> Journal:
@@ -119,23 +123,23 @@ def _open_journal(request: TransformRequest, context: Context) -> Journal:
     return open_journal("manage_transforms", context.host, subject, path=options.journal, resume=options.resume)
 
 
-def _changed(plan: TransformPlan, context: Context, change: ChangeRun, meta: dict[str, Any]) -> Result:
-    facts = plan.facts
+def _changed(planned: TransformPlan, context: Context, change: ChangeRun, meta: dict[str, Any]) -> Result:
+    facts = planned.facts
     data: dict[str, Any] = {"outcome": "changed" if change.changed else "unchanged", "changed": change.changed}
-    data |= {"ids": change.results, **plan.users}
+    data |= {"ids": change.results, **planned.users}
     data |= {"proof": facts.proof} if facts.proof is not None else {}
     data |= {"schema_changes": facts.schema_changes} if facts.schema_changes is not None else {}
-    data |= _diff(plan, context)
+    data |= _diff(planned, context)
     meta |= facts.proof or {}
-    if "shared_with" in plan.users:
-        meta["shared_with"] = len(plan.users["shared_with"])
+    if "shared_with" in planned.users:
+        meta["shared_with"] = len(planned.users["shared_with"])
     rows = [outcome.as_row() for outcome in change.outcomes]
     return Result({**data, "steps": rows}, meta, change.warnings, Exit.OK, PLAN_COLUMNS, "steps")
 
 
-def _diff(plan: TransformPlan, context: Context) -> dict[str, Any]:
-    """The difference of the code, also line by line for a terminal."""
-    lines = plan.facts.diff
+def _diff(planned: TransformPlan, context: Context) -> dict[str, Any]:
+    """The diff of the code, if any; it is also reported line by line."""
+    lines = planned.facts.diff
     for line in lines or []:
         context.report(line)
     return {"diff": lines} if lines else {}

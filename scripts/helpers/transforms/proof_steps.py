@@ -1,4 +1,4 @@
-"""Proving a transform: on the input that is there, before anything is written; and on the nexset's samples after."""
+"""Proving a transform: locally before anything is written, and on the nexset's samples afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.transforms.attach import AttachStep
 from helpers.transforms.code import Code
 from helpers.transforms.local_run import RecordResult, run_locally
 from helpers.transforms.proof import failures
-from helpers.transforms.request import Demands
+from helpers.transforms.request import Requirements
 from helpers.transforms.schemas import drift, infer
 from helpers.transforms.steps import TransformFacts, TransformStep
 
@@ -24,49 +24,53 @@ PROOF_SAMPLES = 30
 
 
 class LocalTrialStep(Step):
-    """Run the code here on what would go into it, and check the outcome against the demands. Nothing is written yet.
+    """Run the code locally on its future input, and check the results against the requirements. Writes nothing.
 
     Args:
-        nexset_id: the nexset whose samples are read.
-        parent: whether its output goes into the code, as of a parent; else its own input does.
-        attached: the nexset that has the transform already, if one has.
+        nexset_id: The nexset whose samples are read.
+        code: The code to try.
+        requirements: What every sample must satisfy.
+        parent: Use the nexset's output as the input of the code, because it is the parent; otherwise its own input.
+        attached: The nexset that already has the transform; None if there is none.
     """
 
     writes = False
     kind = "nexsets"
 
     def __init__(
-        self, nexset_id: int, code: Code, demands: Demands, *, parent: bool, attached: int | None = None
+        self, nexset_id: int, code: Code, requirements: Requirements, *, parent: bool, attached: int | None = None
     ) -> None:
         super().__init__(f"rehearsal:{nexset_id}", f"local trial on samples of nexset {nexset_id}")
-        self.nexset_id, self.code, self.demands, self.parent = nexset_id, code, demands, parent
+        self.nexset_id, self.code, self.requirements, self.parent = nexset_id, code, requirements, parent
         self.attached, self.name = attached, str(nexset_id)
 
     def find(self, run: ChangeRun) -> Found:
         inputs = self._inputs(run)
-        if len(inputs) < self.demands.min_samples:
-            return Found(SKIPPED, self.nexset_id)  # the proof will have to wait for more
+        if len(inputs) < self.requirements.min_samples:
+            return Found(SKIPPED, self.nexset_id)  # the proof waits for more
         with run.session.deadline.alarm():
             results = run_locally(self.code, inputs)
         pairs = [Sample(before, result.output) for before, result in zip(inputs, results, strict=True)]
-        why = [*errors_in(results), *failures(pairs, self.demands)]
+        reasons = [*errors_in(results), *failures(pairs, self.requirements)]
         dropped = sum(result.output is None and result.error is None for result in results)
         if dropped:
-            run.warnings.append(f"{dropped} of {len(inputs)} samples are dropped by the transform")
-        if not why:
+            run.warnings.append(f"the transform drops {dropped} of {len(inputs)} samples")
+        if not reasons:
             return Found("check", self.nexset_id)
-        text = f"run here on {len(inputs)} samples of nexset {self.nexset_id}, it fails: {'; '.join(why[:5])}"
+        text = f"run locally on {len(inputs)} samples of nexset {self.nexset_id}, it fails: {'; '.join(reasons[:5])}"
         if run.dry:
             run.warnings.append(text)
             return Found("would fail", self.nexset_id)
         raise OperatorError(
             Exit.ROLLED_BACK, f"{text}; {still_attached(self.attached) or 'it was not attached'}",
-            hint="see it: --operation test --file FILE --nexset ID",
-            resource={"type": "nexsets", "id": self.nexset_id}, data={"failures": why},
+            hint="reproduce it: --operation test --file FILE --nexset ID",
+            resource={"type": "nexsets", "id": self.nexset_id}, data={"failures": reasons},
         )  # fmt: skip
 
     def _inputs(self, run: ChangeRun) -> list[object]:
-        samples = read_samples(run.session, self.nexset_id, max(PROOF_SAMPLES, self.demands.min_samples), live=True)
+        samples = read_samples(
+            run.session, self.nexset_id, max(PROOF_SAMPLES, self.requirements.min_samples), live=True
+        )
         if self.parent:
             return [sample.output for sample in samples]
         return [sample.input for sample in samples if sample.has_input]
@@ -76,17 +80,17 @@ class LocalTrialStep(Step):
 
 
 def still_attached(nexset_id: int | None) -> str:
-    """What to say of a transform that was attached before and now fails; nothing when there is no such nexset."""
+    """A warning that a failing transform is already attached to a nexset; empty without such a nexset."""
     if not nexset_id:
         return ""
     stop = command_line(
         "operate_flow", "--operation", "pause", "--resource-type", "nexsets", "--resource-id", nexset_id
     )
-    return f"nexset {nexset_id} HAS IT ALREADY and keeps it; to stop it: {stop}"
+    return f"nexset {nexset_id} ALREADY USES IT and still does; to pause the nexset: {stop}"
 
 
 def errors_in(results: list[RecordResult]) -> list[str]:
-    """What the code raised, the most frequent first."""
+    """The errors that the code raised, most frequent first, without values of records."""
     found = Counter((result.error, result.line) for result in results if result.error is not None)
     return [
         f"{without_quotes(error)}{f' in line {line}' if line else ''} ({count} of {len(results)} samples)"
@@ -95,10 +99,12 @@ def errors_in(results: list[RecordResult]) -> list[str]:
 
 
 class PauseUntilProven(SetStatusStep):
-    """Pause an ACTIVE nexset while its transform is changed and not proven yet: nothing unproven is passed on.
+    """Pause an ACTIVE nexset until its changed transform is proven, so that it passes on nothing unproven.
 
     Args:
-        change: the step that changes the transform.
+        nexset_id: Id of the nexset.
+        name: Its name.
+        change: The step that changes the transform.
     """
 
     def __init__(self, nexset_id: int, name: str, change: AttachStep | TransformStep) -> None:
@@ -112,12 +118,18 @@ class PauseUntilProven(SetStatusStep):
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         if run.entry(self.change.key):
-            raise OperatorError(Exit.LEFT_BEHIND, "it is left paused, as its former transform could not be put back")
+            raise OperatorError(
+                Exit.LEFT_BEHIND, "it is left paused because its former transform could not be restored"
+            )
         super().undo(run, entry)
 
 
 class Reactivate(SetStatusStep):
-    """Activate again what was paused until it was proven."""
+    """Activate a nexset again after its transform is proven.
+
+    Args:
+        pause: The step that paused it.
+    """
 
     def __init__(self, pause: PauseUntilProven) -> None:
         super().__init__(pause.resource, ACTIVE, phase="release")
@@ -134,7 +146,8 @@ class ActivateProven(Step):
     """Activate the nexset that an earlier step created or changed, once it is proven.
 
     Args:
-        target: key of that step.
+        target: Key of that step.
+        name: Name of the nexset.
     """
 
     kind = "nexsets"
@@ -162,24 +175,36 @@ class ActivateProven(Step):
 
 
 class ProofStep(Step):
-    """Show on fresh samples that the attached transform does what is demanded.
+    """Prove on fresh samples that the attached transform meets the requirements.
 
-    Fresh means: what comes out of the nexset is what the code makes, run here, of what goes in. Samples from before
-    the change do not pass for that.
+    A sample is fresh if its output equals what the code, run locally, makes of its input. Samples from before the
+    change are not fresh.
 
     Args:
-        target: id of the nexset, or the key of the step that creates or changes it.
-        timeout: seconds to wait for fresh samples.
+        target: Id of the nexset, or the key of the step that creates or changes it.
+        name: Name of the nexset.
+        code: The transform's code.
+        requirements: What every sample must satisfy.
+        facts: Receives the proof and the schema changes.
+        timeout: Seconds to wait for fresh samples.
     """
 
     writes = False
     kind = "nexsets"
 
     def __init__(
-        self, target: str | int, name: str, code: Code, demands: Demands, facts: TransformFacts, timeout: float
+        self,
+        target: str | int,
+        name: str,
+        code: Code,
+        requirements: Requirements,
+        facts: TransformFacts,
+        timeout: float,
     ) -> None:
-        super().__init__(f"proof:{target}" if isinstance(target, int) else "proof", f"samples of nexset {name}")
-        self.target, self.name, self.code, self.demands = target, name, code, demands
+        super().__init__(
+            f"proof:{target}" if isinstance(target, int) else "proof", f"proof on samples of nexset {name}"
+        )
+        self.target, self.name, self.code, self.requirements = target, name, code, requirements
         self.facts, self.timeout = facts, timeout
 
     def find(self, run: ChangeRun) -> Found:
@@ -187,35 +212,35 @@ class ProofStep(Step):
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.id is None:
-            raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is not known")
+            raise OperatorError(Exit.ERROR, f"{self.title}: the nexset is unknown")
         for _ in run.session.deadline.poll(self.timeout):
-            why, final = self._judge(run, found.id)
-            if not why:
+            reasons, final = self._judge(run, found.id)
+            if not reasons:
                 return Applied(found.id)
             if final:
                 break
-        text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(why[:5])}"
+        text = f"nexset {self.name!r} (id {found.id}) is not proven: {'; '.join(reasons[:5])}"
         text += f"; {still_attached(found.id)}" if self._was_attached_before(run) else ""
-        hint = "try it first: --operation test --file FILE --nexset PARENT"
+        hint = "test it first: --operation test --file FILE --nexset PARENT"
         resource = {"type": "nexsets", "id": found.id}
-        raise OperatorError(Exit.ERROR, text, hint=hint, resource=resource, data={"failures": why})
+        raise OperatorError(Exit.ERROR, text, hint=hint, resource=resource, data={"failures": reasons})
 
     def _was_attached_before(self, run: ChangeRun) -> bool:
         unchanged = any(outcome.key == self.target and not outcome.changed for outcome in run.outcomes)
         return unchanged and not run.created(str(self.target))
 
     def _judge(self, run: ChangeRun, nexset_id: int) -> tuple[list[str], bool]:
-        """Why it is not proven; and whether that is final, because the samples are enough and fresh."""
-        samples = read_samples(run.session, nexset_id, max(PROOF_SAMPLES, self.demands.min_samples), live=True)
+        """Why it is not proven; and whether that is final, because there are enough samples and all are fresh."""
+        samples = read_samples(run.session, nexset_id, max(PROOF_SAMPLES, self.requirements.min_samples), live=True)
         pairs = [sample for sample in samples if sample.has_input]
         with run.session.deadline.alarm():
-            here = run_locally(self.code, [sample.input for sample in pairs])
-        stale = [n for n, (s, r) in enumerate(zip(pairs, here, strict=True), 1) if s.output != r.output]
+            results = run_locally(self.code, [sample.input for sample in pairs])
+        stale = [n for n, (s, r) in enumerate(zip(pairs, results, strict=True), 1) if s.output != r.output]
         self.facts.proof = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
         outputs = [sample.output for sample in pairs if sample.output is not None]
         self.facts.schema_changes = drift(infer([sample.input for sample in pairs]), infer(outputs))
-        why = [*errors_in(here), *failures(pairs, self.demands)]
+        reasons = [*errors_in(results), *failures(pairs, self.requirements)]
         if stale:
-            why.append(f"samples {', '.join(map(str, stale[:5]))} are not what the code makes of their input here: "
-                       "they are from before the change, or the server runs it differently")  # fmt: skip
-        return why, not stale and len(pairs) >= self.demands.min_samples
+            reasons.append(f"the outputs of samples {', '.join(map(str, stale[:5]))} differ from a local run: they are "
+                           "from before the change, or the server runs the code differently")  # fmt: skip
+        return reasons, not stale and len(pairs) >= self.requirements.min_samples

@@ -1,4 +1,4 @@
-"""Rules that samples must keep. Each rule counts what it checked, and remembers the first records that break it."""
+"""Quality rules for samples. Each rule counts the values that it checked and keeps the first records that break it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from helpers.transforms.rule_specs import FieldRule, pattern, type_name
 
 MISSING = object()
 EXAMPLES = 5
-AHEAD = 300.0  # seconds by which a clock may be wrong: what lies further ahead is not fresh
-EPOCH = (10**9, 4 * 10**9)  # seconds: 2001 and 2096; smaller numbers are ids, not dates
+MAX_CLOCK_SKEW = 300.0  # seconds; a date further in the future breaks a rule about age
+EPOCH = (10**9, 4 * 10**9)  # seconds: 2001 to 2096; smaller numbers are ids, not dates
 TYPES: dict[str, Callable[[Any], bool]] = {
     "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "float": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
@@ -34,8 +34,13 @@ class QualityRule:
     """One rule on one field.
 
     Attributes:
-        test: whether a value is good; it is not asked for MISSING and null unless ``absent`` is set.
-        absent: the rule is about missing and null values themselves.
+        name: Name of the rule.
+        field: Dotted path of the field.
+        test: Whether a value satisfies the rule; not called for missing and null values unless ``absent`` is set.
+        absent: The rule concerns missing and null values.
+        checked: Number of values checked.
+        failed: Number of values that break the rule.
+        examples: The first values that break it, each with the position of its record.
     """
 
     name: str
@@ -46,17 +51,18 @@ class QualityRule:
     failed: int = 0
     examples: list[Row] = dataclasses.field(default_factory=list)
 
-    def check(self, number: int, value: Any) -> None:
-        """Count one value of the record of this number."""
+    def check(self, position: int, value: Any) -> None:
+        """Check and count one value of the record at a position (from 1)."""
         if not self.absent and (value is MISSING or value is None):
             return
         self.checked += 1
         if not self.test(value):
             self.failed += 1
             if len(self.examples) < EXAMPLES:
-                self.examples.append({"record": number, "value": "missing" if value is MISSING else value})
+                self.examples.append({"record": position, "value": "missing" if value is MISSING else value})
 
     def as_row(self, *, show: bool) -> Row:
+        """The rule as a row of the report; ``show`` includes the values of records."""
         shown = [row if show or row["value"] == "missing" else {**row, "value": without_values(row["value"])}
                  for row in self.examples]  # fmt: skip
         verdict = "failed" if self.failed else "ok" if self.checked else "nothing to check"
@@ -65,10 +71,10 @@ class QualityRule:
 
 
 def values_at(record: Any, path: str) -> Iterator[Any]:
-    """The values at a dotted path; lists on the way are gone through, a last one with ``[]`` at the end of the path.
-    MISSING where there is none.
+    """The values at a dotted path; MISSING where there is none.
 
-    A field whose own name holds dots is found under that name first.
+    Lists along the path are traversed, and a list at its end if the path ends with ``[]``. A field whose own name
+    contains dots takes precedence.
     """
     if path.endswith("[]"):
         for value in values_at(record, path.removesuffix("[]")):
@@ -94,21 +100,22 @@ def values_at(record: Any, path: str) -> Iterator[Any]:
 
 
 def check_records(rules: list[QualityRule], records: list[Any]) -> None:
-    """Apply the rules to every record; records are numbered from 1."""
-    for number, record in enumerate(records, 1):
+    """Apply the rules to every record; positions count from 1."""
+    for position, record in enumerate(records, 1):
         for rule in rules:
             for value in values_at(record, rule.field):
-                rule.check(number, value)
+                rule.check(position, value)
 
 
 def rules_for_field(rule: FieldRule, now: float) -> list[QualityRule]:
-    """The single rules that a field's spec states.
+    """The quality rules that a field's spec defines.
 
     Args:
-        now: epoch seconds, for ages.
+        rule: The field and its spec.
+        now: Epoch seconds, to compute ages.
 
     Raises:
-        OperatorError: USAGE, for an unknown type or a broken regular expression.
+        OperatorError: USAGE, for an unknown type or an invalid regular expression.
     """
     path, spec = rule
     presence = _presence(path, spec)
@@ -128,12 +135,12 @@ def rules_for_field(rule: FieldRule, now: float) -> list[QualityRule]:
         allowed = spec["enum"]
         rules.append(QualityRule("enum", path, lambda value: any(_is_same(value, other) for other in allowed)))
     if "max_age_hours" in spec:
-        rules.append(_fresh(path, spec["max_age_hours"], now))
+        rules.append(_max_age(path, spec["max_age_hours"], now))
     return rules
 
 
 def _presence(path: str, spec: dict[str, Any]) -> QualityRule | None:
-    """The rule about missing and null values, if there is one."""
+    """The rule for missing and null values, if any."""
     if spec.get("required") and spec.get("nullable"):
         return QualityRule("present", path, lambda value: value is not MISSING, absent=True)
     if spec.get("required"):
@@ -148,27 +155,27 @@ def _in_range(path: str, low: float, high: float) -> QualityRule:
 
 
 def _is_same(value: Any, other: Any) -> bool:
-    """Equal and of one type, so that true is not 1."""
+    """Whether two values are equal and of the same type, so that true is not 1."""
     return type(value) is type(other) and bool(value == other)
 
 
 def _first_time(known: set[str], value: Any) -> bool:
-    key = json.dumps(value, sort_keys=True)  # objects in any order of their keys, 1 and 1.0 apart
+    key = json.dumps(value, sort_keys=True)  # ignores the order of keys; 1 and 1.0 differ
     is_new = key not in known
     known.add(key)
     return is_new
 
 
-def _fresh(path: str, hours: float, now: float) -> QualityRule:
-    def young(value: Any) -> bool:
+def _max_age(path: str, hours: float, now: float) -> QualityRule:
+    def is_recent(value: Any) -> bool:
         moment = _moment(value)
-        return moment is not None and -AHEAD <= now - moment <= hours * 3600
+        return moment is not None and -MAX_CLOCK_SKEW <= now - moment <= hours * 3600
 
-    return QualityRule(f"at most {hours:g} h old", path, young)
+    return QualityRule(f"at most {hours:g} h old", path, is_recent)
 
 
 def _moment(value: Any) -> float | None:
-    """A date as epoch seconds: ISO 8601 text, or a number of seconds, milli-, micro- or nanoseconds since 2001."""
+    """A date in epoch seconds: from ISO 8601 text, or from epoch seconds, milli-, micro- or nanoseconds after 2001."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""What the transform commands are asked for, checked."""
+"""Checked requests of the transform commands."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ MIN_SAMPLES = 5
 PROOF_SECONDS = 60.0
 
 
-class Demands(NamedTuple):
-    """What every sample must show. Field names; dotted ones are paths, plain ones are looked for at any depth.
+class Requirements(NamedTuple):
+    """What every sample must satisfy. A dotted field name is a path; a plain one matches keys at any depth.
 
     Attributes:
-        min_samples: fewer prove nothing.
-        may_change_nothing: samples may come out as they went in, as of a filter.
+        must_not_contain: Fields whose key and value must not be in the output.
+        must_mask: Fields that must be in the output without their original value.
+        must_keep: Fields that must be in the output and not null.
+        min_samples: Samples needed for a proof.
+        may_change_nothing: Accept that no sample changes, for example for a filter.
     """
 
     must_not_contain: tuple[str, ...] = ()
@@ -30,8 +33,8 @@ class Demands(NamedTuple):
     may_change_nothing: bool = False
 
     @property
-    def name_a_field(self) -> bool:
-        """Whether anything is demanded of a field; else only a difference is."""
+    def has_field_requirements(self) -> bool:
+        """Whether any field has a requirement; otherwise the output must only differ from the input."""
         return bool(self.must_not_contain or self.must_mask or self.must_keep)
 
 
@@ -39,15 +42,27 @@ class TransformRequest(NamedTuple):
     """One operation on a transform.
 
     Attributes:
+        operation: One of OPERATIONS.
         kind: ``record`` or ``attribute``.
-        code: of ``file``; None when the transform is one of Nexla's.
-        name: exact; for create, copy and attach with a file the new name.
-        nexset_id: test: its samples are the input; attach, detach: this nexset.
-        parent_id, nexset_name: attach: the nexset to derive from, and the name of the derived one.
-        samples, expect: test: files of records.
-        args: test: of an attribute function.
-        limit: test: records shown; None for the default.
-        confirmed: ``--yes`` was given.
+        transform_id: Id of the transform; None if it is named or new.
+        name: Exact name; with create, copy and attach from a file: the new name.
+        file: The file with the code.
+        code: The code in ``file``; None if the transform is read from Nexla.
+        description: Description to write.
+        reusable: With create: whether nexsets can share it; None for the default.
+        public: List or find public transforms.
+        nexset_id: With test: its samples are the input; with attach and detach: the nexset to change.
+        parent_id: With attach: the nexset to derive from.
+        nexset_name: With attach: name of the derived nexset.
+        samples: With test: file of records.
+        expect: With test: file of expected outputs.
+        args: With test: args of an attribute function.
+        limit: With test: number of records to show; None for the default.
+        requirements: What every sample must satisfy.
+        proof_seconds: How long to wait for fresh samples.
+        activate: Activate the nexset once it is proven.
+        confirmed: ``--yes`` was passed.
+        change: The flags of all commands that write.
     """
 
     operation: str
@@ -66,7 +81,7 @@ class TransformRequest(NamedTuple):
     expect: str | None
     args: dict[str, Any]
     limit: int | None
-    demands: Demands
+    requirements: Requirements
     proof_seconds: float
     activate: bool
     confirmed: bool
@@ -74,25 +89,31 @@ class TransformRequest(NamedTuple):
 
     @property
     def api(self) -> Kind:
-        """The kind of resource that the transform is in the API."""
+        """The kind of the transform in the API."""
         return KINDS["transforms" if self.kind == "record" else "attribute_transforms"]
 
     @property
     def needs_nexla(self) -> bool:
-        """Whether anything has to be read from Nexla, or written to it."""
+        """Whether the operation reads from Nexla or writes to it."""
         return not (self.operation == "test" and self.code is not None and self.samples is not None)
 
 
 class ValidateRequest(NamedTuple):
-    """Samples, and what they are validated against.
+    """The samples to validate, and what to check.
 
     Attributes:
-        nexset_id, name: of a nexset; or ``samples``, a file of records.
-        schema: a JSON Schema; ``against_schema`` is the nexset's own output schema.
-        compare_to: id of the nexset, or the saved schema, whose shape was the one before.
-        infer_file: where to write a schema that the samples keep.
-        sample_count: samples to ask for.
-        min_samples: fewer are not enough to say anything.
+        nexset_id: Id of the nexset; None if it is named or ``samples`` is set.
+        name: Exact name of the nexset.
+        samples: File of records, instead of a nexset.
+        rules: Rules for fields.
+        schema: A JSON Schema.
+        against_schema: Validate against the nexset's own output schema.
+        compare_to: Id of a nexset, or a saved schema, to compare the schema with.
+        infer_file: Where to write a schema that all samples satisfy.
+        sample_count: Number of samples to request.
+        live: Request live samples instead of cached ones.
+        min_samples: Samples needed for a verdict.
+        show_values: Show the values that break a rule.
     """
 
     nexset_id: int | None
@@ -110,5 +131,5 @@ class ValidateRequest(NamedTuple):
 
     @property
     def needs_nexla(self) -> bool:
-        """Whether anything has to be read from Nexla."""
+        """Whether anything must be read from Nexla."""
         return self.samples is None or isinstance(self.compare_to, int)

@@ -1,4 +1,4 @@
-"""Rules for the fields of samples, as flags and rules files state them. Cheap to import: they are checked at once."""
+"""Field rules as flags and rules files define them. Cheap to import, so that invalid rules are refused immediately."""
 
 from __future__ import annotations
 
@@ -36,24 +36,33 @@ RULES_SCHEMA: dict[str, Any] = {
         "fields": {"type": "object", "additionalProperties": FIELD_SCHEMA},
     },
 }
-RULES_HINT = 'rules are like examples/rules.json: {"fields": {"customer_id": {"required": true, "type": "int"}}}'
+RULES_HINT = 'see examples/rules.json: {"fields": {"customer_id": {"required": true, "type": "int"}}}'
 
 
 class FieldRule(NamedTuple):
-    """What one field must keep. The keys of ``spec`` are those of a rules file: required, type, min, regex…"""
+    """The rules for one field.
+
+    Attributes:
+        path: Dotted path of the field.
+        spec: Keys as in a rules file: required, nullable, unique, type, min, max, regex, enum, max_age_hours.
+    """
 
     path: str
     spec: dict[str, Any]
 
     @property
-    def demands_something(self) -> bool:
-        """Whether any value can break it; ``{"nullable": true}`` alone demands nothing."""
-        demanding = {key for key, value in self.spec.items() if key not in ("required", "unique", "nullable") or value}
-        return bool(demanding - {"nullable"}) or self.spec.get("nullable") is False
+    def requires_something(self) -> bool:
+        """Whether any value can break the rules; ``{"nullable": true}`` alone requires nothing."""
+        keys = {key for key, value in self.spec.items() if key not in ("required", "unique", "nullable") or value}
+        return bool(keys - {"nullable"}) or self.spec.get("nullable") is False
 
 
 def type_name(path: str, name: str) -> str:
-    """The type that a name stands for.
+    """The canonical name of a type or alias.
+
+    Args:
+        path: The field, for the message.
+        name: The type as the user wrote it.
 
     Raises:
         OperatorError: USAGE, for an unknown type.
@@ -65,22 +74,25 @@ def type_name(path: str, name: str) -> str:
 
 
 def pattern(path: str, text: str) -> re.Pattern[str]:
-    """The regular expression of a field.
+    """Compile the regular expression of a field.
 
     Raises:
-        OperatorError: USAGE, for a broken one.
+        OperatorError: USAGE, for an invalid one.
     """
     try:
         return re.compile(text)
     except re.error as error:
-        raise usage(f"the regex of field {path!r} is wrong: {error}", RULES_HINT) from error
+        raise usage(f"the regex of field {path!r} is invalid: {error}", RULES_HINT) from error
 
 
 def read_rules(path: str) -> tuple[list[FieldRule], int | None]:
-    """The rules of a file, and how many samples it wants.
+    """Read a rules file.
+
+    Returns:
+        The rules that require something, and the file's ``min_samples`` or None.
 
     Raises:
-        OperatorError: USAGE, naming the file or the field.
+        OperatorError: USAGE; the message names the file or the field.
     """
     content, _ = config_file.read(path, RULES_SCHEMA, RULES_HINT, {})
     rules = [FieldRule(name, spec) for name, spec in content.get("fields", {}).items()]
@@ -89,4 +101,4 @@ def read_rules(path: str) -> tuple[list[FieldRule], int | None]:
             type_name(rule.path, rule.spec["type"])
         if "regex" in rule.spec:
             pattern(rule.path, rule.spec["regex"])
-    return [rule for rule in rules if rule.demands_something], content.get("min_samples")
+    return [rule for rule in rules if rule.requires_something], content.get("min_samples")

@@ -1,4 +1,4 @@
-"""JSON Schemas of records: inferring one from samples, and telling two apart."""
+"""JSON Schemas of records: inferring one from samples, and comparing two."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _NAMES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str
 
 
 def infer(records: list[Any]) -> Schema:
-    """The narrowest schema that every record keeps: types as seen (integer beside number is number), null where null
-    was seen, required what every object had. It allows unknown fields."""
+    """The narrowest JSON Schema (draft 7) that every record satisfies.
+
+    Types are those that occur (integer and number together become number), null is allowed where it occurs, and a field
+    is required if every object has it. Unknown fields are allowed.
+    """
     return {"$schema": DRAFT, **_infer(records)}
 
 
@@ -39,25 +42,28 @@ def _kind(value: Any) -> str:
 
 
 def without_nulls(value: Any) -> Any:
-    """A record without its null fields: the server's own schemas say nothing of null."""
+    """A record without null fields: the server's own schemas do not cover null."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-Shape = tuple[frozenset[str], bool, bool]  # types without null, may be null, may be missing
+Shape = tuple[frozenset[str], bool, bool]  # types without null; whether it may be null; whether it may be missing
 
 
 def drift(before: Schema, after: Schema) -> list[Row]:
-    """Every difference, by path: added, removed, type, nullable or optional changed, and whether it breaks a reader.
+    """Every difference between two schemas, and whether it breaks a reader of the old one.
 
-    A reader of the old shape breaks when a field goes, becomes another type (a number may become an integer, and
-    anything may become something), or may be null or missing where it could not before. Of ``$ref``, ``anyOf`` and the
-    like nothing is known: such a field counts as anything.
+    A reader breaks if a field is removed, changes its type (except from number to integer, or from anything to a type),
+    or may now be null or missing. Keywords such as ``$ref`` and ``anyOf`` are not interpreted: such a field counts as
+    anything.
+
+    Returns:
+        Rows with ``field``, ``change``, ``before``, ``after`` and ``breaking``, sorted by field.
     """
     old, new = dict(_fields(before)), dict(_fields(after))
-    whole = _shape(before), _shape(after)
-    rows = list(_changes("(record)", *whole)) if whole[0][0] and whole[1][0] else []
+    roots = _shape(before), _shape(after)
+    rows = list(_changes("(record)", *roots)) if roots[0][0] and roots[1][0] else []
     for path in sorted({*old, *new}):
         if path not in new:
             rows.append(_row(path, "removed", _text(old[path]), None, breaking=True))
@@ -82,7 +88,7 @@ def _text(shape: Shape) -> str:
 def _changes(path: str, old: Shape, new: Shape) -> Iterator[Row]:
     shown = _text(old), _text(new)
     if old[0] != new[0]:
-        anything = not old[0] and not old[1]  # not even null was said
+        anything = not old[0] and not old[1]  # no type at all, not even null
         fits = anything or (new[0] and new[0] <= old[0] | ({"integer"} if "number" in old[0] else set()))
         yield _row(path, "type changed", *shown, breaking=not fits)
     for place, name in ((1, "nullable changed"), (2, "optional changed")):

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting transforms as steps of a change, and who uses them."""
+"""Creating, updating and deleting transforms as steps of a change, and finding the nexsets that use them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
 from helpers.core.redact import MARK
-from helpers.transforms.code import Code, difference, of_row
+from helpers.transforms.code import Code, code_from_row, difference
 
 NEXSETS = KINDS["nexsets"]
 RACE_SECONDS = 2.0
@@ -28,9 +28,9 @@ class TransformFacts:
     """What the steps find out for the report.
 
     Attributes:
-        diff: of the code, line by line; None when nothing was compared.
-        proof: how many samples were read after the change, and how many of them were fresh.
-        schema_changes: between the input and the output of the proven nexset.
+        diff: Diff of the code, line by line; None if nothing was compared.
+        proof: Number of ``samples`` read after the change, and how many of them were ``fresh``.
+        schema_changes: Differences between the schemas of the proven nexset's input and output.
     """
 
     diff: list[str] | None = None
@@ -39,15 +39,26 @@ class TransformFacts:
 
 
 def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
-    """Transforms of exactly this name, reusable or not."""
+    """The transforms with exactly this name, reusable or not.
+
+    Raises:
+        ApiError: The list could not be read.
+    """
     return [row for row in Pages(session, kind, {"reusable": "all"}) if row.get("name") == name]
 
 
 def users_of(session: Session, transform: Row) -> list[Row]:
-    """The nexsets that a transform is attached to: by its own list, and by every nexset that names it.
+    """The nexsets that a transform is attached to, from its own list and from every nexset that refers to it.
+
+    Args:
+        session: The API session.
+        transform: The transform's row; needs ``id``.
 
     Returns:
-        ``id``, ``name`` and ``status`` of each, by id.
+        Rows with ``id``, ``name`` and ``status``, sorted by id.
+
+    Raises:
+        ApiError: They could not be read.
     """
     listed = [nexset_id for nexset_id in transform.get("data_sets") or [] if isinstance(nexset_id, int)]
     rows = {
@@ -65,12 +76,20 @@ def users_of(session: Session, transform: Row) -> list[Row]:
 
 
 def names_of(users: list[Row]) -> str:
-    """Nexsets for messages."""
+    """Ids and names of nexsets, for messages."""
     return ", ".join(f"{user['id']} {user['name']!r}" for user in users)
 
 
 def wait_until_unique(run: ChangeRun, read: Callable[[], list[Row]]) -> list[Row]:
-    """Those of one name. Of two that two runs created at once, the younger is about to go."""
+    """Poll until at most one row is left: of two that concurrent runs created, the newer one is about to be deleted.
+
+    Args:
+        run: The change.
+        read: Returns the rows of one name.
+
+    Returns:
+        The rows of the last poll; more than one if they remain for RACE_SECONDS.
+    """
     rows: list[Row] = []
     for _ in run.session.deadline.poll(RACE_SECONDS):
         rows = read()
@@ -80,30 +99,32 @@ def wait_until_unique(run: ChangeRun, read: Callable[[], list[Row]]) -> list[Row
 
 
 class TransformStep(Step):
-    """One transform with this name and code: created when there is none, unchanged when it is the same.
+    """Create or update one transform; unchanged if it exists with the same code.
 
     Args:
-        fields: besides the code.
-        transform_id: of the transform to change; None to create one.
-        facts: takes the difference of the code.
+        code: The code.
+        name: The name.
+        fields: Other fields to write.
+        facts: Receives the diff of the code.
+        transform_id: Id of the transform to update; None to create one.
     """
 
     def __init__(
         self, code: Code, name: str, fields: Row, facts: TransformFacts, transform_id: int | None = None
     ) -> None:
-        super().__init__(f"transform:{name}", f"{'change' if transform_id else 'create'} transform {name}")
+        super().__init__(f"transform:{name}", f"{'update' if transform_id else 'create'} transform {name}")
         self.code, self.name, self.fields, self.facts, self.transform_id = code, name, fields, facts, transform_id
         self.api, self.kind = code.api, code.api.name
 
     def find(self, run: ChangeRun) -> Found:
-        row = get(run.session, self.api, self.transform_id) if self.transform_id else self._of_name(run)
+        row = get(run.session, self.api, self.transform_id) if self.transform_id else self._named(run)
         if row is None:
             return Found("create")
         changes: dict[str, list[Any]] = {}
-        old = of_row(row)
+        old = code_from_row(row)
         if old is None or old != self.code:
             changes["code"] = ["on the server", "in the file"]
-            self.facts.diff = difference(old, self.code) if old else ["the server's code is in an unknown form"]
+            self.facts.diff = difference(old, self.code) if old else ["the code on the server has an unknown form"]
         for key, value in self.fields.items():
             if row.get(key) != value:
                 changes[key] = [row.get(key), value]
@@ -113,12 +134,12 @@ class TransformStep(Step):
         only_planned = "code" in changes and self.transform_id is None and not run.created(self.key)
         return Found("refused" if only_planned else "update", row["id"], changes, before)
 
-    def _of_name(self, run: ChangeRun) -> Row | None:
-        """The one of this name; in a dry run also one with other code, of which it warns.
+    def _named(self, run: ChangeRun) -> Row | None:
+        """The transform with this name; None if there is none. A dry run warns about different code.
 
         Raises:
-            OperatorError: NOT_FOUND, when several have the name; ERROR, when it has other code, which its users would
-                get unasked.
+            OperatorError: NOT_FOUND, if several have the name; ERROR, if it has different code: the nexsets that use it
+                would get new code without anybody's consent.
         """
         rows = wait_until_unique(run, lambda: by_exact_name(run.session, self.api, self.name))
         if len(rows) > 1:
@@ -130,22 +151,22 @@ class TransformStep(Step):
                 resource={"type": self.kind, "name": self.name, "candidates": ids},
             )
         row = get_or_none(run.session, self.api, rows[0]["id"]) if rows else None
-        if row is not None and of_row(row) != self.code and not run.created(self.key):
+        if row is not None and code_from_row(row) != self.code and not run.created(self.key):
             self._refuse_other_code(run, row)
         return row
 
     def _refuse_other_code(self, run: ChangeRun, row: Row) -> None:
-        old, users = of_row(row), users_of(run.session, row)
+        old, users = code_from_row(row), users_of(run.session, row)
         if run.dry:
             run.warnings.append(
-                f"{self.name!r} exists (id {row['id']}) with other code, used by nexsets: {names_of(users) or 'none'}; "
-                "a real run refuses it: see --operation update"
+                f"{self.name!r} already exists (id {row['id']}) with different code, used by nexsets: "
+                f"{names_of(users) or 'none'}; without --dry-run this is refused: see --operation update"
             )
             return
         raise OperatorError(
             Exit.ERROR,
-            f"{self.name!r} exists (id {row['id']}) with other code",
-            hint=f"look at data.diff and data.used_by, then: --operation update --id {row['id']} --file …",
+            f"{self.name!r} already exists (id {row['id']}) with different code",
+            hint=f"review data.diff and data.used_by, then: --operation update --id {row['id']} --file …",
             resource={"type": self.kind, "id": row["id"]},
             data={"diff": difference(old, self.code) if old else None, "used_by": users},
         )
@@ -153,24 +174,24 @@ class TransformStep(Step):
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         body = {"name": self.name, **self.fields, **self.code.as_body()}
         if found.action == "create":
-            row = create(run.session, self.api.path, body, lambda: self._of_name(run), run.report).row
-            return self._only(run, int(row["id"]))
+            row = create(run.session, self.api.path, body, lambda: self._named(run), run.report).row
+            return self._keep_oldest(run, int(row["id"]))
         call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
         return Applied(found.id)
 
-    def _only(self, run: ChangeRun, created_id: int) -> Applied:
-        """Of two that two runs created at once, the younger goes."""
+    def _keep_oldest(self, run: ChangeRun, created_id: int) -> Applied:
+        """Keep the oldest: of two that concurrent runs created, each run deletes its own if it is the newer one."""
         oldest = min((row["id"] for row in by_exact_name(run.session, self.api, self.name)), default=created_id)
-        if oldest >= created_id or of_row(get(run.session, self.api, oldest)) != self.code:
+        if oldest >= created_id or code_from_row(get(run.session, self.api, oldest)) != self.code:
             return Applied(created_id, created=True)
         delete(run.session, self.api, created_id, run.report)
-        run.warnings.append(f"another run created {self.name!r} (id {oldest}) at the same time: that one is used")
+        run.warnings.append(f"another run created {self.name!r} (id {oldest}) at the same time; it is used instead")
         return Applied(oldest)
 
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
         row = get(run.session, self.api, applied.id)
-        if of_row(row) != self.code:
-            text = f"{self.title}: the server holds other code than was sent"
+        if code_from_row(row) != self.code:
+            text = f"{self.title}: the code on the server differs from what was sent"
             raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": applied.id})
         return applied
 
@@ -181,9 +202,11 @@ class TransformStep(Step):
             if transform_id is not None:
                 delete(run.session, self.api, transform_id, run.report)
         elif MARK in json.dumps(entry.before):
-            raise OperatorError(Exit.LEFT_BEHIND, "the former code holds a secret, which the journal does not keep")
-        elif of_row(get(run.session, self.api, entry.id)) not in (self.code, of_row(entry.before)):
-            raise OperatorError(Exit.LEFT_BEHIND, "somebody else has changed the code since, and it was left so")
+            raise OperatorError(Exit.LEFT_BEHIND, "the former code contains a secret, which the journal does not store")
+        elif code_from_row(get(run.session, self.api, entry.id)) not in (self.code, code_from_row(entry.before)):
+            raise OperatorError(
+                Exit.LEFT_BEHIND, "somebody else changed the code in the meantime; it was left as it is"
+            )
         else:
             self._restore(run, entry)
 
@@ -196,10 +219,11 @@ class TransformStep(Step):
 
 
 class DeleteStep(Step):
-    """Delete a transform that nothing uses. It cannot be undone.
+    """Delete a transform that no nexset uses. This cannot be rolled back.
 
     Args:
-        row: the transform; only its id is known when a run that was cut off had deleted it (``gone``).
+        kind: The kind of the transform in the API.
+        row: The transform; with only ``id`` and ``gone`` set if an interrupted run deleted it.
     """
 
     def __init__(self, kind: Kind, row: Row) -> None:
@@ -214,7 +238,7 @@ class DeleteStep(Step):
             raise OperatorError(
                 Exit.ERROR,
                 f"{self.api.singular} {self.row['id']} is in use by nexsets {names_of(users)}",
-                hint="detach it from them first: --operation detach --nexset ID",
+                hint="detach it from each of them first: --operation detach --nexset ID",
                 resource={"type": self.kind, "id": self.row["id"]},
                 data={"used_by": users},
             )
@@ -225,4 +249,4 @@ class DeleteStep(Step):
         return Applied(self.row["id"])
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        raise OperatorError(Exit.LEFT_BEHIND, "a deleted transform cannot be brought back")
+        raise OperatorError(Exit.LEFT_BEHIND, "a deleted transform cannot be restored")

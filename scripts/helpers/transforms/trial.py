@@ -1,4 +1,4 @@
-"""Trying a transform on records here: input and output side by side, what changed, errors with their line."""
+"""Testing a transform locally on records: input and output side by side, what changed, errors with their line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,25 @@ from helpers.transforms.code import Code
 from helpers.transforms.local_run import RecordResult, run_locally
 from helpers.transforms.request import TransformRequest
 
-SHOWN = 20
+DEFAULT_LIMIT = 20
 LIVE_SAMPLES = 100
 COLUMNS = ("record", "input", "output", "changes", "error", "line")
 
 
-def try_out(request: TransformRequest, context: Context, code: Code) -> Result:
-    """One row for each record; ``meta`` counts all of them.
+def run_trial(request: TransformRequest, context: Context, code: Code) -> Result:
+    """Run a transform on records.
 
-    Exit 10 for errors, for outputs that are not the expected ones, and when there was no record at all.
+    Args:
+        request: The request; names the records and the expected outputs.
+        context: The command's context.
+        code: The transform.
+
+    Returns:
+        One row per shown record; ``meta`` counts all of them. The exit code is FINDINGS for errors, for unexpected
+        outputs, and if there were no records.
+
+    Raises:
+        OperatorError: USAGE, if the code or a file is invalid; TIMEOUT; the samples could not be read.
     """
     records = _records(request, context)
     results = run_locally(code, records, request.args)
@@ -32,24 +42,24 @@ def try_out(request: TransformRequest, context: Context, code: Code) -> Result:
     errors = sum(result.error is not None for result in results)
     same = sum(not row["changes"] and row["error"] is None for row in rows)
     empty = sum(result.output is None and result.error is None for result in results)
-    of_records = code.kind == "record"
+    is_record = code.kind == "record"
     meta: dict[str, Any] = {"records": len(rows), "errors": errors, "unchanged": same}
-    meta |= {"dropped" if of_records else "null": empty}
+    meta |= {"dropped" if is_record else "null": empty}
     meta |= {"unexpected": len(wrong)} if wanted is not None else {}
     warnings = list(wrong[:5])
     if rows and empty == len(rows):
-        warnings.append(f"every record comes out as {'nothing: all are dropped' if of_records else 'null'}")
+        warnings.append("the transform drops every record" if is_record else "the output is null for every record")
     if not rows:
-        warnings.append("there was no record to test with: nothing is shown")
-    elif same == len(rows) and of_records:
+        warnings.append("there were no records to test with: this proves nothing")
+    elif same == len(rows) and is_record:
         warnings.append("the transform changes no record")
-    shown = sorted(rows, key=lambda row: row["error"] is None)[: request.limit or SHOWN]
+    shown = sorted(rows, key=lambda row: row["error"] is None)[: request.limit or DEFAULT_LIMIT]
     code_of_exit = Exit.FINDINGS if errors or wrong or not rows else Exit.OK
     return Result(sorted(shown, key=lambda row: row["record"]), meta, warnings, code_of_exit, COLUMNS)
 
 
 def _records(request: TransformRequest, context: Context) -> list[Any]:
-    """The input: of the file, or what comes out of the nexset."""
+    """The input: records of the file, or outputs of the nexset."""
     if request.samples is None:
         samples = read_samples(context.session, int(request.nexset_id or 0), LIVE_SAMPLES, live=True)
         return [sample.output for sample in samples]
@@ -59,9 +69,9 @@ def _records(request: TransformRequest, context: Context) -> list[Any]:
     return records
 
 
-def _row(number: int, before: Any, result: RecordResult) -> Row:
+def _row(position: int, before: Any, result: RecordResult) -> Row:
     return {
-        "record": number,
+        "record": position,
         "input": before,
         "output": result.output,
         "changes": [] if result.error else _changes(before, result.output),
@@ -81,7 +91,7 @@ def _changes(before: Any, after: Any) -> list[str]:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    """Equal as JSON, so that neither true nor 1.0 is 1."""
+    """Whether two values are equal as JSON, so that neither true nor 1.0 is 1."""
     return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
 

@@ -1,4 +1,4 @@
-"""Validating the samples of a nexset or a file: rules, JSON Schema, inference, drift."""
+"""Validating the samples of a nexset or a file: rules, JSON Schema, schema inference, drift."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ DRIFT_COLUMNS = ("field", "change", "before", "after", "breaking")
 
 
 def run(request: ValidateRequest, context: Context) -> Result:
-    """One row for each rule; exit 10 when one is broken, when there are too few samples, or when the shape differs."""
+    """Validate or compare samples, and write an inferred schema if requested.
+
+    Returns:
+        One row per rule, or per difference with ``--compare``. The exit code is FINDINGS if a rule is broken or has
+        nothing to check, if there are too few samples, or if the schemas differ.
+
+    Raises:
+        OperatorError: USAGE; NOT_FOUND, for the nexset or its schema; the samples could not be read.
+    """
     rules = [rule for field in request.rules for rule in rules_for_field(field, time.time())]
     nexset_id = None if request.samples else _nexset_id(request, context)
     outputs = _outputs(request, context, nexset_id)
@@ -58,7 +66,7 @@ def _outputs(request: ValidateRequest, context: Context, nexset_id: int | None) 
 
 
 def _too_few(count: int, wanted: int, meta: dict[str, Any]) -> Result:
-    text = f"{count} samples are too few to say anything; {wanted} are wanted"
+    text = f"only {count} samples; {wanted} are required for a verdict"
     row = {"rule": "min_samples", "field": "(all)", "verdict": "failed", "checked": count, "failed": 1, "examples": []}
     data = {"valid": False, "rules": [row]}
     return Result(data, {**meta, "valid": False}, [text], Exit.FINDINGS, COLUMNS, "rules")
@@ -67,7 +75,7 @@ def _too_few(count: int, wanted: int, meta: dict[str, Any]) -> Result:
 def _own_schema(context: Context, nexset_id: int) -> dict[str, Any]:
     schema = get(context.session, NEXSETS, nexset_id, expand=1).get("output_schema")
     if not isinstance(schema, dict) or not schema.get("properties"):
-        hint = "infer one with --infer FILE and use --schema FILE"
+        hint = "infer one with --infer FILE, then use --schema FILE"
         raise OperatorError(Exit.NOT_FOUND, f"nexset {nexset_id} has no output schema", hint=hint)
     return schema
 
@@ -87,18 +95,18 @@ def _validated(
         rules += by_schema(_own_schema(context, nexset_id), [without_nulls(record) for record in records])
     rows = [rule.as_row(show=request.show_values) for rule in rules]
     idle = [f"{row['rule']} of {row['field']!r}: no sample has a value" for row in rows if not row["checked"]]
-    valid = (not any(row["failed"] for row in rows) and not idle) if rows else None  # --infer alone judges nothing
+    valid = (not any(row["failed"] for row in rows) and not idle) if rows else None  # --infer alone has no verdict
     code = Exit.FINDINGS if valid is False else Exit.OK
     return Result({"valid": valid, "rules": rows}, {**meta, "valid": valid}, idle, code, COLUMNS, "rules")
 
 
 def _compared(request: ValidateRequest, context: Context, records: list[Any], meta: dict[str, Any]) -> Result:
-    """The shape now against the shape of another nexset or a saved schema, which is the one before."""
+    """Compare the schema of the records with that of another nexset or a saved schema, which counts as the old one."""
     if isinstance(request.compare_to, int):
         samples = read_samples(context.session, request.compare_to, request.sample_count)
         others = [sample.output for sample in samples if sample.output is not None]
         if len(others) < request.min_samples:
-            text = f"nexset {request.compare_to} has only {len(others)} samples"
+            text = f"nexset {request.compare_to} has only {len(others)} samples; {request.min_samples} are required"
             return Result({"same": None, "drift": []}, meta, [text], Exit.FINDINGS, DRIFT_COLUMNS, "drift")
         before = infer(others)
     else:

@@ -1,8 +1,8 @@
-"""Child process that runs a Python transform: records in, outcomes out; limited in time, memory and output.
+"""Child process that runs a Python transform: records in, outcomes out, with limits on time, memory and output.
 
-It may read the standard library and nothing else, and uses no network, no other process and no file. That guards
-against mistakes and against code that pries; it is no jail for code that is out to break it. What the script prints
-goes nowhere. It imports nothing of the bundle.
+The script may read the standard library and nothing else; it has no network, no other processes and no files. This
+guards against mistakes and snooping code, but it is not a sandbox for code that tries to escape. What the script prints
+is discarded. The worker imports nothing from the bundle.
 """
 
 import json
@@ -15,17 +15,17 @@ CPU_SECONDS = 20
 MEMORY_BYTES = 1 << 30
 FORBIDDEN = ("socket.", "subprocess.", "os.", "shutil.", "ctypes.", "ftplib.", "urllib.", "http.", "sqlite3.", "pty.",
              "mmap.", "signal.", "tempfile.", "glob.", "pathlib.", "gc.", "cpython.")  # fmt: skip
-HARMLESS = ("os.listdir", "os.scandir")  # imports use them; where they look is checked
+HARMLESS = ("os.listdir", "os.scandir")  # imports use them; their paths are checked
 MODULES = ("ctypes", "_ctypes", "_posixsubprocess", "subprocess", "sqlite3", "_sqlite3",
            "multiprocessing", "_multiprocessing", "mmap", "__main__", "gc")  # fmt: skip
 NAME = "<transform>"
-TIME_ZONES = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo")  # as zoneinfo's
-MOST_OUTPUT = 64 << 20  # characters of JSON
-LONGEST_ERROR = 2000
+TIME_ZONES = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo")  # as in zoneinfo
+MAX_OUTPUT = 64 << 20  # characters of JSON
+MAX_ERROR_LENGTH = 2000
 
 
 def make_guard() -> Any:
-    """An audit hook; it cannot be taken off again, and what it goes by is out of the script's sight."""
+    """An audit hook. It cannot be removed, and the script cannot see or change its configuration."""
     roots = tuple({os.path.realpath(path) for path in (sys.base_prefix, sys.prefix, *sys.path, *TIME_ZONES) if path})
     forbidden, harmless, modules, real = FORBIDDEN, HARMLESS, MODULES, os.path.realpath
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -43,7 +43,7 @@ def make_guard() -> Any:
                 raise PermissionError("a transform cannot read files")
         elif event in harmless:
             if not readable(args[0]):
-                raise PermissionError("a transform cannot look into folders")
+                raise PermissionError("a transform cannot list directories")
         elif event == "import" and args[0] in modules:
             raise PermissionError(f"a transform cannot use {args[0]}")
         elif event.startswith(forbidden):
@@ -53,7 +53,7 @@ def make_guard() -> Any:
 
 
 def line_of(error: BaseException) -> int | None:
-    """The line of the script in which it was raised."""
+    """The line of the script that raised an error; None if unknown."""
     if isinstance(error, SyntaxError):
         return error.lineno
     line, trace = None, error.__traceback__
@@ -63,47 +63,58 @@ def line_of(error: BaseException) -> int | None:
     return line
 
 
-def outcomes_of(job: Any) -> list[Any]:
-    """Run the script on each record; its errors are the records' own."""
+def run_script(job: Any) -> list[Any]:
+    """Run the script on each record. An error of the script belongs to its record.
+
+    Args:
+        job: ``source``, ``records``, ``args``, and ``functions``: names of which the first defined one is called.
+
+    Returns:
+        One ``{"output": …}`` or ``{"error": …, "line": …}`` per record.
+
+    Raises:
+        TypeError: The script does not define the function.
+        MemoryError: The output is too large.
+    """
     names: dict[str, object] = {"__name__": "nexla_transform"}
     wanted = job.get("functions") or ["transform", "transformAttribute"]
     exec(compile(job["source"], NAME, "exec"), names)
     function = next((names[name] for name in wanted if name in names), None)
     if not callable(function):
-        raise TypeError(f"the script defines no function {wanted[0]}(input, metadata, args)")
+        raise TypeError(f"the script does not define {wanted[0]}(input, metadata, args)")
     outcomes, size = [], 0
     for record in job["records"]:
         try:
             text = json.dumps(function(record, {}, job.get("args", {})), allow_nan=False)
-        except BaseException as error:  # whatever the user's code raises, exits included, is that record's error
-            text = json.dumps({"error": f"{type(error).__name__}: {error}"[:LONGEST_ERROR], "line": line_of(error)})
+        except BaseException as error:  # whatever the user's code raises, even SystemExit, is that record's error
+            text = json.dumps({"error": f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH], "line": line_of(error)})
             outcomes.append(json.loads(text))
         else:
             outcomes.append({"output": json.loads(text)})
         size += len(text)
-        if size > MOST_OUTPUT:
-            raise MemoryError(f"the output is larger than {MOST_OUTPUT >> 20} MB")
+        if size > MAX_OUTPUT:
+            raise MemoryError(f"the output is larger than {MAX_OUTPUT >> 20} MB")
     return outcomes
 
 
 def main() -> None:
-    """Outcomes to standard output, or why there are none to standard error; exit 0 or 1, whatever threads are left."""
+    """Write the outcomes to standard output, or an error to standard error; exit 0 or 1 even if threads are running."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     job = json.load(sys.stdin)
-    out, err = (os.fdopen(os.dup(number), "w", encoding="utf-8") for number in (1, 2))
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        os.dup2(nowhere, number)  # what the script prints must neither mix with the outcomes nor fill the caller
+    out, err = (os.fdopen(os.dup(descriptor), "w", encoding="utf-8") for descriptor in (1, 2))
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(devnull, descriptor)  # the script's prints must neither mix with the outcomes nor flood the caller
     sys.modules.pop("__main__", None)
     sys.addaudithook(make_guard())
     code = 0
     try:
-        json.dump(outcomes_of(job), out)
+        json.dump(run_script(job), out)
         out.flush()
     except BaseException as error:
         code = 1
-        err.write(f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
+        err.write(f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH])
         err.flush()
     os._exit(code)
 
