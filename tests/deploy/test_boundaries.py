@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from helpers.change.journal import Entry
 from helpers.change.model import Found
@@ -20,6 +18,7 @@ from helpers.deploy.delivery import DeliverStep
 from helpers.deploy.resource_steps import CredentialStep
 from helpers.deploy.state import FlowState
 from support.clocks import VirtualClock
+from support.requesting import accepts, request_of
 from support.scripted import Asked, ScriptedSession, change_run, run_row
 
 NOW = 1_795_240_000.0
@@ -92,25 +91,20 @@ def test_a_create_that_was_not_answered_cannot_happen_after_90_seconds(
 
 @pytest.mark.parametrize(("length", "good"), [(0, False), (1, True), (254, True), (255, True), (256, False)])
 def test_a_name_has_1_to_255_characters(length: int, good: bool) -> None:
-    try:
-        model.DerivedNexset(name="n" * length)
-        assert good, "the name was taken"
-    except ValidationError as error:
-        assert not good, error
+    assert accepts(lambda: model.DerivedNexset(name="n" * length)) is good
 
 
 @pytest.mark.parametrize(("length", "good"), [(254, True), (255, True), (256, False)])
 def test_a_description_has_255_characters(length: int, good: bool) -> None:
-    try:
-        model.DerivedNexset(name="n", description="d" * length)
-        assert good, "the description was taken"
-    except ValidationError as error:
-        assert not good, error
+    assert accepts(lambda: model.DerivedNexset(name="n", description="d" * length)) is good
+
+
+@pytest.mark.parametrize(("number", "good"), [(-1, False), (0, False), (1, True)])
+def test_an_id_is_above_0(number: int, good: bool) -> None:
+    assert accepts(lambda: model.DerivedNexset(name="n", transform_id=number)) is good
 
 
 def test_a_first_run_is_waited_for_five_minutes(tmp_path: Path) -> None:
     file = tmp_path / "flow.json"
     file.write_text(json.dumps(CONFIG))
-    script: Any = importlib.import_module("deploy_flow")
-    request = script.build_request(script.build_parser().parse_args(["--config", str(file)]))
-    assert request.verify_seconds == 300.0
+    assert request_of("deploy_flow", "--config", str(file)).verify_seconds == 300.0

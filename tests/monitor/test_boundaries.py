@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import pytest
 
 from helpers.api.runs import ResourceRun
-from helpers.core.errors import OperatorError
 from helpers.core.schedule import Schedule
 from helpers.monitor.health import HealthFacts, judge
 from helpers.monitor.health_config import HealthLimits, load
 from helpers.monitor.incidents import AlertPolicy, count, events
+from support.requesting import accepts, request_of
 
 NOW = 1_795_240_000.0  # 2026-11-21T05:46:40Z
 HOUR, DAY = 3600, 86_400
@@ -121,33 +120,28 @@ def test_a_scheduled_run_may_be_half_an_hour_late(late: int, verdict: str) -> No
     assert check.verdict == verdict, check
 
 
-@pytest.mark.parametrize(("last", "good"), [(0, False), (1, True), (99, True), (100, True), (101, False)])
-def test_a_config_may_ask_for_1_to_100_runs(tmp_path: Path, last: int, good: bool) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "good"),
+    [
+        ("last", 0, False), ("last", 1, True), ("last", 99, True), ("last", 100, True), ("last", 101, False),
+        ("threshold", -0.01, False), ("threshold", 0, True), ("threshold", 1, True), ("threshold", 1.01, False),
+        ("stall_minutes", -0.1, False), ("stall_minutes", 0, False), ("stall_minutes", 0.1, True),
+        ("grace_minutes", -0.1, False), ("grace_minutes", 0, True), ("grace_minutes", 0.1, True),
+    ],
+)  # fmt: skip
+def test_a_limit_in_a_config_has_its_limits(tmp_path: Path, key: str, value: float, good: bool) -> None:
     file = tmp_path / "monitoring.json"
-    file.write_text(json.dumps({"resources": [{"type": "sources", "id": 1, "last": last}]}))
-    try:
-        (watched,) = load(str(file), HealthLimits())
-        assert (watched.limits.last, good) == (last, True)
-    except OperatorError as error:
-        assert not good, error.message
-
-
-def request_of(*words: str) -> Any:
-    script: Any = importlib.import_module("health_check")
-    return script.build_request(script.build_parser().parse_args(["--all", "--state", "state.json", *words]))
+    file.write_text(json.dumps({"resources": [{"type": "sources", "id": 1, key: value}]}))
+    assert accepts(lambda: load(str(file), HealthLimits())) is good
 
 
 @pytest.mark.parametrize(("last", "good"), [("0", False), ("1", True), ("100", True), ("101", False)])
 def test_the_command_line_may_ask_for_1_to_100_runs(last: str, good: bool) -> None:
-    try:
-        assert request_of("--last", last).limits.last == int(last)
-        assert good, "more runs than one request gives"
-    except OperatorError as error:
-        assert not good, error.message
+    assert accepts(lambda: request_of("health_check", "--all", "--last", last)) is good
 
 
 def test_the_command_line_has_the_same_defaults() -> None:
-    request = request_of()
+    request = request_of("health_check", "--all", "--state", "state.json")
     assert request.limits == HealthLimits(24.0, 0.2, 10, 0.3, 60.0, 30.0)
     assert (request.alert.open_after, request.alert.clear_after, request.alert.remind_hours) == (2, 2, 6.0)
 
