@@ -57,6 +57,12 @@ def test_silence_is_three_times_the_usual_gap(age: int, bad: bool) -> None:
     assert (verdict_of("volume", found) == "bad") is bad
 
 
+@pytest.mark.parametrize(("age", "bad"), [(86_399, False), (86_400, False), (86_401, True)])
+def test_silence_is_at_least_a_day(age: int, bad: bool) -> None:
+    found = facts(*(run(age + HOUR * n) for n in range(5)), source_run=int((NOW - 60) * 1000))
+    assert (verdict_of("volume", found) == "bad") is bad
+
+
 @pytest.mark.parametrize(("ahead", "verdict"), [(3599, None), (3600, None), (3601, "unknown")])
 def test_a_run_may_lie_an_hour_in_the_future(ahead: int, verdict: str | None) -> None:
     assert verdict_of("runs", facts(run(-ahead))) == verdict
@@ -81,14 +87,33 @@ def test_records_per_day_are_those_of_24_hours(age: int, verdict: str) -> None:
     assert verdict_of("sla.min_records_per_day", facts(run(age)), limits) == verdict
 
 
+@pytest.mark.parametrize(
+    ("promise", "runs", "verdict"),
+    [
+        ({"max_age_hours": 1}, [run(3599)], "ok"), ({"max_age_hours": 1}, [run(3600)], "ok"),
+        ({"max_age_hours": 1}, [run(3601)], "bad"),
+        ({"min_success_rate": 0.5}, [run(1, 1, 1), run(2), run(3)], "ok"),
+        ({"min_success_rate": 0.5}, [run(1, 1, 1), run(2)], "ok"),
+        ({"min_success_rate": 0.5}, [run(1, 1, 1), run(2, 1, 1), run(3)], "bad"),
+        ({"max_error_rate": 0.1}, [run(1, 91, 9)], "ok"), ({"max_error_rate": 0.1}, [run(1, 90, 10)], "ok"),
+        ({"max_error_rate": 0.1}, [run(1, 89, 11)], "bad"),
+        ({"min_records_per_day": 100}, [run(1, 99)], "bad"), ({"min_records_per_day": 100}, [run(1, 100)], "ok"),
+        ({"min_records_per_day": 100}, [run(1, 101)], "ok"),
+    ],
+)  # fmt: skip
+def test_a_promise_is_kept_at_its_bound(promise: dict[str, float], runs: list[ResourceRun], verdict: str) -> None:
+    (name,) = promise
+    assert verdict_of(f"sla.{name}", facts(*runs), HealthLimits(sla=promise)) == verdict
+
+
 @pytest.mark.parametrize(("age", "verdict"), [(86_399, "ok"), (86_400, "ok"), (86_401, "bad")])
 def test_without_a_schedule_a_run_is_fresh_for_24_hours(age: int, verdict: str) -> None:
     assert verdict_of("freshness", facts(run(age))) == verdict
 
 
-@pytest.mark.parametrize(("errors", "verdict"), [(199, "ok"), (200, "ok"), (201, "bad")])
+@pytest.mark.parametrize(("errors", "verdict"), [(1999, "ok"), (2000, "ok"), (2001, "bad")])
 def test_a_fifth_of_the_records_may_fail(errors: int, verdict: str) -> None:
-    assert verdict_of("errors", facts(run(HOUR, 1000 - errors, errors))) == verdict
+    assert verdict_of("errors", facts(run(HOUR, 10_000 - errors, errors))) == verdict
 
 
 @pytest.mark.parametrize(("place", "verdict"), [(8, "bad"), (9, "bad"), (10, "ok")])
@@ -100,9 +125,9 @@ def test_shares_are_taken_over_ten_runs(place: int, verdict: str) -> None:
     assert verdict_of("errors", facts(*runs)) == verdict
 
 
-@pytest.mark.parametrize(("records", "verdict"), [(299, "bad"), (300, "ok"), (301, "ok")])
+@pytest.mark.parametrize(("records", "verdict"), [(2999, "bad"), (3000, "ok"), (3001, "ok")])
 def test_the_volume_may_fall_to_three_tenths(records: int, verdict: str) -> None:
-    assert verdict_of("volume", facts(run(HOUR, records), *(run(DAY * n, 1000) for n in (1, 2, 3)))) == verdict
+    assert verdict_of("volume", facts(run(HOUR, records), *(run(DAY * n, 10_000) for n in (1, 2, 3)))) == verdict
 
 
 @pytest.mark.parametrize(("age", "verdict"), [(3599, "ok"), (3600, "ok"), (3601, "bad")])
@@ -125,7 +150,7 @@ def test_a_scheduled_run_may_be_half_an_hour_late(late: int, verdict: str) -> No
     [
         ("last", 0, False), ("last", 1, True), ("last", 99, True), ("last", 100, True), ("last", 101, False),
         ("threshold", -0.01, False), ("threshold", 0, True), ("threshold", 1, True), ("threshold", 1.01, False),
-        ("stall_minutes", -0.1, False), ("stall_minutes", 0, False), ("stall_minutes", 0.1, True),
+        ("stall_minutes", -0.1, False), ("stall_minutes", 0, False), ("stall_minutes", 0.01, True),
         ("grace_minutes", -0.1, False), ("grace_minutes", 0, True), ("grace_minutes", 0.1, True),
     ],
 )  # fmt: skip

@@ -50,10 +50,14 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (HEALTH, "a_run_may_lie_an_hour_in_the_future", "MAX_CLOCK_SKEW", "1"),
         (HEALTH, "the_quarantine_grows", "QUARANTINE_GROWTH MIN_QUARANTINED", "1"),
         (HEALTH, "records_per_day_are_those_of_24_hours", "DAY", "1"),
-        (HEALTH, "without_a_schedule_a_run_is_fresh_for_24_hours", "_freshness:3600 ", "1"),
+        (HEALTH, "without_a_schedule_a_run_is_fresh_for_24_hours", "_freshness:3600", "1"),
+        (HEALTH, "a_scheduled_run_may_be_half_an_hour_late", "_freshness:60", "1"),
+        (HEALTH, "a_destination_may_be_busy_for_an_hour", "_stalled:60#2", "1"),
+        (HEALTH, "silence_is_at_least_a_day", "_silent:3600", "1"),
+        (HEALTH, "a_promise_is_kept_at_its_bound", "_sla_value:3600", "1"),
     ],
     "helpers/monitor/health_config.py": [
-        (HEALTH, "without_a_schedule_a_run_is_fresh_for_24_hours", "HealthLimits.max_age_hours", "0.0002"),
+        (HEALTH, "without_a_schedule_a_run_is_fresh_for_24_hours", "HealthLimits.max_age_hours", "0.001"),
         (HEALTH, "a_fifth_of_the_records_may_fail", "HealthLimits.threshold", "0.0005"),
         (HEALTH, "shares_are_taken_over_ten_runs", "HealthLimits.last", "1"),
         (HEALTH, "the_volume_may_fall_to_three_tenths", "HealthLimits.min_volume", "0.0005"),
@@ -67,7 +71,8 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/monitor/incidents.py": [
         (HEALTH, "an_incident_opens_at_the_second_bad_check", "AlertPolicy.open_after", "1"),
         (HEALTH, "an_incident_clears_at_the_second_good_check", "AlertPolicy.clear_after", "1"),
-        (HEALTH, "an_open_incident_is_told_again_after_six_hours", "AlertPolicy.remind_hours", "0.0002"),
+        (HEALTH, "an_open_incident_is_told_again_after_six_hours", "AlertPolicy.remind_hours", "0.001"),
+        (HEALTH, "an_open_incident_is_told_again_after_six_hours", "events:3600", "1"),
     ],
     "health_check.py": [
         (HEALTH, "the_command_line_has_the_same_defaults", "--max-age-hours --threshold --remind-hours", "0.1"),
@@ -142,7 +147,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/api/resources.py": [
         (API, "a_page_has_a_hundred_rows_or_fifty", "PER_PAGE SMALL_PER_PAGE", "1"),
         (API, "a_list_without_end_is_left_after_10_000_pages", "MAX_PAGES", "1"),
-        (API, "five_rows_are_enough_to_count", "count:5 count:5#2", "1"),
+        (API, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
     ],
     "helpers/api/logs.py": [
         (API, "a_page_of_a_log_has_500_lines_or_100", "PAGE SMALL_PAGE ANY_RUN", "1"),
@@ -228,7 +233,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "operate_flow.py": [
         (OPERATE, "the_defaults_of_a_wait_and_of_metrics", "--wait-timeout --days", "1"),
-        (OPERATE, "a_number_of_days_or_runs_has_its_limits", "build_request:1 build_request:366", "1"),
+        (OPERATE, "a_number_of_days_or_runs_has_its_limits", "build_request:1#1 build_request:366", "1"),
     ],
     "get_resource_logs.py": [
         (OPERATE, "a_number_of_days_or_runs_has_its_limits", "build_request:100", "1"),

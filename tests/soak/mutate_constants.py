@@ -9,7 +9,6 @@ a table fails without a change, and when a constant of scripts/ is neither in th
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import gc
 import importlib
@@ -28,12 +27,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from soak.constants import EXEMPT, PINS, Pin  # noqa: E402 - the path comes first
-from soak.places import changed, constants  # noqa: E402
+from soak.places import changed, unpinned  # noqa: E402
 
 SECONDS = 120  # for one table, which takes less than one; a change may make it endless
 PASSED, FAILED = 0, 1  # pytest's own exit codes
-PACKAGES = ("_hypothesis_pytestplugin", "anyio.pytest_plugin", "croniter", "duckdb", "hypothesis", "jsonschema", "nexla_sdk",
-            "pydantic", "pyjolt", "pytest", "rich.table", "tenacity", "xdist.plugin")  # fmt: skip
+PACKAGES = ("_hypothesis_pytestplugin", "anyio.pytest_plugin", "croniter", "duckdb", "hypothesis", "jsonschema",
+            "nexla_sdk", "pydantic", "pyjolt", "pytest", "rich.table", "tenacity", "xdist.plugin")  # fmt: skip
 
 
 class Job(NamedTuple):
@@ -45,22 +44,6 @@ class Job(NamedTuple):
     @property
     def title(self) -> str:
         return f"{self.pin.module} {self.pin.name} {self.step}".rstrip()
-
-
-def unpinned() -> list[str]:
-    """Constants of scripts/ that no table pins and no reason exempts, and exempt ones that are not there."""
-    there = {
-        f"{file.relative_to(ROOT / 'scripts')} {name}"
-        for file in sorted((ROOT / "scripts").rglob("*.py"))
-        for name in constants(ast.parse(file.read_text(encoding="utf-8")))
-    }
-    known = {f"{pin.module} {pin.name}" for pin in PINS}
-    gone = {name for name in known if ":" not in name} - there
-    return [
-        *(f"{name}: neither in the table nor exempt" for name in sorted(there - known - EXEMPT.keys())),
-        *(f"{name}: it is in the table, and not in scripts/" for name in sorted(gone)),
-        *(f"{name}: it is exempt, and not in scripts/" for name in sorted(EXEMPT.keys() - there)),
-    ]
 
 
 def copied(folder: Path) -> Path:
@@ -129,8 +112,7 @@ def outcomes(jobs: Sequence[Job], slots: Sequence[Slot]) -> Iterator[tuple[Job, 
         while waiting and free:
             job, slot = waiting.pop(), free.pop()
             running[slot.start(job, [job.pin.table])] = slot
-        process, status, used = os.wait3(0)
-        sys.stdout.write(f"{used.ru_utime + used.ru_stime:.2f} ")
+        process, status = os.wait()
         slot = running.pop(process)
         free.append(slot)
         job, text = slot.end()
@@ -164,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write("".join(f"{pin.module} {pin.name} ±{pin.step}: {pin.table}\n" for pin in pins))
         sys.stdout.write("".join(f"exempt: {name}: {reason}\n" for name, reason in EXEMPT.items()))
         return 0
-    problems = unpinned()
+    problems = unpinned(ROOT / "scripts", {f"{pin.module} {pin.name}" for pin in PINS}, EXEMPT.keys())
     sys.stdout.write("".join(f"{text}\n" for text in problems))
     for name in PACKAGES:  # each run of a table is a fork, which need not load them again
         with contextlib.suppress(ImportError):
@@ -186,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{found:<8} {job.title}: {job.pin.table}\n")
             if code not in (PASSED, FAILED):
                 sys.stdout.write(text)
+    gc.unfreeze()
     summary = ", ".join(f"{number} {found}" for found, number in counts.items())
     names = len({(pin.module, pin.name) for pin in pins})
     seconds = time.monotonic() - started

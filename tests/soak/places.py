@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from pathlib import Path
 
 CONSTANT = re.compile(r"_{0,2}[A-Z][A-Z0-9_]*")
 FLAG = re.compile(r"--[a-z-]+")
@@ -121,12 +122,9 @@ def find(tree: ast.Module, place: str) -> ast.expr:
         node for body in bodies for node in ast.walk(body) if isinstance(node, ast.expr) and ast.dump(node) == wanted
     ]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
-    if not found or (len(found) > 1 and not nth and place not in UNAMBIGUOUS):
+    if not found or (len(found) > 1 and not nth):
         raise KeyError(f"{place}: {len(found)} such numbers")
     return found[int(nth or 1) - 1]
-
-
-UNAMBIGUOUS: frozenset[str] = frozenset({"count:5", "build_request:1"})
 
 
 def changed(source: str, place: str, step: str) -> str:
@@ -139,3 +137,22 @@ def changed(source: str, place: str, step: str) -> str:
     end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
     whole = source.encode()
     return (whole[:begin] + b"(" + whole[begin:end] + f" {step})".encode() + whole[end:]).decode()
+
+
+def unpinned(scripts: Path, pinned: Set[str], exempt: Set[str]) -> list[str]:
+    """Constants of scripts/ that are neither pinned nor exempt, and names of constants that are not there.
+
+    Args:
+        pinned, exempt: modules and places, as ``helpers/core/limits.py SHARE``.
+    """
+    there, gone = set[str](), list[str]()
+    trees = {str(file.relative_to(scripts)): ast.parse(file.read_text("utf-8")) for file in scripts.rglob("*.py")}
+    for module, tree in trees.items():
+        there |= {f"{module} {name}" for name in constants(tree)}
+    for name in sorted(pinned | exempt):
+        module, _, place = name.partition(" ")
+        try:
+            find(trees[module], place)
+        except KeyError as error:
+            gone.append(f"{name}: it is pinned or exempt, and cannot be found: {error}")
+    return [*(f"{name}: neither pinned by a table nor exempt" for name in sorted(there - pinned - exempt)), *gone]
