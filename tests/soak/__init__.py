@@ -1,1 +1,1 @@
-"""Random series that run for minutes: `make soak MINUTES=10`."""
+"""What takes too long for every test run: random series, and a change of every constant. `make soak MINUTES=10`."""

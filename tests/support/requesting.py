@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,3 +54,25 @@ def ends_with(code: Exit, action: Callable[[], Any]) -> OperatorError:
     error = caught.value
     assert error.code is code, f"{error.code.name}, not {code.name}: {error.message} (hint: {error.hint})"
     return error
+
+
+def accepts(action: Callable[[], Any]) -> bool:
+    """Whether an action is carried out; False when it is refused as wrong usage or a wrong value."""
+    try:
+        action()
+    except (OperatorError, ValueError, argparse.ArgumentTypeError) as error:
+        assert not isinstance(error, OperatorError) or error.code is Exit.USAGE, f"{error.code.name}: {error.message}"
+        return False
+    return True
+
+
+def parsed(script: str, *words: str) -> Any:
+    """A script's flags, as it takes them."""
+    module: Any = importlib.import_module(script.removesuffix(".py"))
+    return module.build_parser().parse_args(list(words))
+
+
+def request_of(script: str, *words: str) -> Any:
+    """A script's checked request."""
+    module: Any = importlib.import_module(script.removesuffix(".py"))
+    return module.build_request(parsed(script, *words))
