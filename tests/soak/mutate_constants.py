@@ -142,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="tables side by side")
     args = parser.parse_args(argv)
     pins = [pin for pin in PINS if args.only in f"{pin.module} {pin.name}"]
+    if not pins:
+        parser.error(f"no constant is named {args.only!r}")
     if args.list:
         sys.stdout.write("".join(f"{pin.module} {pin.name} ±{pin.step}: {pin.table}\n" for pin in pins))
         sys.stdout.write("".join(f"exempt: {name}: {reason}\n" for name, reason in EXEMPT.items()))
