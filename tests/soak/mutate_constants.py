@@ -9,6 +9,7 @@ a table fails without a change, and when a constant of scripts/ is neither in th
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import importlib
@@ -153,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in PACKAGES:  # each run of a table is a fork, which need not load them again
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    atexit.register(gc.unfreeze)
     gc.freeze()  # nor look through them for what can be thrown away
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +172,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{found:<8} {job.title}: {job.pin.table}\n")
             if code not in (PASSED, FAILED):
                 sys.stdout.write(text)
-    gc.unfreeze()
     summary = ", ".join(f"{number} {found}" for found, number in counts.items())
     names = len({(pin.module, pin.name) for pin in pins})
     seconds = time.monotonic() - started
