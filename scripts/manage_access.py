@@ -57,6 +57,7 @@ IDENTITY = ("operation", "resource_type", *SELECTORS, "with_credentials", *ACCES
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = (
         "python scripts/manage_access.py --operation grant --resource-type sources --resource-ids 123,456,789 "
         "--accessor-type TEAM --accessor-id 42 --role operator"
@@ -160,6 +161,7 @@ def _identity(given: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 
