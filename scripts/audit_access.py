@@ -33,6 +33,7 @@ COMMAND = cli.Command("audit_access", "helpers.access.audit_access:run")
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = "python scripts/audit_access.py --pipeline-of sources:123 --expand-teams"
     parser = command_parser(COMMAND.name, __doc__ or "", example, formats=("markdown",))
     add_selection_flags(parser)
@@ -92,6 +93,7 @@ def _check_window(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

@@ -29,6 +29,7 @@ COMMAND = cli.Command("diagnose_flow", "helpers.monitor.diagnose_flow:run")
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = "python scripts/diagnose_flow.py --resource-type destinations --resource-id 789"
     parser = command_parser(COMMAND.name, __doc__ or "", example, formats=("markdown",))
     add_target_flags(parser, default_type="flows")
@@ -59,6 +60,7 @@ def build_request(args: argparse.Namespace) -> DiagnoseRequest:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

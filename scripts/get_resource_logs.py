@@ -32,6 +32,7 @@ MODES = ("run_id", "failed", "last", "since", "compare_with_last_good", "follow"
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = "python scripts/get_resource_logs.py --resource-type data_sets --resource-id 123"
     parser = command_parser(COMMAND.name, __doc__ or "", example)
     add_target_flags(parser)
@@ -94,6 +95,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

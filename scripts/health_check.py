@@ -32,6 +32,7 @@ COMMAND = cli.Command("health_check", "helpers.monitor.health_check:run")
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = "python scripts/health_check.py --config examples/monitoring.json --report health.html"
     parser = command_parser(COMMAND.name, __doc__ or "", example, formats=("markdown",))
     what = parser.add_argument_group("what to check (one of)")
@@ -66,6 +67,11 @@ def build_parser() -> Parser:
     add("--last", type=int, default=10, metavar="N", help="number of runs to evaluate (default: 10)")
     add("--probe", action="store_true", help="probe each credential; this writes verified_status on the server")
     add("--report", metavar=FILE, help="write the full report as an HTML page")
+    _add_alert_flags(parser)
+    return parser
+
+
+def _add_alert_flags(parser: Parser) -> None:
     alert = parser.add_argument_group("alerts")
     alert.add_argument("--state", metavar=FILE, help="file that stores incidents between runs; required for alerts")
     alert.add_argument(
@@ -84,7 +90,6 @@ def build_parser() -> Parser:
     alert.add_argument(
         "--remind-hours", type=float, default=6.0, metavar="H", help="hours between reminders; 0: never (default: 6)"
     )
-    return parser
 
 
 def build_request(args: argparse.Namespace) -> HealthRequest:
@@ -160,6 +165,7 @@ def _alert_options(args: argparse.Namespace) -> AlertOptions | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

@@ -59,6 +59,7 @@ FILES = ("accessors", "file", "env_file")
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = (
         "python scripts/manage_access.py --operation grant --resource-type sources --resource-ids 123,456,789 "
         "--accessor-type TEAM --accessor-id 42 --role operator"
@@ -163,6 +164,7 @@ def _identity(given: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

@@ -68,6 +68,7 @@ NAME_LENGTH = 255
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = (
         "python scripts/manage_transforms.py --operation test --file examples/transforms/drop_pii.json --nexset 123"
     )
@@ -217,6 +218,7 @@ def _check_attach(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

@@ -41,6 +41,7 @@ WAYS = ("required", "types", "schema", "rules", "against_schema", "infer", "comp
 
 
 def build_parser() -> Parser:
+    """The parser for the command's flags."""
     example = "python scripts/validate_nexset.py --resource-id 456 --required customer_id,email --types customer_id:int"
     parser = command_parser(COMMAND.name, __doc__ or "", example)
     what = parser.add_argument_group("what to validate (one of)").add_argument
@@ -142,6 +143,7 @@ def _read_schema(path: str) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

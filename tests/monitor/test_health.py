@@ -140,7 +140,7 @@ def test_1000_resources_in_2001_requests_at_the_asked_rate(sandbox: Sandbox, clo
         (["--all", "--config", "x"], "exactly one of"),
         (["--resource-type", "sources"], "must be used together"),
         (["--config", "x", "--tag", "y"], "only be used with --all"),
-        (["--all", "--skip", "statos"], "knows no statos"),
+        (["--all", "--skip", "statos"], "unknown checks in --skip: statos"),
         (["--all", "--threshold", "20"], "share from 0 to 1"),
         (["--resource-type", "teams", "--resource-id", "42"], "cannot be checked"),
         (["--all", "--alert-webhook-file", "x"], "needs --state"),

@@ -9,6 +9,7 @@ a table fails without a change, and when a constant of scripts/ is neither in th
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import importlib
@@ -142,6 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="tables side by side")
     args = parser.parse_args(argv)
     pins = [pin for pin in PINS if args.only in f"{pin.module} {pin.name}"]
+    if not pins:
+        parser.error(f"no constant is named {args.only!r}")
     if args.list:
         sys.stdout.write("".join(f"{pin.module} {pin.name} ±{pin.step}: {pin.table}\n" for pin in pins))
         sys.stdout.write("".join(f"exempt: {name}: {reason}\n" for name, reason in EXEMPT.items()))
@@ -151,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in PACKAGES:  # each run of a table is a fork, which need not load them again
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    atexit.register(gc.unfreeze)
     gc.freeze()  # nor look through them for what can be thrown away
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +172,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{found:<8} {job.title}: {job.pin.table}\n")
             if code not in (PASSED, FAILED):
                 sys.stdout.write(text)
-    gc.unfreeze()
     summary = ", ".join(f"{number} {found}" for found, number in counts.items())
     names = len({(pin.module, pin.name) for pin in pins})
     seconds = time.monotonic() - started

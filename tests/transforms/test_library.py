@@ -105,7 +105,7 @@ def test_a_wrong_file_is_refused_before_anything_is_sent(
     ("args", "code", "text"),
     [
         ([*ATTACH, "--parent", "PEOPLE", "--must-mask", ""], Exit.USAGE, "--must-mask is empty"),
-        ([*ATTACH, "--parent", "99999"], Exit.NOT_FOUND, "no nexset 99999"),
+        ([*ATTACH, "--parent", "99999"], Exit.NOT_FOUND, "nexset 99999 (--parent) does not exist"),
         ([*ATTACH, "--parent", "99999", "--dry-run"], Exit.NOT_FOUND, "99999"),
         (["create", "--file", "F", "--name", "a\nb"], Exit.USAGE, "printable"),
         (["create", "--file", "F", "--name", "x" * 300], Exit.USAGE, "255"),

@@ -146,7 +146,7 @@ def test_nested_paths_and_lists() -> None:
         (["--resource-id", "1", "--rules", "tests/data/empty-rules.json"], "contains no rules"),
         (["--resource-id", "123", "--schema", "examples/rules.json"], "with any requirement"),
         (["--resource-id", "123", "--infer", "examples/rules.json"], "with any requirement"),
-        (["--resource-id", "123", "--schema", "tests/data/remote-schema.json"], "not in it"),
+        (["--resource-id", "123", "--schema", "tests/data/remote-schema.json"], "reference that cannot be resolved"),
     ],
 )
 def test_wrong_input_is_usage(sandbox: Sandbox, args: list[str], text: str) -> None:

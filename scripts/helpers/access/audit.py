@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from helpers.access.accessors import org_members, team_members
 from helpers.access.rules import AccessRules, read_rules
-from helpers.access.targets import AccessTarget, of_row, origin_of
+from helpers.access.targets import AccessTarget, origin_target, target_from_row
 from helpers.api.resources import get
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -97,14 +97,16 @@ def read_resources(
 
 def _read_resource(session: Session, target: AccessTarget, *, with_public: bool) -> AuditedResource:
     if target.kind.name == "flows":
-        target = target if target.parent_key else origin_of(session, target)
+        target = target if target.parent_key else origin_target(session, target)
         inherited = read_rules(session, KINDS["sources"], target.parent_key[1]) if target.parent_key else {}
         return AuditedResource(target, read_rules(session, target.kind, target.id), inherited)
     if target.owner_id is None or (with_public and target.kind.name == "nexsets"):
         row = get(session, target.kind, target.id)
         if row.get("id") != target.id:
             raise OperatorError(Exit.UPSTREAM, "the response is for another resource")
-        target = of_row(target.kind, row)._replace(parent_key=target.parent_key, name=target.name or row.get("name"))
+        target = target_from_row(target.kind, row)._replace(
+            parent_key=target.parent_key, name=target.name or row.get("name")
+        )
     return AuditedResource(target, read_rules(session, target.kind, target.id))
 
 

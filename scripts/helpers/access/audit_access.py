@@ -15,7 +15,7 @@ from helpers.access.findings import differences_to, findings_of
 from helpers.access.report import page, text
 from helpers.access.request import AccessorName, AuditRequest
 from helpers.access.rules import AccessRule
-from helpers.access.targets import AccessTarget, find_targets, of_row
+from helpers.access.targets import AccessTarget, find_targets, target_from_row
 from helpers.api.resources import Pages, read_all_or_fail
 from helpers.command.context import Context
 from helpers.command.html_page import write_page
@@ -74,7 +74,7 @@ def _targets(request: AuditRequest, context: Context, declared: list[Declared]) 
     if request.everything:
         for name in OWNED:
             for row in read_all_or_fail(Pages(context.session, KINDS[name], workers=context.workers), name):
-                found.setdefault((name, int(row["id"])), of_row(KINDS[name], row))
+                found.setdefault((name, int(row["id"])), target_from_row(KINDS[name], row))
     elif not request.selection.is_empty:
         for target in find_targets(context.session, request.selection):
             found.setdefault(target.key, target)

@@ -10,7 +10,7 @@ from helpers.access.declaration import accessor_of, any_expiry, expiry
 from helpers.access.request import AccessorName
 from helpers.access.roles import SHARER, access_kind
 from helpers.access.rules import AccessRule, AccessRules
-from helpers.access.targets import AccessTarget, of_pipeline, of_project, origin_of
+from helpers.access.targets import AccessTarget, origin_target, pipeline_targets, project_targets
 from helpers.api.session import Session
 from helpers.core.errors import Exit, OperatorError, usage
 from helpers.core.kinds import kind_of
@@ -88,9 +88,9 @@ def _refuse_contradiction(known: Declared, rule: AccessRule) -> None:
 def _targets(session: Session, entry: dict[str, Any]) -> Iterator[AccessTarget]:
     credentials = bool(entry.get("with_credentials"))
     if "project" in entry:
-        yield from of_project(session, entry["project"], credentials=credentials)
+        yield from project_targets(session, entry["project"], credentials=credentials)
     elif "pipeline_of" in entry:
         member = entry["pipeline_of"]
-        yield from of_pipeline(session, kind_of(member["type"]), member["id"], credentials=credentials)
+        yield from pipeline_targets(session, kind_of(member["type"]), member["id"], credentials=credentials)
     else:
-        yield origin_of(session, AccessTarget(access_kind(entry["type"]), entry["id"]))
+        yield origin_target(session, AccessTarget(access_kind(entry["type"]), entry["id"]))

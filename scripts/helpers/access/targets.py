@@ -65,13 +65,13 @@ def _selected(session: Session, selection: Selection) -> Iterator[AccessTarget]:
     credentials = selection.with_credentials
     if selection.kind is not None and selection.ids:
         kind = access_kind(selection.kind.name)
-        yield from (origin_of(session, AccessTarget(kind, resource_id)) for resource_id in selection.ids)
+        yield from (origin_target(session, AccessTarget(kind, resource_id)) for resource_id in selection.ids)
     elif selection.kind is not None and selection.names:
         yield from (_named(session, selection.kind, name) for name in selection.names)
     elif selection.pipeline_of is not None:
-        yield from of_pipeline(session, *selection.pipeline_of, credentials=credentials)
+        yield from pipeline_targets(session, *selection.pipeline_of, credentials=credentials)
     elif selection.project is not None:
-        yield from of_project(session, selection.project, credentials=credentials)
+        yield from project_targets(session, selection.project, credentials=credentials)
     else:
         kinds = [selection.kind] if selection.kind else [KINDS[name] for name in FLOW_KINDS]
         for kind in kinds:
@@ -81,10 +81,10 @@ def _selected(session: Session, selection: Selection) -> Iterator[AccessTarget]:
 def _tagged(session: Session, kind: Kind, tag: str) -> Iterator[AccessTarget]:
     params = {"access_role": "collaborator", **({"tags": tag} if "tags" in kind.filters else {})}
     rows = read_all_or_fail(Pages(session, kind, params), kind.name)
-    return (of_row(kind, row) for row in rows if tag in (row.get("tags") or []))
+    return (target_from_row(kind, row) for row in rows if tag in (row.get("tags") or []))
 
 
-def origin_of(session: Session, target: AccessTarget) -> AccessTarget:
+def origin_target(session: Session, target: AccessTarget) -> AccessTarget:
     """For a flow, the target of its origin node, whichever node was named: its rules belong there. Others unchanged.
 
     Raises:
@@ -95,15 +95,15 @@ def origin_of(session: Session, target: AccessTarget) -> AccessTarget:
     flow = read_flow(session, target.kind, target.id)
     if flow is None:
         raise OperatorError(Exit.NOT_FOUND, f"flow {target.id} does not exist", hint=NOTHING)
-    return _of_origin(flow)
+    return _origin_target(flow)
 
 
-def _of_origin(flow: Flow) -> AccessTarget:
-    source = of_row(KINDS["sources"], {**flow.origin.row, "id": flow.origin.id})
+def _origin_target(flow: Flow) -> AccessTarget:
+    source = target_from_row(KINDS["sources"], {**flow.origin.row, "id": flow.origin.id})
     return AccessTarget(KINDS["flows"], flow.origin.node_id, flow.origin.name, source.owner_id, source.key)
 
 
-def of_row(kind: Kind, row: Row) -> AccessTarget:
+def target_from_row(kind: Kind, row: Row) -> AccessTarget:
     """The target for a row of a list or an item."""
     owner = row.get("owner")
     owner_id = owner.get("id") if isinstance(owner, dict) else row.get("owner_id")
@@ -116,10 +116,10 @@ def _named(session: Session, kind: Kind, name: str) -> AccessTarget:
     if row is None:
         hint = f"see {command_line('list_resources', '--type', kind.name, '--all')}; {NOTHING}"
         raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
-    return of_row(kind, row)
+    return target_from_row(kind, row)
 
 
-def of_pipeline(session: Session, kind: Kind, resource_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
+def pipeline_targets(session: Session, kind: Kind, resource_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
     """Every resource of the flow that contains a resource.
 
     Args:
@@ -134,10 +134,10 @@ def of_pipeline(session: Session, kind: Kind, resource_id: int, *, credentials: 
     flow = read_flow(session, kind, resource_id)
     if flow is None:
         raise OperatorError(Exit.NOT_FOUND, f"{kind.singular} {resource_id} has no flow", hint=NOTHING)
-    yield from of_flow(flow, credentials=credentials)
+    yield from flow_targets(flow, credentials=credentials)
 
 
-def of_project(session: Session, project_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
+def project_targets(session: Session, project_id: int, *, credentials: bool) -> Iterator[AccessTarget]:
     """Every resource in the flows of a project. The server ignores the filter ``project_id`` of lists.
 
     Raises:
@@ -153,10 +153,10 @@ def of_project(session: Session, project_id: int, *, credentials: bool) -> Itera
         flow = parse_flow(body, index)
         if flow is None:
             raise OperatorError(Exit.UPSTREAM, f"a flow in project {project_id} cannot be read")
-        yield from of_flow(flow, credentials=credentials)
+        yield from flow_targets(flow, credentials=credentials)
 
 
-def of_flow(flow: Flow, *, credentials: bool) -> Iterator[AccessTarget]:
+def flow_targets(flow: Flow, *, credentials: bool) -> Iterator[AccessTarget]:
     """The flow itself, its members, and (on request) the credentials that they use.
 
     Raises:
@@ -167,11 +167,11 @@ def of_flow(flow: Flow, *, credentials: bool) -> Iterator[AccessTarget]:
     if _count_nodes(node) != len(members):
         text = f"the flow of {flow.origin.label} has a member of an unknown kind"
         raise OperatorError(Exit.UPSTREAM, text)
-    yield _of_origin(flow)
+    yield _origin_target(flow)
     parents = {child.key: member.key for member in members for child in member.children}
     for member in members:
         row = {**member.row, "id": member.id, "name": member.name}
-        yield of_row(KINDS[member.kind], row)._replace(parent_key=parents.get(member.key))
+        yield target_from_row(KINDS[member.kind], row)._replace(parent_key=parents.get(member.key))
     for member in members if credentials else ():
         if member.kind != "nexsets" and not {"data_credentials_id", "data_credentials"} & member.row.keys():
             text = f"the flow does not show which credential {member.label} uses"

@@ -49,6 +49,7 @@ def record_errors(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("transform_raises", rank=24)
 def transform_raises(evidence: Evidence) -> Iterator[Symptom]:
+    """A derived nexset had errors in its newest run."""
     for member in evidence.flow.of_kind("nexsets"):
         if member not in evidence.flow.origin.children:
             yield from _failing_records(evidence, member, f"the transform of {member.label} fails on")
@@ -73,6 +74,7 @@ def _problem_lines(evidence: Evidence, member: Member) -> list[LogLine]:
 
 @rule("missing_table", rank=26)
 def missing_table(evidence: Evidence) -> Iterator[Symptom]:
+    """The log of a destination says that its table does not exist, and nothing was delivered since."""
     for member in evidence.flow.of_kind("destinations"):
         line = next((line for line in evidence.problems_of(member) if NO_TABLE.search(str(line.text))), None)
         if member.status == "ACTIVE" and line and not _delivered_since(evidence, member, line):
@@ -112,11 +114,13 @@ def transform_no_op(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("partial_write", rank=28)
 def partial_write(evidence: Evidence) -> Iterator[Symptom]:
+    """A destination refused some records of its newest run."""
     yield from _refused_records(evidence, some_written=True)
 
 
 @rule("write_fails", rank=28)
 def write_fails(evidence: Evidence) -> Iterator[Symptom]:
+    """A destination refused all records of its newest run."""
     yield from _refused_records(evidence, some_written=False)
 
 

@@ -27,6 +27,7 @@ MAX_ERROR_SHARE = 0.2  # of a run that read some records
 
 @rule("rate_limited", rank=10)
 def rate_limited(evidence: Evidence) -> Iterator[Symptom]:
+    """The platform has rate-limited the source."""
     source = evidence.flow.origin
     if source.status == "RATE_LIMITED":
         yield Symptom(
@@ -50,6 +51,7 @@ def paused_nexset(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("paused_destination", rank=35)
 def paused_destination(evidence: Evidence) -> Iterator[Symptom]:
+    """A destination is PAUSED or INIT."""
     yield from _resting(evidence, "destinations")
 
 
@@ -73,6 +75,7 @@ def _follows_from_above(evidence: Evidence, member: Member) -> bool:
 
 @rule("bad_credential", rank=14)
 def bad_credential(evidence: Evidence) -> Iterator[Symptom]:
+    """A log line or a probe shows that a system refuses a member's credential."""
     for member in evidence.flow.origin.walk():
         credential_id = member.credential_id
         if credential_id is None:
@@ -99,6 +102,7 @@ def _newest_run_id(evidence: Evidence, member: Member) -> int:
 
 @rule("schedule_never_fires", rank=16)
 def schedule_never_fires(evidence: Evidence) -> Iterator[Symptom]:
+    """The source's schedule never fires, or its last scheduled run was missed."""
     source, schedule = evidence.flow.origin, evidence.schedule
     if source.status != "ACTIVE" or schedule is None:
         return
@@ -121,6 +125,7 @@ def schedule_never_fires(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("never_ran", rank=17)
 def never_ran(evidence: Evidence) -> Iterator[Symptom]:
+    """An ACTIVE source without a schedule has never run."""
     source = evidence.flow.origin
     if source.status == "ACTIVE" and not evidence.run_ids and not evidence.schedule:
         yield Symptom(
@@ -131,6 +136,7 @@ def never_ran(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("upstream_file_gone", rank=18)
 def upstream_file_gone(evidence: Evidence) -> Iterator[Symptom]:
+    """The latest log of the source says that there is no file."""
     source = evidence.flow.origin
     line = next((line for line in evidence.problems_of(source) if NO_FILE.search(str(line.text))), None)
     if line and line.run_id == evidence.latest:
@@ -143,6 +149,7 @@ def upstream_file_gone(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("empty_file", rank=20)
 def empty_file(evidence: Evidence) -> Iterator[Symptom]:
+    """The latest run of the source read no records."""
     source = evidence.flow.origin
     run = evidence.run_of(source, evidence.latest)
     if run and not run.records and not run.errors:
@@ -155,6 +162,7 @@ def empty_file(evidence: Evidence) -> Iterator[Symptom]:
 
 @rule("read_errors", rank=30)
 def read_errors(evidence: Evidence) -> Iterator[Symptom]:
+    """The latest run of the source could not read too many of its records."""
     source = evidence.flow.origin
     run = evidence.run_of(source, evidence.latest)
     lines = [line for line in evidence.problems_of(source) if line.type != "SUMMARY"][:1]
