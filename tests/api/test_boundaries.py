@@ -18,7 +18,7 @@ from helpers.api.flows import run_rows
 from helpers.api.logs import read_lines
 from helpers.api.probes import probe
 from helpers.api.resources import Pages, count
-from helpers.api.runs import merged, read_runs
+from helpers.api.runs import merge_runs, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import BACKOFF, call
 from helpers.api.writes import poll_for_row
@@ -111,7 +111,7 @@ def test_the_looks_for_a_lost_create_grow_apart(clock: VirtualClock) -> None:
     [(999_999_999_999, False), (10**12, True), (10**12 + 1, True), (3_999_999_999_999, True), (4 * 10**12, False)],
 )
 def test_a_run_is_of_2001_to_2096(run_id: int, good: bool) -> None:
-    runs, unreadable = merged([run_row(run_id)])
+    runs, unreadable = merge_runs([run_row(run_id)])
     assert ([run.id for run in runs], unreadable) == (([run_id], 0) if good else ([], 1))
 
 

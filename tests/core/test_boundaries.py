@@ -42,7 +42,7 @@ def test_of_the_limit_that_the_server_tells_three_quarters_are_used(told: float,
 
 def test_a_throttled_command_sends_one_request_a_second(clock: VirtualClock) -> None:
     limiter, deadline, sent = limits.RateLimiter(), limits.Deadline(None), []
-    limiter.crawl()
+    limiter.throttle()
     for _ in range(4):
         limiter.wait("GET", "/data_sources", deadline)
         sent.append(clock.now())

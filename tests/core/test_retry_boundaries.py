@@ -69,9 +69,9 @@ def test_a_simple_retry_waits_at_most_eight_times_its_delay() -> None:
 def test_a_wait_strategy_of_its_own_begins_at_a_second_and_ends_at_a_minute() -> None:
     failing = Failing()
     state: Any = type("State", (), {"outcome": None, "attempt_number": 1})()
-    assert rh.wait_as_told()(state) == 1.0
+    assert rh.wait_as_requested()(state) == 1.0
     state.attempt_number = 9
-    assert rh.wait_as_told()(state) == 60.0
+    assert rh.wait_as_requested()(state) == 60.0
     assert failing.calls == 0
 
 

@@ -12,7 +12,7 @@ from helpers.api.runs import ResourceRun
 from helpers.core.schedule import Schedule
 from helpers.monitor.health import HealthFacts, judge
 from helpers.monitor.health_config import HealthLimits, load
-from helpers.monitor.incidents import AlertPolicy, count, events
+from helpers.monitor.incidents import AlertPolicy, events, update_incidents
 from support.requesting import accepts, request_of
 
 NOW = 1_795_240_000.0  # 2026-11-21T05:46:40Z
@@ -177,7 +177,7 @@ def rounds(*verdicts: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     for verdict in verdicts:
         rows = [{"type": "sources", "id": 1, "name": "x", "verdict": verdict}]
-        incidents = count(incidents, rows, AlertPolicy())
+        incidents = update_incidents(incidents, rows, AlertPolicy())
     return incidents, rows
 
 
@@ -191,7 +191,7 @@ def test_an_incident_opens_at_the_second_bad_check(bad: int, opened: int) -> Non
 def test_an_incident_clears_at_the_second_good_check(good: int, state: str) -> None:
     incidents: dict[str, Any] = {"sources 1": {"bad": 2, "good": 0, "state": "open", "told": "open", "told_at": 1.0}}
     for _ in range(good):
-        incidents = count(incidents, [{"type": "sources", "id": 1, "verdict": "healthy"}], AlertPolicy())
+        incidents = update_incidents(incidents, [{"type": "sources", "id": 1, "verdict": "healthy"}], AlertPolicy())
     assert incidents["sources 1"]["state"] == state
 
 

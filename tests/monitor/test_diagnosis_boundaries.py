@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.api.flow_lookup import FlowTarget
-from helpers.api.flows import flow_from
+from helpers.api.flows import parse_flow
 from helpers.api.logs import LogLine
 from helpers.api.runs import ResourceRun, member_runs
 from helpers.command.output import Result
@@ -38,7 +38,7 @@ DAY = 86_400
 
 def evidence(now: float, *, body: dict[str, Any] | None = None, **runs: ResourceRun) -> Evidence:
     """The flow with one run at each of the named members."""
-    flow = flow_from(body or flow_body())
+    flow = parse_flow(body or flow_body())
     assert flow is not None
     kinds = {"source": ("sources", SOURCE), "nexset": ("nexsets", NEXSET), "sink": ("destinations", SINK)}
     found = {key: [runs[name]] if name in runs else [] for name, key in kinds.items()}
@@ -93,7 +93,7 @@ def answering(*, runs: int = 0, lines: list[Any] | None = None, body: dict[str, 
 
 
 def target(body: dict[str, Any] | None = None) -> FlowTarget:
-    flow = flow_from(body or flow_body())
+    flow = parse_flow(body or flow_body())
     assert flow is not None
     return FlowTarget(KINDS["sources"], SOURCE, flow, flow.origin)
 

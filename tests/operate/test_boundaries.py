@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.api.flow_lookup import FlowTarget
-from helpers.api.flows import flow_from
+from helpers.api.flows import parse_flow
 from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
 from helpers.operate.status import metrics, status
@@ -22,7 +22,7 @@ RUN = NOW * 1000
 
 
 def target() -> FlowTarget:
-    flow = flow_from(flow_body())
+    flow = parse_flow(flow_body())
     assert flow is not None
     return FlowTarget(KINDS["sources"], SOURCE, flow, flow.origin)
 

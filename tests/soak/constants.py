@@ -63,10 +63,10 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (HEALTH, "the_volume_may_fall_to_three_tenths", "HealthLimits.min_volume", "0.0005"),
         (HEALTH, "a_destination_may_be_busy_for_an_hour", "HealthLimits.stall_minutes", "0.02"),
         (HEALTH, "a_scheduled_run_may_be_half_an_hour_late", "HealthLimits.grace_minutes", "0.02"),
-        (HEALTH, "a_limit_in_a_config_has_its_limits", "MOST_RUNS", "1"),
+        (HEALTH, "a_limit_in_a_config_has_its_limits", "MAX_RUNS", "1"),
         (HEALTH, "a_limit_in_a_config_has_its_limits", "_SHARE[minimum] _SHARE[maximum] _POSITIVE[exclusiveMinimum]",
          "0.01"),
-        (HEALTH, "the_command_line_may_ask_for_1_to_100_runs", "MOST_RUNS", "1"),
+        (HEALTH, "the_command_line_may_ask_for_1_to_100_runs", "MAX_RUNS", "1"),
     ],
     "helpers/monitor/incidents.py": [
         (HEALTH, "an_incident_opens_at_the_second_bad_check", "AlertPolicy.open_after", "1"),
@@ -99,12 +99,12 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "helpers/monitor/compare_runs.py": [(DIAGNOSIS, "five_lines_that_differ_are_shown", "LINES_SHOWN", "1")],
     "helpers/monitor/health_facts.py": [
-        (DIAGNOSIS, "with_25_runs_there_may_be_more", "CUT_SHARE", "1"),
+        (DIAGNOSIS, "with_25_runs_there_may_be_more", "MAX_ROWS_PER_RUN", "1"),
         (DIAGNOSIS, "a_hundred_rows_are_asked_for", "PER_PAGE", "1"),
     ],
     "helpers/monitor/follow.py": [
         (DIAGNOSIS, "a_log_that_stays_silent_for_20_seconds_has_ended", "IDLE_SECONDS", "1"),
-        (DIAGNOSIS, "a_log_is_read_every_two_seconds_until_the_deadline", "PAUSE", "0.1"),
+        (DIAGNOSIS, "a_log_is_read_every_two_seconds_until_the_deadline", "POLL_SECONDS", "0.1"),
     ],
     "helpers/monitor/alert_text.py": [
         (ALERTS, "a_line_has_350_characters", "LINE_MAX", "1"),
@@ -114,11 +114,11 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (ALERTS, "a_teams_message_has_60_lines", "TEAMS_MAX", "1"),
     ],
     "helpers/monitor/alerts.py": [
-        (ALERTS, "an_alert_is_tried_three_times", "TRIES ANSWER_SECONDS", "1"),
+        (ALERTS, "an_alert_is_tried_three_times", "TRIES RESPONSE_SECONDS", "1"),
         (ALERTS, "only_some_answers_are_worth_another_try", "deliver:200 deliver:300 deliver:500 deliver:429", "1"),
     ],
     "helpers/api/transport.py": [
-        (API, "a_read_is_tried_four_times", "MAX_TRIES", "1"),
+        (API, "a_read_is_tried_four_times", "MAX_ATTEMPTS", "1"),
         (API, "a_read_is_tried_four_times", "BACKOFF(base)", "0.1"),
         (API, "a_wait_is_at_most_eight_seconds", "BACKOFF(cap)", "0.1"),
         (API, "a_500_is_tried_twice", "__call__:2 __call__:500", "1"),
@@ -127,9 +127,9 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "helpers/api/session.py": [
         (API, "a_server_may_be_silent_for_30_seconds", "READ_TIMEOUT", "1"),
-        (API, "an_answer_may_take_five_minutes", "ANSWER_TIMEOUT", "1"),
+        (API, "an_answer_may_take_five_minutes", "RESPONSE_TIMEOUT", "1"),
         (API, "a_token_is_renewed_a_minute_before_its_end", "TOKEN_MARGIN", "1"),
-        (API, "a_clock_that_is_two_seconds_off_is_right", "SMALLEST_LEAD", "0.05"),
+        (API, "a_clock_that_is_two_seconds_off_is_right", "MIN_CLOCK_SKEW", "0.05"),
     ],
     "helpers/api/writes.py": [
         (API, "a_lost_create_is_looked_for_15_seconds", "RECONCILE_SECONDS", "0.5"),
@@ -152,7 +152,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/api/logs.py": [
         (API, "a_page_of_a_log_has_500_lines_or_100", "PAGE SMALL_PAGE ANY_RUN", "1"),
         (API, "a_log_has_at_most_10_000_pages", "MAX_PAGES", "1"),
-        (DIAGNOSIS, "twenty_samples_are_asked_for_and_an_hour_before_a_run_its_log", "EARLY", "1"),
+        (DIAGNOSIS, "twenty_samples_are_asked_for_and_an_hour_before_a_run_its_log", "LOG_LEAD_MS", "1"),
     ],
     "helpers/core/limits.py": [
         (CORE, "so_many_requests_go_at_once_and_the_next_one_waits",
@@ -182,7 +182,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (RETRY, "a_simple_retry_is_three_tries", "simple_retry(delay)", "0.1"),
         (RETRY, "a_simple_retry_waits_at_most_eight_times_its_delay", "simple_retry:8", "1"),
         (RETRY, "a_wait_strategy_of_its_own_begins_at_a_second_and_ends_at_a_minute",
-         "wait_as_told.__init__(base) wait_as_told.__init__(cap)", "0.1"),
+         "wait_as_requested.__init__(base) wait_as_requested.__init__(cap)", "0.1"),
         (RETRY, "a_breaker_opens_at_the_fifth_failure_for_a_minute",
          "CircuitBreaker.__init__(failure_threshold) CircuitBreaker.__init__(timeout) "
          "circuit_breaker(failure_threshold) circuit_breaker(timeout)", "1"),
@@ -196,28 +196,28 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (TRANSFORMS, "the_defaults_of_a_proof", "MIN_SAMPLES PROOF_SECONDS", "1"),
     ],
     "helpers/transforms/proof.py": [
-        (TRANSFORMS, "a_trace_has_three_characters", "SHORTEST_TRACE", "1"),
-        (TRANSFORMS, "a_number_has_six_digits", "NUMBER_LENGTH", "1"),
-        (TRANSFORMS, "a_value_of_another_sample_has_six_characters", "NUMBER_LENGTH", "1"),
+        (TRANSFORMS, "a_trace_has_three_characters", "MIN_TRACE_LENGTH", "1"),
+        (TRANSFORMS, "a_number_has_six_digits", "MIN_DIGITS", "1"),
+        (TRANSFORMS, "a_value_of_another_sample_has_six_characters", "MIN_DIGITS", "1"),
     ],
     "helpers/transforms/proof_steps.py": [(TRANSFORMS, "thirty_samples_are_asked_for", "PROOF_SAMPLES", "1")],
     "helpers/transforms/quality.py": [
-        (TRANSFORMS, "a_date_may_lie_five_minutes_ahead", "AHEAD", "1"),
-        (TRANSFORMS, "an_hour_is_3600_seconds", "_fresh:3600", "1"),
+        (TRANSFORMS, "a_date_may_lie_five_minutes_ahead", "MAX_CLOCK_SKEW", "1"),
+        (TRANSFORMS, "an_hour_is_3600_seconds", "_max_age:3600", "1"),
         (TRANSFORMS, "a_number_is_a_date_of_2001_to_2096", "EPOCH[0] EPOCH[1] _moment:10**3 _moment:10**9", "1"),
         (TRANSFORMS, "five_examples_are_kept", "EXAMPLES", "1"),
     ],
     "helpers/transforms/worker.py": [
         (TRANSFORMS, "a_script_has_20_seconds_of_cpu_and_a_gigabyte", "CPU_SECONDS MEMORY_BYTES", "1"),
-        (TRANSFORMS, "the_output_has_64_megabytes", "MOST_OUTPUT", "1"),
-        (TRANSFORMS, "an_error_has_2000_characters", "LONGEST_ERROR", "1"),
+        (TRANSFORMS, "the_output_has_64_megabytes", "MAX_OUTPUT", "1"),
+        (TRANSFORMS, "an_error_has_2000_characters", "MAX_ERROR_LENGTH", "1"),
     ],
     "helpers/transforms/local_run.py": [(TRANSFORMS, "a_script_has_30_seconds", "SCRIPT_SECONDS", "1")],
     "helpers/transforms/steps.py": [
         (TRANSFORMS, "two_of_one_name_are_watched_for_two_seconds", "RACE_SECONDS", "0.1"),
     ],
     "helpers/transforms/trial.py": [
-        (TRANSFORMS, "a_trial_shows_20_records", "SHOWN", "1"),
+        (TRANSFORMS, "a_trial_shows_20_records", "DEFAULT_LIMIT", "1"),
         (TRANSFORMS, "a_trial_asks_for_a_hundred_samples", "LIVE_SAMPLES", "1"),
     ],
     "manage_transforms.py": [(TRANSFORMS, "a_name_has_1_to_255_characters", "NAME_LENGTH", "1")],
@@ -255,7 +255,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "deploy_flow.py": [(DEPLOY, "a_first_run_is_waited_for_five_minutes", "--verify-timeout", "1")],
     "helpers/change/undo.py": [(CHANGE, "after_the_deadline_there_are_two_minutes_to_undo", "UNDO_SECONDS", "1")],
     "helpers/change/journal.py": [(CHANGE, "only_journals_of_this_version_are_read", "FORMAT", "1")],
-    "helpers/access/plan.py": [(ACCESS, "the_rules_of_a_hundred_resources_are_read_again", "REREAD", "1")],
+    "helpers/access/plan.py": [(ACCESS, "the_rules_of_a_hundred_resources_are_read_again", "REREAD_LIMIT", "1")],
     "helpers/access/declaration.py": [
         (ACCESS, "a_declared_id_is_above_0_and_a_text_not_empty", "_ID[exclusiveMinimum] _TEXT[minLength]", "1"),
     ],

@@ -14,15 +14,15 @@ from helpers.api.samples import Sample
 from helpers.change.model import SKIPPED, Found
 from helpers.core.errors import OperatorError
 from helpers.transforms import worker
-from helpers.transforms.code import Code, from_file
+from helpers.transforms.code import Code, code_from_file
 from helpers.transforms.local_run import run_locally
 from helpers.transforms.proof import failures
 from helpers.transforms.proof_steps import LocalTrialStep, ProofStep
 from helpers.transforms.quality import QualityRule, check_records, rules_for_field
-from helpers.transforms.request import Demands
+from helpers.transforms.request import Requirements
 from helpers.transforms.rule_specs import FieldRule
 from helpers.transforms.steps import TransformFacts, wait_until_unique
-from helpers.transforms.trial import try_out
+from helpers.transforms.trial import run_trial
 from support.clocks import VirtualClock
 from support.requesting import accepts, request_of
 from support.scripted import ScriptedSession, change_run
@@ -39,26 +39,26 @@ def pairs(*values: tuple[Any, Any]) -> list[Sample]:
 @pytest.mark.parametrize(("samples", "proven"), [(4, False), (5, True), (6, True)])
 def test_five_samples_prove_something(samples: int, proven: bool) -> None:
     found = pairs(*[(f"value {n}", "x") for n in range(samples)])
-    assert (not failures(found, Demands(("f",)))) is proven
+    assert (not failures(found, Requirements(("f",)))) is proven
 
 
 @pytest.mark.parametrize(("value", "proven"), [("ab", True), ("abc", False), ("abcd", False)])
 def test_a_trace_has_three_characters(value: str, proven: bool) -> None:
     found = pairs((value, f"-- {value} --"))
-    assert (not failures(found, Demands(("f",), min_samples=1))) is proven
+    assert (not failures(found, Requirements(("f",), min_samples=1))) is proven
 
 
 @pytest.mark.parametrize(("digits", "proven"), [("12345", True), ("123456", False), ("1234567", False)])
 def test_a_number_has_six_digits(digits: str, proven: bool) -> None:
     """It is found again in whatever it is written."""
     found = pairs((digits, "x".join(digits)))
-    assert (not failures(found, Demands(("f",), min_samples=1))) is proven
+    assert (not failures(found, Requirements(("f",), min_samples=1))) is proven
 
 
 @pytest.mark.parametrize(("value", "proven"), [("12345", True), ("123456", False), ("1234567", False)])
 def test_a_value_of_another_sample_has_six_characters(value: str, proven: bool) -> None:
     found = pairs((value, "x"), ("other", value))
-    assert (not failures(found, Demands(("f",), min_samples=1))) is proven
+    assert (not failures(found, Requirements(("f",), min_samples=1))) is proven
 
 
 def checked(spec: dict[str, Any], *values: Any) -> QualityRule:
@@ -121,7 +121,7 @@ def test_a_script_has_30_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome_of(body: str) -> Any:
     source = f"def transform(input, metadata, args):\n    {body}\n"
-    return worker.outcomes_of({"source": source, "records": [{}]})[0]
+    return worker.run_script({"source": source, "records": [{}]})[0]
 
 
 @pytest.mark.parametrize(("length", "good"), [(67_108_863, True), (67_108_864, True), (67_108_865, False)])
@@ -145,9 +145,9 @@ def test_an_error_has_2000_characters(length: int, shown: int) -> None:
 def test_thirty_samples_are_asked_for(clock: VirtualClock, step: str) -> None:
     session, code = ScriptedSession(lambda asked: []), Code("record")
     if step == "trial":
-        LocalTrialStep(7, code, Demands(), parent=True).find(change_run(session))
+        LocalTrialStep(7, code, Requirements(), parent=True).find(change_run(session))
     else:
-        proof = ProofStep(7, "n", code, Demands(), TransformFacts(), 1.0)
+        proof = ProofStep(7, "n", code, Requirements(), TransformFacts(), 1.0)
         with pytest.raises(OperatorError):
             proof.apply(change_run(session), Found("check", 7))
     assert session.params_of("/samples")["count"] == 30
@@ -157,7 +157,7 @@ def test_thirty_samples_are_asked_for(clock: VirtualClock, step: str) -> None:
 def test_a_local_trial_needs_five_samples(samples: int, action: str) -> None:
     code = Code("record", ({"operation": "default", "spec": {"b": 1}},))
     session = ScriptedSession(lambda asked: [{"a": n} for n in range(samples)])
-    assert LocalTrialStep(7, code, Demands(), parent=True).find(change_run(session)).action == action
+    assert LocalTrialStep(7, code, Requirements(), parent=True).find(change_run(session)).action == action
 
 
 @pytest.mark.parametrize(("gone", "rows"), [(1.9, 1), (2.0, 1), (2.1, 2)])
@@ -173,7 +173,7 @@ def test_two_of_one_name_are_watched_for_two_seconds(clock: VirtualClock, gone: 
 
 def test_the_defaults_of_a_proof() -> None:
     request = request_of("manage_transforms", "--operation", "attach", "--name", "t", "--nexset", "7")
-    assert (request.demands.min_samples, request.proof_seconds) == (5, 60.0)
+    assert (request.requirements.min_samples, request.proof_seconds) == (5, 60.0)
 
 
 def test_the_defaults_of_a_validation() -> None:
@@ -193,7 +193,7 @@ def test_a_trial_shows_20_records(tmp_path: Path, records: int, shown: int) -> N
     spec.write_text(json.dumps([{"operation": "default", "spec": {"b": 1}}]))
     request = request_of("manage_transforms", "--operation", "test", "--file", str(spec), "--samples", str(samples))
     context: Any = SimpleNamespace()
-    result = try_out(request, context, from_file(str(spec), "record"))
+    result = run_trial(request, context, code_from_file(str(spec), "record"))
     assert (len(result.data), result.meta["records"]) == (shown, records)
 
 
@@ -202,5 +202,5 @@ def test_a_trial_asks_for_a_hundred_samples(tmp_path: Path) -> None:
     spec.write_text(json.dumps([{"operation": "default", "spec": {"b": 1}}]))
     request = request_of("manage_transforms", "--operation", "test", "--file", str(spec), "--nexset", "7")
     context: Any = SimpleNamespace(session=ScriptedSession(lambda asked: []))
-    try_out(request, context, from_file(str(spec), "record"))
+    run_trial(request, context, code_from_file(str(spec), "record"))
     assert context.session.params_of("/samples")["count"] == 100
