@@ -90,21 +90,37 @@ def parse_members(node: Row, body: Row) -> Member | None:
 
     Returns:
         The member; None for a node that is no source, nexset or destination.
+
+    Raises:
+        OperatorError: UPSTREAM, when the tree or a list beside it has an unknown shape.
     """
     found = next(((kind, node[key]) for key, kind in RESOURCE_KEYS.items() if node.get(key)), None)
     if found is None:
         return None
     kind, resource_id = found
-    rows = body.get(LISTS[kind]) or []
-    row = next((entry for entry in rows if isinstance(entry, dict) and entry.get("id") == resource_id), None)
+    if not isinstance(resource_id, int) or not isinstance(node.get("id"), int):
+        raise _unknown_shape("a node without ids")
+    row = next((entry for entry in _objects(body, LISTS[kind]) if entry.get("id") == resource_id), None)
     if row is None:
         row = {key: node[key] for key in ("name", "status", "last_run_id", "project_id") if key in node}
     member = Member(kind, resource_id, node["id"], row)
-    for child in node.get("children") or []:
-        below = parse_members(child, body) if isinstance(child, dict) else None
+    for child in _objects(node, "children"):
+        below = parse_members(child, body)
         if below is not None:
             member.children.append(below)
     return member
+
+
+def _objects(row: Row, key: str) -> list[Row]:
+    """The objects in a list of a response; empty for a missing list or null."""
+    value = row.get(key)
+    if value is not None and not isinstance(value, list):
+        raise _unknown_shape(f"{key} is not a list")
+    return [entry for entry in value or [] if isinstance(entry, dict)]
+
+
+def _unknown_shape(what: str) -> OperatorError:
+    return OperatorError(Exit.UPSTREAM, f"the flow came in an unknown shape: {what}")
 
 
 @dataclass
@@ -143,8 +159,7 @@ class Flow:
 
     def code(self, container_id: int | None) -> Row | None:
         """The code container with this id; None when the response does not include it."""
-        rows = self.body.get("code_containers") or []
-        return next((row for row in rows if row.get("id") == container_id), None)
+        return next((row for row in _objects(self.body, "code_containers") if row.get("id") == container_id), None)
 
 
 def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
@@ -164,8 +179,12 @@ def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
 
 
 def parse_flow(body: Row, index: int = 0) -> Flow | None:
-    """The flow at this index of a flow response; None when there is none, or its origin has no resource."""
-    nodes = body.get("flows") or []
+    """The flow at this index of a flow response; None when there is none, or its origin has no resource.
+
+    Raises:
+        OperatorError: UPSTREAM, when the response has an unknown shape.
+    """
+    nodes = _objects(body, "flows")
     if len(nodes) <= index:
         return None
     origin = parse_members(nodes[index], body)
@@ -173,8 +192,12 @@ def parse_flow(body: Row, index: int = 0) -> Flow | None:
 
 
 def parse_flows(body: Row) -> list[Flow]:
-    """All flows of a flow response."""
-    return [flow for index in range(len(body.get("flows") or [])) if (flow := parse_flow(body, index))]
+    """All flows of a flow response.
+
+    Raises:
+        OperatorError: UPSTREAM, when the response has an unknown shape.
+    """
+    return [flow for index in range(len(_objects(body, "flows"))) if (flow := parse_flow(body, index))]
 
 
 def run_rows(session: Session, kind: Kind, resource_id: int, size: int = 20) -> list[Any]:

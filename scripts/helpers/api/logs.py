@@ -122,6 +122,13 @@ def read_lines(
         warn(f"{missing} of {first.total} log lines are missing: the pages shifted while they were read; run again")
 
 
+def read_run_lines(
+    session: Session, kind: Kind, resource_id: int, run_id: int, warn: Callable[[str], None]
+) -> Iterator[LogLine]:
+    """As ``read_lines``: the log lines of one run."""
+    return read_lines(session, kind, resource_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=warn)
+
+
 def _first_page(query: _Query) -> tuple[_Query, _Page]:
     try:
         return query, _read_page(query, 1)

@@ -79,7 +79,7 @@ class Pages:
         seen: the number of rows yielded.
         received: the number of entries received, including those left out.
         complete: whether the list was read to its end.
-        malformed: the number of entries that were not objects and were left out.
+        malformed: the number of entries left out because they were not objects or their id was none.
         body: for flows, the complete response with the current row, with the resources beside the trees.
     """
 
@@ -111,7 +111,9 @@ class Pages:
             self.complete = not response_length(response) or (self.total is not None and self.received >= self.total)
             for row in rows:
                 key = row.get("id")
-                if key is None or key not in ids:
+                if not isinstance(key, int | str | None):
+                    self.malformed += 1
+                elif key is None or key not in ids:
                     ids.add(key)
                     self.seen += 1
                     yield row

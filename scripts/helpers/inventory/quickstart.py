@@ -50,12 +50,12 @@ def _overview(context: Context, *, sandbox: bool) -> Result:
         counts[name], rows = count(session, KINDS[name], **params)
         samples[name] = [row.get("id") for row in rows[:3]]
     round_trip = round((time.perf_counter() - started) * 1000 / max(session.requests - sent, 1), 1)
-    user = person.get("user") or {}
+    user, org = (value if isinstance(value := person.get(key), dict) else {} for key in ("user", "org"))
     data = {
         "api_url": session.settings.api_url,
         "login": "service key" if session.settings.service_key else "access token",
         "user": {"id": user.get("id"), "email": user.get("email")},
-        "org": {key: (person.get("org") or {}).get(key) for key in ("id", "name")},
+        "org": {key: org.get(key) for key in ("id", "name")},
         "counts": counts,
         "sample_ids": samples,
         "round_trip_ms": round_trip,
@@ -71,7 +71,7 @@ def _next_commands(counts: dict[str, int], samples: dict[str, list[Any]], *, san
     commands = ["python -m sandbox  # keeps running; copy the two export lines that it prints"] if sandbox else []
     if counts["flows"]:
         commands.append(command_line("list_resources", "--type", "flows", "--all"))
-    if counts["sources"]:
+    if samples["sources"]:
         commands.append(command_line("list_resources", "--type", "sources", "--id", samples["sources"][0], "--full"))
     return [*commands, command_line("deploy_flow", "--print-schema")]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers.api.flow_lookup import FlowTarget
 from helpers.api.flows import Flow, Member, MemberKey
-from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines
+from helpers.api.logs import LogLine, read_run_lines
 from helpers.api.runs import ResourceRun, member_runs
 from helpers.api.session import Session
 from helpers.command.output import Result
@@ -38,9 +38,7 @@ def compare(session: Session, target: FlowTarget, run_id: int | None, workers: i
     lines = [
         line
         for run in (failed, good)
-        for line in read_lines(
-            session, target.api, target.member.id, run_id=run, since=run - LOG_LEAD_MS, warn=warnings.append
-        )
+        for line in read_run_lines(session, target.api, target.member.id, run, warnings.append)
     ]
     data = difference(target.flow, runs, lines, failed, good)
     columns = ("member", "records", "records_good", "errors", "errors_good", "size", "size_good")

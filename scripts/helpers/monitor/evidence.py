@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers.api.flow_lookup import FlowTarget
 from helpers.api.flows import Flow, Member, MemberKey
-from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines
+from helpers.api.logs import LogLine, read_run_lines
 from helpers.api.probes import ProbeResult, try_probe
 from helpers.api.runs import ResourceRun, known_run_ids, member_runs
 from helpers.api.samples import read_samples
@@ -123,8 +123,8 @@ def add_log(session: Session, evidence: Evidence, run_id: int) -> None:
     Raises:
         ApiError: The log could not be read.
     """
-    origin, warn = evidence.flow.origin, evidence.unread.append
-    lines = read_lines(session, KINDS[origin.kind], origin.id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=warn)
+    origin = evidence.flow.origin
+    lines = read_run_lines(session, KINDS[origin.kind], origin.id, run_id, evidence.unread.append)
     first: list[LogLine] = []
     last: deque[LogLine] = deque(maxlen=LINES_KEPT)
     problems: deque[LogLine] = deque(maxlen=LINES_KEPT)

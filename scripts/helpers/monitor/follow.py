@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from helpers.api.flow_lookup import FlowTarget
 from helpers.api.flows import Flow, MemberKey, read_flow
-from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines
+from helpers.api.logs import LogLine, read_run_lines
 from helpers.api.session import Session
 from helpers.command.output import Result
 from helpers.core.errors import Exit, OperatorError
@@ -38,9 +38,7 @@ def follow(
     shown, summarised, latest = Counter[str](), set[MemberKey](), Clock.now()
     while True:
         lost: list[str] = []  # ignored: the next poll returns what this one misses
-        lines = read_lines(
-            session, target.api, target.member.id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=lost.append
-        )
+        lines = read_run_lines(session, target.api, target.member.id, run_id, lost.append)
         fresh = list(unseen_lines(lines, shown))
         for line in fresh:
             if line.counts() is not None:

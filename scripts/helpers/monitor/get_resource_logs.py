@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from helpers.api.flow_lookup import FlowTarget, find_flow_target
-from helpers.api.logs import LOG_LEAD_MS, LogLine, read_lines, summaries
+from helpers.api.logs import LogLine, read_lines, read_run_lines, summaries
 from helpers.api.runs import known_run_ids, member_runs
 from helpers.command.context import Context
 from helpers.command.output import Result
@@ -132,7 +132,7 @@ def _read(
     if window is not None:
         yield from read_lines(session, kind, resource_id, since=window.since, until=window.until, warn=warn)
     for run_id in sorted(selected.run_ids):
-        yield from read_lines(session, kind, resource_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=warn)
+        yield from read_run_lines(session, kind, resource_id, run_id, warn)
 
 
 def _warn_if_empty(lines: Iterator[LogLine], selected: RunSelection, result: Result) -> Iterator[LogLine]:

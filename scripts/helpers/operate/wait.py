@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from helpers.api.flows import Flow, MemberKey, read_flow
-from helpers.api.logs import LOG_LEAD_MS, read_lines
+from helpers.api.logs import read_run_lines
 from helpers.api.runs import ResourceRun, member_runs, newest_run_id
 from helpers.api.session import Session
 from helpers.core.commands import command_line
@@ -76,11 +76,7 @@ def _is_over(session: Session, flow: Flow, run_id: int, rows: list[Row]) -> bool
     if any(row["records"] for row in rows):
         return not any(flow.is_active_from_origin(sink) for sink in flow.of_kind("destinations"))
     lost: list[str] = []
-    source_id = flow.origin.id
-    lines = read_lines(
-        session, KINDS["sources"], source_id, run_id=run_id, since=run_id - LOG_LEAD_MS, warn=lost.append
-    )
-    return any(True for _ in lines)
+    return any(True for _ in read_run_lines(session, KINDS["sources"], flow.origin.id, run_id, lost.append))
 
 
 def _all_delivered(flow: Flow, runs: Runs, run_id: int) -> bool:
