@@ -31,6 +31,7 @@ COMMAND = cli.Command("deploy_flow", "helpers.deploy.deploy_flow:run")
 
 
 def build_parser() -> Parser:
+    """The parser of the command line."""
     example = "python scripts/deploy_flow.py --config examples/flows/orders.json --dry-run"
     parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True)
     add = parser.add_argument
@@ -64,6 +65,7 @@ def build_request(args: argparse.Namespace) -> DeployRequest:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     if "--print-schema" in words and not {"-h", "--help"} & set(words):
         sys.stdout.write(config.SCHEMA_FILE.read_text(encoding="utf-8"))

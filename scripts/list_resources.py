@@ -32,6 +32,7 @@ TEXT_FLAGS = ("name", "status", "tag", "project", "owner", "updated_since", "id"
 
 
 def build_parser() -> Parser:
+    """The parser of the command line."""
     example = 'python scripts/list_resources.py --type sources --name "orders" --limit 5'
     parser = command_parser(COMMAND.name, __doc__ or "", example)
     add = parser.add_argument
@@ -86,6 +87,7 @@ def build_request(args: argparse.Namespace) -> ListRequest:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

@@ -30,6 +30,7 @@ COMMAND = cli.Command(
 
 
 def build_parser() -> Parser:
+    """The parser of the command line."""
     parser = command_parser(COMMAND.name, __doc__ or "", "python scripts/nexla_quickstart.py --sandbox")
     parser.add_argument("--sandbox", action="store_true", help="start a local sandbox for this command only")
     return parser
@@ -41,6 +42,7 @@ def build_request(args: argparse.Namespace) -> QuickstartRequest:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

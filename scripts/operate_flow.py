@@ -32,6 +32,7 @@ COMMAND = cli.Command("operate_flow", "helpers.operate.operate_flow:run")
 
 
 def build_parser() -> Parser:
+    """The parser of the command line."""
     example = "python scripts/operate_flow.py --operation status --resource-type sources --resource-id 123"
     parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True)
     parser.add_argument("--operation", choices=OPERATIONS, required=True)
@@ -92,6 +93,7 @@ def _was_active(path: str) -> frozenset[tuple[str, int]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

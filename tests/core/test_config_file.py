@@ -59,12 +59,12 @@ def test_it_refuses_exactly_what_the_jsonschema_library_refuses(edits: list[tupl
         ({"schedule": "daily"}, "schedule: must be a Quartz cron with seconds"),
         ({"source": []}, "source: must be an object"),
         ({"source": {"source_type": "s3"}}, "source.name: is missing"),
-        ({"source": {"name": "  ", "source_type": "s3"}}, "source.name: must have 1 to 255 characters"),
+        ({"source": {"name": "  ", "source_type": "s3"}}, "source.name: must have between 1 and 255 characters"),
         ({"credential_id": "7"}, "credential_id: must be an integer or null"),
         ({"credential_id": True}, "credential_id: must be an integer or null"),
         ({"credential_id": 0}, "credential_id: must be greater than 0"),
-        ({"verify": {"min_records": -1}}, "verify.min_records: must be 0 to any"),
-        ({"tags": [3]}, "tags.0: must be text"),
+        ({"verify": {"min_records": -1}}, "verify.min_records: must be at least 0"),
+        ({"tags": [3]}, "tags.0: must be a string"),
     ],
 )
 def test_a_refusal_names_the_key(change: dict[str, Any], message: str, tmp_path: Path) -> None:

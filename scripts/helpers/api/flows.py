@@ -52,14 +52,17 @@ class Member:
 
     @property
     def name(self) -> str | None:
+        """The name of the resource; None when the response did not include it."""
         return self.row.get("name")
 
     @property
     def key(self) -> MemberKey:
+        """The kind and id of the resource."""
         return self.kind, self.id
 
     @property
     def ref(self) -> ResourceRef:
+        """The resource as a reference, without its place in the flow."""
         return ResourceRef(self.kind, self.id, self.name)
 
     @property

@@ -52,6 +52,7 @@ class LogLine(NamedTuple):
         return KINDS_BY_LABEL.get(str(self.resource_type).upper(), ""), self.resource_id
 
     def is_about(self, member: Member) -> bool:
+        """Whether the line is about this member of the flow."""
         return self.member_key == member.key
 
     def counts(self) -> dict[str, int] | None:
@@ -64,6 +65,7 @@ class LogLine(NamedTuple):
         return f"{self.resource}: " + _DIGITS.sub("0", str(self.text))
 
     def as_row(self) -> Row:
+        """The line as a row of a report."""
         return self._asdict()
 
 

@@ -38,6 +38,7 @@ class ResourceRun:
         return self.errors / total if total else 0.0
 
     def as_row(self) -> Row:
+        """The run as a row of a report, with its start in ISO 8601."""
         return {
             "run_id": self.id,
             "started": iso(self.id),

@@ -24,6 +24,7 @@ class Sample:
 
     @property
     def has_input(self) -> bool:
+        """Whether the sample has the input of its output."""
         return self.input is not NO_INPUT
 
 

@@ -140,16 +140,22 @@ def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
         yield f"{where}: must be one of {', '.join(map(str, schema['enum']))}"
     if isinstance(value, str):
         if not schema.get("minLength", 0) <= len(value.strip()) <= schema.get("maxLength", len(value)):
-            yield f"{where}: must have {schema.get('minLength', 0)} to {schema.get('maxLength', 'any')} characters"
+            yield f"{where}: must have {_range_text(schema.get('minLength'), schema.get('maxLength'))} characters"
         if "pattern" in schema and not re.search(schema["pattern"], value.strip()):
             yield f"{where}: must be {schema.get('description', 'like ' + schema['pattern'])}"
     elif isinstance(value, int | float):
         if not math.isfinite(value):
             yield f"{where}: must be a finite number"
         if value < schema.get("minimum", value) or value > schema.get("maximum", value):
-            yield f"{where}: must be between {schema.get('minimum', 'any')} and {schema.get('maximum', 'any')}"
+            yield f"{where}: must be {_range_text(schema.get('minimum'), schema.get('maximum'))}"
         if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
             yield f"{where}: must be greater than {schema['exclusiveMinimum']}"
+
+
+def _range_text(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at most {high}" if low is None else f"at least {low}"
+    return f"between {low} and {high}"
 
 
 def _join(where: str, key: str) -> str:
