@@ -175,7 +175,7 @@ def test_changes_after_the_window_are_not_in_it(sandbox: Sandbox) -> None:
         (["--all", "--changes", "--since", "soon"], "not a time"),
         (["--all", "--accessor", "bob"], "a user's email or id"),
         (["--expected", "no-such.json"], "cannot read"),
-        (["--all", "--report", "/"], "folder"),
+        (["--all", "--report", "/"], "directory"),
     ],
 )
 def test_wrong_flags_are_refused_before_anything_is_sent(sandbox: Sandbox, args: list[str], text: str) -> None:

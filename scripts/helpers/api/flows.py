@@ -117,9 +117,9 @@ def parse_members(node: Row, body: Row) -> Member | None:
 def _objects(row: Row, key: str) -> list[Row]:
     """The objects in a list of a response; empty for a missing list or null."""
     value = row.get(key)
-    if value is not None and not isinstance(value, list):
-        raise _unknown_shape(f"{key} is not a list")
-    return [entry for entry in value or [] if isinstance(entry, dict)]
+    if value is not None and not (isinstance(value, list) and all(isinstance(entry, dict) for entry in value)):
+        raise _unknown_shape(f"{key} is not a list of objects")
+    return value or []
 
 
 def _unknown_shape(what: str) -> OperatorError:
