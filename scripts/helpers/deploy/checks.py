@@ -11,10 +11,9 @@ from helpers.core.kinds import KINDS
 from helpers.deploy import model
 from helpers.deploy.members import DestinationStep
 from helpers.deploy.resource_steps import lookup_key
-from helpers.deploy.state import SOURCE_STEP, FlowState
+from helpers.deploy.state import DETECTED, SOURCE_STEP, FlowState, nexset_key
 
 SAMPLE_COUNT = 10
-DETECTED = "nexset:"  # the key of the step that finds the detected nexset; for derived nexsets, their name follows
 
 
 class CheckStep(Step):
@@ -141,7 +140,7 @@ class ProveStep(CheckStep):
 
     def __init__(self, config: model.DerivedNexset, timeout: float) -> None:
         super().__init__(f"prove:{config.name}", f"samples of nexset {config.name}")
-        self.target, self.timeout = f"nexset:{config.name}", timeout
+        self.target, self.timeout = nexset_key(config.name), timeout
         self.name, self.kind = config.name, "nexsets"
 
     def find(self, run: ChangeRun) -> Found:

@@ -13,7 +13,7 @@ from helpers.core.commands import command_line
 from helpers.deploy.model import FlowConfig, parse
 from helpers.deploy.plan import deploy_steps
 from helpers.deploy.request import DeployRequest
-from helpers.deploy.state import FlowState
+from helpers.deploy.state import FlowState, nexset_name
 from helpers.deploy.teardown import teardown_steps
 
 COLUMNS = ("step", "action", "type", "name", "id")
@@ -93,9 +93,9 @@ def _deployed(context: Context, state: FlowState, change: ChangeRun) -> Result:
         "flow": facts.flow_id,
         "source": change.results.get("source"),
         "nexsets": {
-            key.removeprefix("nexset:") or "detected": resource_id
+            name or "detected": resource_id
             for key, resource_id in change.results.items()
-            if key.startswith("nexset:")
+            if (name := nexset_name(key)) is not None
         },
         "destinations": destinations,
         "source_errors": facts.source_errors,

@@ -10,14 +10,14 @@ from helpers.core.kinds import KINDS, Row, item_path
 from helpers.deploy import model
 from helpers.deploy.differences import differences, previous_values, update_body
 from helpers.deploy.resource_steps import ResourceStep, lookup_key, set_fields, with_credential, with_tags
-from helpers.deploy.state import FlowState
+from helpers.deploy.state import FlowState, nexset_key
 
 
 class NexsetStep(ResourceStep):
     """A nexset derived from another nexset of the flow by a transform."""
 
     def __init__(self, config: model.DerivedNexset, parent_key: str, state: FlowState) -> None:
-        super().__init__(f"nexset:{config.name}", KINDS["nexsets"], config.name, state)
+        super().__init__(nexset_key(config.name), KINDS["nexsets"], config.name, state)
         self.config, self.parent_key = config, parent_key
 
     def desired(self, run: ChangeRun) -> Row:

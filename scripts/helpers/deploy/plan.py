@@ -6,13 +6,13 @@ from typing import Any
 
 from helpers.change.model import Step
 from helpers.deploy.activation import ActivateStep, ConfirmStep
-from helpers.deploy.checks import DETECTED, DiscoverStep, LookupStep, NameConflictStep, ProbeStep, ProveStep
+from helpers.deploy.checks import DiscoverStep, LookupStep, NameConflictStep, ProbeStep, ProveStep
 from helpers.deploy.delivery import DeliverStep, SourceErrorsStep
 from helpers.deploy.members import DestinationStep, NexsetStep
 from helpers.deploy.model import Credential, Destination, FlowConfig
 from helpers.deploy.project import ProjectStep
 from helpers.deploy.resource_steps import CredentialStep, SourceStep
-from helpers.deploy.state import SOURCE_STEP, FlowState
+from helpers.deploy.state import DETECTED, SOURCE_STEP, FlowState, nexset_key, nexset_name
 
 
 def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step]:
@@ -32,11 +32,11 @@ def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step
     steps.append(DiscoverStep(state, timeout))
     parent = DETECTED
     for nexset in config.nexsets:
-        key = f"nexset:{nexset.parent}" if nexset.parent else parent
+        key = nexset_key(nexset.parent) if nexset.parent else parent
         steps += [NexsetStep(nexset, key, state), ProveStep(nexset, timeout)]
-        parent = f"nexset:{nexset.name}"
+        parent = nexset_key(nexset.name)
     steps += destinations
-    steps += [ActivateStep(f"nexset:{nexset.name}", "nexsets", nexset.name, state) for nexset in config.nexsets]
+    steps += [ActivateStep(nexset_key(nexset.name), "nexsets", nexset.name, state) for nexset in config.nexsets]
     steps += [ActivateStep(step.key, "destinations", step.name, state) for step in destinations]
     if config.project is not None:
         steps.append(ProjectStep(config.project, state))
@@ -57,20 +57,18 @@ def _lookups(config: FlowConfig) -> list[Step]:
 
 
 def _nexset_key(destination: Destination, config: FlowConfig) -> str:
-    if destination.nexset:
-        return f"nexset:{destination.nexset}"
-    return f"nexset:{config.nexsets[-1].name}" if config.nexsets else DETECTED
+    return nexset_key(destination.nexset or (config.nexsets[-1].name if config.nexsets else None))
 
 
 def _upstream(key: str, config: FlowConfig) -> set[str]:
     """The keys of the steps whose changes affect what a nexset delivers, including its own."""
     keys = {SOURCE_STEP, f"activate:{SOURCE_STEP}"}
     names = [nexset.name for nexset in config.nexsets]
-    while key != DETECTED:
-        keys |= {key, f"activate:{key}"}
-        place = names.index(key.removeprefix("nexset:"))
-        parent = config.nexsets[place].parent or (names[place - 1] if place else None)
-        key = f"nexset:{parent}" if parent else DETECTED
+    name = nexset_name(key)
+    while name:
+        keys |= {nexset_key(name), f"activate:{nexset_key(name)}"}
+        place = names.index(name)
+        name = config.nexsets[place].parent or (names[place - 1] if place else None)
     return keys
 
 

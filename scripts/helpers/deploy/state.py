@@ -14,6 +14,18 @@ from helpers.core.kinds import KINDS, Row
 from helpers.deploy.model import FlowConfig
 
 SOURCE_STEP = "source"
+NEXSET_STEP = "nexset:"  # the key of a nexset's step: this, and the name of a derived nexset
+DETECTED = NEXSET_STEP  # the step that finds the detected nexset
+
+
+def nexset_key(name: str | None) -> str:
+    """The key of the step of a derived nexset, or, without a name, of the detected one."""
+    return f"{NEXSET_STEP}{name or ''}"
+
+
+def nexset_name(key: str) -> str | None:
+    """The name in a key of ``nexset_key``, empty for the detected nexset; None for the key of another step."""
+    return key.removeprefix(NEXSET_STEP) if key.startswith(NEXSET_STEP) else None
 
 
 class Delivery(NamedTuple):

@@ -13,7 +13,7 @@ from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.model import DerivedNexset, Destination, FlowConfig
 from helpers.deploy.resource_steps import remove_resource
-from helpers.deploy.state import SOURCE_STEP, FlowState
+from helpers.deploy.state import SOURCE_STEP, FlowState, nexset_key
 
 
 class UnconfiguredMembersStep(CheckStep):
@@ -99,7 +99,7 @@ def teardown_steps(config: FlowConfig) -> list[Step]:
     for destination in config.all_destinations:
         steps.append(RemoveStep(f"destination:{destination.name}", KINDS["destinations"], state, destination))
     for nexset in reversed(config.nexsets):
-        steps.append(RemoveStep(f"nexset:{nexset.name}", KINDS["nexsets"], state, nexset))
+        steps.append(RemoveStep(nexset_key(nexset.name), KINDS["nexsets"], state, nexset))
     steps.append(RemoveStep("source", KINDS["sources"], state, config.source))
     credentials = [config.source.credential, *(destination.credential for destination in config.all_destinations)]
     inline = {credential.name: credential for credential in credentials if credential}
