@@ -172,6 +172,7 @@ def test_the_true_cause_is_ranked_first(shop: Shop, break_it: Callable[[Shop], N
     causes = done.data["causes"]
     assert (causes[0]["fault"], causes[0]["type"]) == (fault, kind), json.dumps(causes, indent=1)
     assert causes[0]["evidence"]
+    assert {cause["fault"] for cause in causes} <= set(done.data["checked"]), "the two cannot be joined"
     for line in (causes[0]["confirm"], causes[0]["repair"]):
         words = shlex.split(line)
         assert words[0] == "python"
@@ -187,7 +188,7 @@ def test_a_healthy_flow_has_no_cause_and_says_what_was_checked(shop: Shop) -> No
     done = shop.diagnose("--probe").ok()
     assert done.data["causes"] == []
     assert done.data["verdict"] == "no fault found"
-    assert len(done.data["checked"]) >= 12
+    assert len(done.data["checked"]) == len(set(done.data["checked"])) >= 12
     assert done.data["could_not_be_read"] == []
 
 
