@@ -68,8 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     if "--print-schema" in words and not {"-h", "--help"} & set(words):
-        sys.stdout.write(config.SCHEMA_FILE.read_text(encoding="utf-8"))
-        return 0
+        return cli.print_text(config.SCHEMA_FILE.read_text(encoding="utf-8"))
     return cli.main(COMMAND, build_parser(), build_request, argv)
 
 

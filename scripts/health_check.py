@@ -26,7 +26,7 @@ from helpers.command.parser import FILE, Parser, command_parser, flag, hours, sp
 from helpers.core.errors import usage
 from helpers.core.kinds import checked_id
 from helpers.monitor.health_config import CHECKS, MAX_RUNS, HealthLimits, Watched, load, watched_kind
-from helpers.monitor.request import AlertOptions, HealthRequest
+from helpers.monitor.request import ALERT_FORMATS, AlertOptions, HealthRequest
 
 COMMAND = cli.Command("health_check", "helpers.monitor.health_check:run")
 
@@ -80,7 +80,7 @@ def _add_alert_flags(parser: Parser) -> None:
     alert.add_argument(
         "--alert-webhook", metavar="URL", help="the webhook URL itself; other users of this machine can see it"
     )
-    alert.add_argument("--alert-format", choices=("slack", "generic", "teams"), default="slack")
+    alert.add_argument("--alert-format", choices=ALERT_FORMATS, default="slack")
     alert.add_argument(
         "--open-after", type=int, default=2, metavar="N", help="bad checks in a row that open an incident (default: 2)"
     )

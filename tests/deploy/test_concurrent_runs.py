@@ -51,7 +51,7 @@ def test_two_runs_with_two_journals_still_make_one_of_each(sandbox: Sandbox, tmp
         assert sorted(sandbox.resources()["nexsets"]) == ["clean", "orders, Schema #1"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_at_a_safe_point_and_undoes(
     sandbox: Sandbox, tmp_path: Path, config: Any, number: signal.Signals
 ) -> None:

@@ -261,3 +261,13 @@ def test_a_closed_pipe_is_no_error(sandbox: Sandbox) -> None:
     done = run_shell(line, env=sandbox.env).ok()
     assert "Traceback" not in done.err
     assert len(done.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_rows_without_a_value_come_last_in_either_order(sandbox: Sandbox, order: str) -> None:
+    sandbox.control("POST", "edit", {"kind": "sources", "id": 456, "set": {"description": None}})
+    for number in (123, 789):
+        sandbox.control("POST", "edit", {"kind": "sources", "id": number, "set": {"description": f"d{number}"}})
+    found = listed(sandbox, "--type", "sources", "--id", "123,456,789", "--full", "--sort", f"description:{order}")
+    ids = [row["id"] for row in found["data"]]
+    assert ids == [*sorted((123, 789), reverse=order == "desc"), 456]

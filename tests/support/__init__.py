@@ -135,7 +135,7 @@ class Sandbox:
     def run_inside(self, script: str, *args: str, env: dict[str, str] | None = None) -> Done:
         """Run a script's ``main`` in this process, which has its packages loaded and may have a clock of its own."""
         out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         os.environ.clear()
         os.environ.update({**self.env, **(env or {})})
         try:

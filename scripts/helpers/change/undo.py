@@ -10,6 +10,7 @@ from helpers.change.model import ChangeRun, RecoveryCommands, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import STOP
 
+MORE_TIME = "allow more time (--timeout, or the command's own timeout flag), then run again"
 UNDO_SECONDS = 120.0  # time to undo the change, even after the deadline
 
 
@@ -69,7 +70,11 @@ def partial_state(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
 
 def _rolled_back(run: ChangeRun, error: OperatorError) -> OperatorError:
     data = {"outcome": "rolled_back", "cause": error.as_dict(), "left_behind": [], "warnings": run.warnings}
-    hint = "raise --timeout or --verify-timeout, then run again" if error.code is Exit.TIMEOUT else error.hint
+    hint = (
+        "allow more time (--timeout, or the command's own timeout flag), then run again"
+        if error.code is Exit.TIMEOUT
+        else error.hint
+    )
     text = f"{error.message}; everything that this run changed in Nexla was undone"
     return _after_undo(error, Exit.ROLLED_BACK, text, hint, data)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from helpers.command.output import OutputOptions, Result, json_line
 from helpers.command.parser import CommonOptions, Parser, common_options
 from helpers.command.progress import Reporter
+from helpers.command.streams import discard, finish_streams, prepare_streams, write_error
 from helpers.core import limits
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.redact import redact_text
@@ -45,6 +46,7 @@ class Command(NamedTuple):
 
 
 BuildRequest = Callable[[argparse.Namespace], Any]
+Meta = Callable[[], dict[str, Any]]
 
 
 def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Sequence[str] | None) -> int:
@@ -61,7 +63,8 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
     """
     options: CommonOptions | None = None
     output: OutputOptions | None = None
-    meta: Callable[[], dict[str, Any]] = dict
+    meta: Meta = dict
+    prepare_streams()
     try:
         args = parser.parse_args(argv)
         options = common_options(args)
@@ -73,20 +76,28 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
         context = _load("helpers.command.context:Context")(options, parser.invocation(args), reporter, settings)
         meta = context.meta
         result: Result = _load(command.job)(request, context)
-        _load("helpers.command.render:render")(command.name, output, result, meta)
+        _show(command.name, output, result, meta)
         for warning in result.warnings if output.form in ("table", "csv") else []:
             reporter.report(f"warning: {warning}")
         return int(result.code)
     except SystemExit as error:  # --help, --version
         return int(error.code or 0)
-    except BrokenPipeError:
-        _drop_stdout()
-        return int(Exit.OK)
     except (Exception, KeyboardInterrupt) as error:  # a defect, too, must end in an error object
         known = _as_operator_error(error)
         if output is not None and (known.data is not None or output.may_hold_old_result):
-            _render_failure(command.name, output, known, meta)
+            _show_failure(command.name, output, known, meta)
         return _report_failure(known, error, verbose=options is not None and options.verbose)
+    finally:
+        finish_streams()
+
+
+def print_text(text: str) -> int:
+    """Print a text that needs neither settings nor a job; returns the exit code."""
+    prepare_streams()
+    with contextlib.suppress(OSError):
+        sys.stdout.write(text)
+    finish_streams()
+    return int(Exit.OK)
 
 
 def _load(reference: str) -> Any:
@@ -110,25 +121,42 @@ def _settings(options: CommonOptions, reporter: Reporter) -> Settings:
     return settings
 
 
-def _drop_stdout() -> None:
-    """Discard buffered output that nobody reads; otherwise Python would fail on it at exit, with code 120."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _show(command: str, output: OutputOptions, result: Result, meta: Meta) -> None:
+    """Write the result; if standard output or the file takes none, write it on standard error.
+
+    Raises:
+        OperatorError: CONFIG, when the output file cannot be written.
+    """
+    try:
+        _load("helpers.command.render:render")(command, output, result, meta)
+    except BrokenPipeError:  # the reader has seen enough
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        _show_instead(command, result, f"standard output cannot be written: {error.strerror}")
+    except OperatorError as error:
+        if error.code is Exit.CONFIG:
+            _show_instead(command, result, error.message)
+        raise
 
 
-def _render_failure(
-    command: str, output: OutputOptions, error: OperatorError, meta: Callable[[], dict[str, Any]]
-) -> None:
+def _show_instead(command: str, result: Result, why: str) -> None:
+    """Write on standard error what would be lost otherwise. Rows that were read only once are gone."""
+    write_error(redact_text(why) + "\n")
+    if isinstance(result.data, dict | list):
+        write_error(json_line({"command": command, "data": result.data, "warnings": result.warnings}) + "\n")
+
+
+def _show_failure(command: str, output: OutputOptions, error: OperatorError, meta: Meta) -> None:
     """Write the partial result of a failed command, and replace the file of an earlier, successful run."""
     try:
-        _load("helpers.command.render:render")(command, output, Result(error.data, code=error.code), meta)
-    except BrokenPipeError:
-        _drop_stdout()
+        _show(command, output, Result(error.data, code=error.code), meta)
     except Exception as lost:  # the failure itself matters more than its report
-        sys.stderr.write(redact_text(f"the report could not be written: {lost}") + "\n")
+        write_error(redact_text(f"the report could not be written: {lost}") + "\n")
 
 
 def _catch_signals(*, graceful: bool) -> None:
-    """Let SIGINT and SIGTERM end a command that reads at once, and one that writes at its next safe point."""
+    """Let SIGINT, SIGTERM and SIGHUP end a command that reads at once, and one that writes at its next safe point."""
 
     def handle(*_: object) -> None:
         if not graceful or limits.STOP.is_set():
@@ -137,21 +165,21 @@ def _catch_signals(*, graceful: bool) -> None:
 
     limits.STOP.clear()
     with contextlib.suppress(ValueError):  # not in the main thread: the caller keeps its own handlers
-        signal.signal(signal.SIGINT, handle)
-        signal.signal(signal.SIGTERM, handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, handle)
 
 
 def _report_failure(known: OperatorError, error: BaseException, *, verbose: bool) -> int:
     """Write the error object (or one plain line on a terminal) and return the exit code."""
     if verbose and known is not error:
-        sys.stderr.write(redact_text("".join(traceback.format_exception(error))))
+        write_error(redact_text("".join(traceback.format_exception(error))))
     if sys.stderr.isatty():
         hint = f"\n  hint: {known.hint}" if known.hint else ""
-        sys.stderr.write(redact_text(f"error: {known.message} [{known.code.name}]{hint}") + "\n")
+        write_error(redact_text(f"error: {known.message} [{known.code.name}]{hint}") + "\n")
     else:
-        sys.stderr.write(json_line({"ok": False, "error": known.as_dict()}) + "\n")
+        write_error(json_line({"ok": False, "error": known.as_dict()}) + "\n")
     if verbose and known.__cause__ is not None:
-        sys.stderr.write(redact_text(f"caused by {type(known.__cause__).__name__}: {known.__cause__}") + "\n")
+        write_error(redact_text(f"caused by {type(known.__cause__).__name__}: {known.__cause__}") + "\n")
     return int(known.code)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
+from helpers.command.streams import write_error
 from helpers.core.redact import redact_text
 
 CLEAR_LINE = "\r\x1b[K"
@@ -20,12 +21,12 @@ class Reporter:
         self._live = sys.stderr.isatty() and not quiet and os.environ.get("TERM") != "dumb"
 
     def report(self, text: str) -> None:
-        """Show one line."""
+        """Show one line. Names from outside cannot pass for an error object, which begins a line with a brace."""
         if self._quiet:
             return
-        line = redact_text(text)
-        sys.stderr.write(f"{CLEAR_LINE}{line[:200]}\n" if self._live else line + "\n")
-        sys.stderr.flush()
+        line = redact_text(text).replace("\n", "\n  ")
+        line = f" {line}" if line.startswith("{") else line
+        write_error(f"{CLEAR_LINE}{line[:200]}\n" if self._live else line + "\n")
 
     @contextlib.contextmanager
     def progress(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -43,14 +44,12 @@ class Reporter:
 
         def show(done: int) -> None:
             filled = min(20, 20 * done // total)
-            sys.stderr.write(f"{CLEAR_LINE}{title} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}")
-            sys.stderr.flush()
+            write_error(f"{CLEAR_LINE}{title} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}")
 
         try:
             yield show
         finally:
-            sys.stderr.write(CLEAR_LINE)
-            sys.stderr.flush()
+            write_error(CLEAR_LINE)
 
 
 def _show_nothing(done: int) -> None:

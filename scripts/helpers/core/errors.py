@@ -30,7 +30,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.OK: "done and verified, or a check that found nothing wrong",
     Exit.ERROR: "unexpected failure, or a response such as 400, 405 or 409",
     Exit.USAGE: "invalid flags or config; nothing was written",
-    Exit.CONFIG: "no credentials, bad URL, missing dependency, unwritable journal",
+    Exit.CONFIG: "no credentials, bad URL, missing dependency, unwritable journal, or NEXLA_READ_ONLY blocked a write",
     Exit.AUTH: "401 or 403",
     Exit.NOT_FOUND: "no such id or name, or an ambiguous name",
     Exit.UPSTREAM: "5xx or network, after the retries",

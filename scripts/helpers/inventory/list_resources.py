@@ -188,8 +188,9 @@ def _sorted(request: ListRequest, rows: Iterable[Row], warnings: list[str]) -> I
     if found and not any(pick(row, name) is not None for row in found):
         warnings.append(f"no row has the field {name}; the rows are not sorted")
 
-    def key(row: Row) -> tuple[bool, Any, str]:
+    def key(row: Row) -> tuple[Any, str]:
         value = pick(row, name)
-        return (value is None, value if isinstance(value, int | float) else 0, str(value).lower())
+        return (value if isinstance(value, int | float) else 0, str(value).lower())
 
-    return sorted(found, key=key, reverse=descending)
+    with_value = sorted((row for row in found if pick(row, name) is not None), key=key, reverse=descending)
+    return [*with_value, *(row for row in found if pick(row, name) is None)]

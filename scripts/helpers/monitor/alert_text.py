@@ -7,7 +7,6 @@ from typing import Any
 from helpers.core.kinds import Row
 from helpers.core.redact import redact, redact_text
 
-FORMATS = ("slack", "generic", "teams")
 TITLE_MAX, SECTION_MAX, BLOCKS_MAX, TEXT_MAX = 150, 3000, 50, 3500  # Slack's limits; text stays below its limit of 4000
 TEAMS_MAX = 60  # lines; Teams accepts messages up to about 28 KB
 LINE_MAX = 350

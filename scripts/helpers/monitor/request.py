@@ -8,6 +8,7 @@ from typing import NamedTuple
 from helpers.command.target import ResourceSelector
 from helpers.monitor.health_config import HealthLimits, Watched
 
+ALERT_FORMATS = ("slack", "generic", "teams")  # receivers that alert_text.payload knows
 SEVERITIES = ("INFO", "WARNING", "ERROR")
 
 
