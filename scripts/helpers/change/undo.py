@@ -70,11 +70,7 @@ def partial_state(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
 
 def _rolled_back(run: ChangeRun, error: OperatorError) -> OperatorError:
     data = {"outcome": "rolled_back", "cause": error.as_dict(), "left_behind": [], "warnings": run.warnings}
-    hint = (
-        "allow more time (--timeout, or the command's own timeout flag), then run again"
-        if error.code is Exit.TIMEOUT
-        else error.hint
-    )
+    hint = MORE_TIME if error.code is Exit.TIMEOUT else error.hint
     text = f"{error.message}; everything that this run changed in Nexla was undone"
     return _after_undo(error, Exit.ROLLED_BACK, text, hint, data)
 
