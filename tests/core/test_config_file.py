@@ -92,3 +92,13 @@ def test_a_file_that_is_no_config_says_why(text: str, message: str, tmp_path: Pa
     with pytest.raises(OperatorError, match=r"flow\.json") as caught:
         config_file.read(str(file), SCHEMA, "hint", {})
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_what_json_has_no_number_for_is_refused(tmp_path: Path, number: str) -> None:
+    """Python would read it, and the request could not be written."""
+    file = tmp_path / "flow.json"
+    file.write_text(json.dumps(VALID)[:-1] + f', "credential_id": {number}}}')
+    with pytest.raises(OperatorError, match="is not a JSON number") as caught:
+        flow_config.load(str(file), {"WAREHOUSE_PASSWORD": "x", "PARTNER_PASSWORD": "x"})
+    assert caught.value.code is Exit.USAGE

@@ -250,9 +250,12 @@ def test_names_from_the_api_are_cleaned(sandbox: Sandbox) -> None:
 
 
 def test_csv_cells_are_no_formulas(sandbox: Sandbox) -> None:
-    sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"name": "=HYPERLINK(1)"}})
-    out = sandbox.run("list_resources.py", "--type", "sources", "--id", "123", "--format", "csv").out
-    assert "'=HYPERLINK(1)" in out
+    formulas = {"name": "=HYPERLINK(1)", "tags": ["@SUM(1)", "b"]}
+    sandbox.control(
+        "POST", "edit", {"kind": "sources", "id": 123, "set": {"name": "=HYPERLINK(1)", "tags": ["@SUM(1)", "b"]}}
+    )
+    words = ["--type", "sources", "--id", "123", "--format", "csv", "--fields", "name,tags,id"]
+    assert sandbox.run_inside("list_resources.py", *words).ok().out.splitlines()[1] == "'=HYPERLINK(1),'@SUM(1); b,123"
 
 
 def test_a_closed_pipe_is_no_error(sandbox: Sandbox) -> None:

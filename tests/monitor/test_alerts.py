@@ -25,6 +25,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.posts: list[tuple[dict[str, Any], str]] = []
+        self.authorizations: list[str | None] = []
         self.answers: list[int] = []
         receiver = self
 
@@ -33,6 +34,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 receiver.posts.append((json.loads(body), self.headers["Idempotency-Key"]))
+                receiver.authorizations.append(self.headers["Authorization"])
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", receiver.url + "/elsewhere")
@@ -56,6 +58,19 @@ def receiver(clock: VirtualClock) -> Iterator[Receiver]:
 def check(sandbox: Sandbox, receiver: Receiver, tmp_path: Path, *args: str) -> Done:
     words = ["--resource-type", "destinations", "--resource-id", "123", "--state", str(tmp_path / "state.json")]
     return sandbox.run_inside("health_check.py", *words, *args, env={"NEXLA_ALERT_WEBHOOK": receiver.url})
+
+
+def test_a_password_in_netrc_does_not_go_to_the_receiver(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password hunter22\n")
+    netrc.chmod(0o600)
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    words = ["--resource-type", "destinations", "--resource-id", "123", "--state", str(tmp_path / "state.json")]
+    env = {"NEXLA_ALERT_WEBHOOK": receiver.url, "NETRC": str(netrc)}
+    sandbox.run_inside("health_check.py", *words, "--open-after", "1", env=env).ends(Exit.FINDINGS)
+    assert receiver.authorizations == [None]
 
 
 def test_an_incident_is_reported_once_and_its_end_once(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:

@@ -195,8 +195,10 @@ def _cell(value: Any, *, safe: bool = False) -> str:
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return "; ".join(value)
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    text = str(value)
-    return "'" + text if safe and isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+        text = "; ".join(value)
+    elif isinstance(value, dict | list):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value)
+    is_number = isinstance(value, int | float)
+    return "'" + text if safe and not is_number and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

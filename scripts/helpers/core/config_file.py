@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from helpers.core import redact
 from helpers.core.errors import OperatorError, usage
@@ -54,7 +54,9 @@ def read(
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        raw = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
+        raw = json.loads(
+            text, object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_number, parse_float=_finite
+        )
     except OSError as error:
         raise usage(f"cannot read the config {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -160,6 +162,15 @@ def _range_text(low: float | None, high: float | None) -> str:
 
 def _join(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
+
+
+def _reject_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _reject_number(text)
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

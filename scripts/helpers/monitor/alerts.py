@@ -66,6 +66,11 @@ def webhook(url: str | None, file: str | None, environ: Mapping[str, str | None]
     return url, warnings
 
 
+def _no_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep the request as it is; without any ``auth``, a password from ``~/.netrc`` would go to the receiver."""
+    return request
+
+
 def deliver(url: str, form: str, due: Events, *, key: str, host: str, report: Callable[[str], None]) -> str | None:
     """Send one alert, in up to three attempts.
 
@@ -91,6 +96,7 @@ def deliver(url: str, form: str, due: Events, *, key: str, host: str, report: Ca
                 allow_redirects=False,
                 stream=True,
                 headers={"Idempotency-Key": key},
+                auth=_no_authorization,
             ) as response:
                 status = response.status_code
             if 200 <= status < 300:
