@@ -251,9 +251,7 @@ def test_names_from_the_api_are_cleaned(sandbox: Sandbox) -> None:
 
 def test_csv_cells_are_no_formulas(sandbox: Sandbox) -> None:
     formulas = {"name": "=HYPERLINK(1)", "tags": ["@SUM(1)", "b"]}
-    sandbox.control(
-        "POST", "edit", {"kind": "sources", "id": 123, "set": {"name": "=HYPERLINK(1)", "tags": ["@SUM(1)", "b"]}}
-    )
+    sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": formulas})
     words = ["--type", "sources", "--id", "123", "--format", "csv", "--fields", "name,tags,id"]
     assert sandbox.run_inside("list_resources.py", *words).ok().out.splitlines()[1] == "'=HYPERLINK(1),'@SUM(1); b,123"
 
