@@ -21,7 +21,7 @@ from helpers.api.resources import Pages, count
 from helpers.api.runs import merge_runs, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import BACKOFF, call
-from helpers.api.writes import poll_for_row
+from helpers.api.writes import create, poll_for_row
 from helpers.core import limits
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
@@ -87,6 +87,14 @@ def test_statuses_below_300_are_answers(status: int, good: bool) -> None:
         assert good, "it was taken for an answer"
     except ApiError as error:
         assert not good, error.message
+
+
+@pytest.mark.parametrize(("status", "posts"), [(502, 2), (503, 2), (504, 1)])
+def test_a_create_is_not_sent_again_after_a_504(clock: VirtualClock, status: int, posts: int) -> None:
+    session = ScriptedSession(lambda asked: Reply(status))
+    with pytest.raises(OperatorError):
+        create(session, "/data_sources", {"name": "x"}, lambda: None, lambda text: None)
+    assert session.hits("/data_sources") == posts
 
 
 @pytest.mark.parametrize(("first", "looks"), [(14.0, 2), (14.5, 2), (14.6, 1)])

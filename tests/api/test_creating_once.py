@@ -29,6 +29,8 @@ from support.requesting import ends_with, hits
         ({"action": "status", "status": 500, "when": "after"}, 1, 1, None),
         ({"action": "status", "status": 503, "when": "before"}, 2, 1, None),
         ({"action": "status", "status": 503, "when": "before", "times": 9}, 2, 0, Exit.UNKNOWN_OUTCOME),
+        ({"action": "status", "status": 504, "when": "before"}, 1, 0, Exit.UNKNOWN_OUTCOME),
+        ({"action": "status", "status": 504, "when": "after"}, 1, 1, None),
         ({"action": "status", "status": 429, "when": "before"}, 2, 1, None),
         ({"action": "status", "status": 401, "when": "before"}, 2, 1, None),
         ({"action": "reset", "when": "before"}, 1, 0, Exit.UNKNOWN_OUTCOME),

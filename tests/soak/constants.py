@@ -132,6 +132,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (API, "a_clock_that_is_two_seconds_off_is_right", "MIN_CLOCK_SKEW", "0.05"),
     ],
     "helpers/api/writes.py": [
+        (API, "a_create_is_not_sent_again_after_a_504", "GATEWAY_TIMEOUT", "1"),
         (API, "a_lost_create_is_looked_for_15_seconds", "RECONCILE_SECONDS", "0.5"),
         (API, "the_looks_for_a_lost_create_grow_apart", "poll_for_row:0.5 poll_for_row:4.0", "0.1"),
     ],

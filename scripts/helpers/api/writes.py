@@ -15,6 +15,7 @@ from helpers.core.kinds import Kind, Row, item_path
 from helpers.core.limits import Clock
 from retry_helpers import RETRYABLE_STATUSES
 
+GATEWAY_TIMEOUT = 504  # the server may still be at work on the request
 RECONCILE_SECONDS = 15.0  # how long to look for a resource whose creation was not confirmed
 
 
@@ -31,7 +32,8 @@ def create(
     """Create a resource exactly once, although the API has no idempotency keys.
 
     When the response leaves open whether the resource was created, ``create`` looks for it for up to 15 s and adopts
-    it. The POST is sent once more only after a 502, 503 or 504 *response* if nothing was found.
+    it. The POST is sent once more only after a 502 or 503 *response*, if nothing was found; after
+    a 504 the first one may still take effect.
 
     Args:
         path: path of the list endpoint.
@@ -66,7 +68,7 @@ def create(
         if status == 500:
             error.message += "; nothing was created"
             raise error
-        if status not in RETRYABLE_STATUSES or attempt == 2:
+        if status not in RETRYABLE_STATUSES or status == GATEWAY_TIMEOUT or attempt == 2:
             break
     raise _unknown(path, body, error.message, status)
 
