@@ -115,6 +115,8 @@ def _undo(run: ChangeRun, steps: Sequence[Step]) -> list[dict[str, Any]]:
         if entry.id is not None:
             run.results.setdefault(entry.key, entry.id)
     for entry in sorted(run.journal.entries.values(), key=lambda e: e.order, reverse=True):
+        if entry.action == SNAPSHOT and left:
+            continue  # a resumed run must still know what was there before the change
         step = by_key.get(entry.key)
         try:
             if step is None:
