@@ -110,7 +110,7 @@ def _undo(run: ChangeRun, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Undo every step that had an effect, newest first. Returns what is left behind, with the reasons."""
     assert run.journal is not None
     by_key = {step.key: step for step in steps}
-    left = []
+    left: list[dict[str, Any]] = []
     for entry in run.journal.entries.values():
         if entry.id is not None:
             run.results.setdefault(entry.key, entry.id)
