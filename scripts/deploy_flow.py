@@ -33,7 +33,7 @@ COMMAND = cli.Command("deploy_flow", "helpers.deploy.deploy_flow:run")
 def build_parser() -> Parser:
     """The parser of the command line."""
     example = "python scripts/deploy_flow.py --config examples/flows/orders.json --dry-run"
-    parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True)
+    parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True, creates=True)
     add = parser.add_argument
     add("--config", metavar=FILE, help="config of the flow as JSON; - reads standard input")
     add("--print-schema", action="store_true", help="print the JSON Schema of the config and exit")

@@ -72,7 +72,7 @@ def build_parser() -> Parser:
     example = (
         "python scripts/manage_transforms.py --operation test --file examples/transforms/drop_pii.json --nexset 123"
     )
-    parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True)
+    parser = command_parser(COMMAND.name, __doc__ or "", example, writes=True, creates=True)
     parser.add_argument("--operation", choices=OPERATIONS, required=True)
     what = parser.add_argument_group("which transform").add_argument
     what("--kind", choices=("record", "attribute"), default="record")

@@ -27,7 +27,7 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
 from helpers.core.settings import Settings
 from support.clocks import VirtualClock
-from support.requesting import ends_with
+from support.requesting import NOTHING_TO_FIND, ends_with
 from support.scripted import URL, Asked, Reply, ScriptedSession, flow_body, log_row, paged, run_row
 
 NOW = 1_795_240_000.5
@@ -93,25 +93,25 @@ def test_statuses_below_300_are_answers(status: int, good: bool) -> None:
 def test_a_create_is_not_sent_again_after_a_504(clock: VirtualClock, status: int, posts: int) -> None:
     session = ScriptedSession(lambda asked: Reply(status))
     with pytest.raises(OperatorError):
-        create(session, "/data_sources", {"name": "x"}, lambda: None, lambda text: None)
+        create(session, "/data_sources", {"name": "x"}, NOTHING_TO_FIND, lambda text: None)
     assert session.hits("/data_sources") == posts
 
 
-@pytest.mark.parametrize(("first", "looks"), [(14.0, 2), (14.5, 2), (14.6, 1)])
-def test_a_lost_create_is_looked_for_15_seconds(clock: VirtualClock, first: float, looks: int) -> None:
-    """The first look takes so long; half a second later is the next, if there is one."""
-    times = iter([first, 9.0])
-
-    def look() -> None:
-        clock.sleep(next(times))
-
-    assert poll_for_row(ScriptedSession(lambda asked: {}), look) is None
-    assert len(clock.slept) == 2 * looks - 1
+@pytest.mark.parametrize(("status", "seconds"), [(503, 15.0), (504, 90.0), (None, 90.0)])
+def test_a_lost_create_is_looked_for_15_or_90_seconds(clock: VirtualClock, status: int | None, seconds: float) -> None:
+    """After an answer that the server is overloaded, 15; when the first request may still be under way, 90."""
+    session = ScriptedSession(lambda asked: Reply(status) if status else ConnectionResetError())
+    with pytest.raises(OperatorError):
+        create(session, "/data_sources", {"name": "x"}, NOTHING_TO_FIND, lambda text: None)
+    assert sum(clock.slept) == seconds * session.hits("/data_sources")
 
 
-def test_the_looks_for_a_lost_create_grow_apart(clock: VirtualClock) -> None:
-    assert poll_for_row(ScriptedSession(lambda asked: {}), lambda: None) is None
-    assert clock.slept == [0.5, 1.0, 2.0, 4.0, 4.0]
+def test_the_looks_for_a_lost_create_grow_apart_and_are_reported_every_ten_seconds(clock: VirtualClock) -> None:
+    lines: list[str] = []
+    session = ScriptedSession(lambda asked: {})
+    assert poll_for_row(session, lambda: None, 15.0, "POST /x", lines.append) is None
+    assert clock.slept == [0.5, 1.0, 2.0, 4.0, 4.0, 3.5]
+    assert [line.partition("up to ")[2] for line in lines] == ["15 s", "4 s"]
 
 
 @pytest.mark.parametrize(

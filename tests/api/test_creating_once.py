@@ -10,11 +10,12 @@ from helpers.api.failures import ApiError
 from helpers.api.resources import by_name
 from helpers.api.session import Session
 from helpers.api.transport import call
-from helpers.api.writes import create
+from helpers.api.writes import Search, Sighting, create
 from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
 from support import Sandbox
-from support.requesting import ends_with, hits
+from support.clocks import VirtualClock
+from support.requesting import NOTHING_TO_FIND, ends_with, hits
 
 
 @pytest.mark.parametrize(
@@ -40,21 +41,25 @@ from support.requesting import ends_with, hits
     ],
 )
 def test_a_create_happens_once_or_is_reported_unknown(
-    sandbox: Sandbox, live: Session, rule: dict[str, Any], posts: int, rows: int, code: Exit | None
+    sandbox: Sandbox,
+    live: Session,
+    clock: VirtualClock,
+    rule: dict[str, Any],
+    posts: int,
+    rows: int,
+    code: Exit | None,
 ) -> None:
-
     sandbox.faults({"method": "POST", "path": "/data_sources", **rule})
     body = {"name": "fresh", "source_type": "s3"}
 
-    def find() -> Any:
-        return next(iter(by_name(live, KINDS["sources"], "fresh")), None)
+    def find() -> Sighting | None:
+        return next(map(Sighting, by_name(live, KINDS["sources"], "fresh")), None)
 
-    def make() -> Any:
-        return create(live, "/data_sources", body, find, lambda text: None)
+    def make() -> Sighting:
+        return create(live, "/data_sources", body, Search(find, lambda: None), lambda text: None)
 
     if code is None:
-        row, _ = make()
-        assert row["name"] == "fresh"
+        assert make().row["name"] == "fresh"
     else:
         error = ends_with(code, make)
         assert "data_sources" in error.message
@@ -72,5 +77,6 @@ def test_hazard_a_no_hidden_retries(sandbox: Sandbox, live: Session) -> None:
 def test_hazard_d_a_create_whose_response_fits_no_model_keeps_its_id(sandbox: Sandbox, live: Session) -> None:
     malformed = {"id": 77, "name": "x", "status": None, "source_type": None, "access_roles": [None]}
     sandbox.faults({"action": "status", "status": 200, "body": malformed, "method": "POST", "path": "/data_sources"})
-    row, adopted = create(live, "/data_sources", {"name": "x", "source_type": "s3"}, lambda: None, lambda text: None)
-    assert (row["id"], adopted) == (77, False)
+    body = {"name": "x", "source_type": "s3"}
+    row = create(live, "/data_sources", body, NOTHING_TO_FIND, lambda text: None).row
+    assert row["id"] == 77

@@ -91,7 +91,7 @@ def test_an_update_is_repeated_and_ends_in_the_wanted_state(sandbox: Sandbox, li
 def test_a_404_on_the_second_delete_is_success(sandbox: Sandbox, live: Session) -> None:
     _, row = sandbox.api("POST", "/data_sources", {"name": "short-lived", "source_type": "s3"})
     sandbox.faults({"action": "status", "status": 503, "when": "after", "method": "DELETE"})
-    delete(live, KINDS["sources"], row["id"], lambda text: None)
+    delete(live, KINDS["sources"], row["id"], row["name"], lambda text: None)
     assert sandbox.api("GET", f"/data_sources/{row['id']}")[0] == 404
 
 

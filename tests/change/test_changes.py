@@ -73,7 +73,7 @@ class SetStep(Step):
 
 
 RECOVERY = RecoveryCommands("again", "remove")
-HEADER = {"command": "test", "host": "h", "subject": "s"}
+HEADER = {"command": "test", "subject": "s", "identity": "i"}
 
 
 def start(folder: str, *, resume: bool = False) -> ChangeRun:

@@ -118,7 +118,8 @@ def test_the_state_file_holds_ids_and_times_and_nothing_of_the_resource(
     sandbox.api("PUT", "/data_sinks/123/pause")
     check(sandbox, receiver, tmp_path, "--open-after", "1")
     state = json.loads((tmp_path / "state.json").read_text())
-    assert set(state["incidents"]["destinations 123"]) == {"bad", "good", "state", "told", "told_at"}
+    (incidents,) = state["accounts"].values()
+    assert set(incidents["destinations 123"]) == {"bad", "good", "state", "told", "told_at"}
     assert "hunter2secret" not in str(state)
 
 
@@ -166,7 +167,7 @@ def test_a_run_that_finds_the_state_file_locked_sends_nothing(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path
 ) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
-    with locked_state(str(tmp_path / "state.json")):
+    with locked_state(str(tmp_path / "state.json"), "me"):
         done = check(sandbox, receiver, tmp_path, "--open-after", "1")
     done.ends(Exit.FINDINGS)
     assert len(receiver.posts) == 0

@@ -20,6 +20,7 @@ TRANSFORMS = "transforms/test_boundaries.py"
 OPERATE = "operate/test_boundaries.py"
 DEPLOY = "deploy/test_boundaries.py"
 CHANGE = "change/test_boundaries.py"
+CREATE = "change/test_create_boundaries.py"
 ACCESS = "access/test_boundaries.py"
 COMMAND = "command/test_boundaries.py"
 
@@ -133,8 +134,10 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "helpers/api/writes.py": [
         (API, "a_create_is_not_sent_again_after_a_504", "GATEWAY_TIMEOUT", "1"),
-        (API, "a_lost_create_is_looked_for_15_seconds", "RECONCILE_SECONDS", "0.5"),
-        (API, "the_looks_for_a_lost_create_grow_apart", "poll_for_row:0.5 poll_for_row:4.0", "0.1"),
+        (API, "a_lost_create_is_looked_for_15_or_90_seconds", "RECONCILE_SECONDS LATE_CREATE_SECONDS", "0.5"),
+        (API, "the_looks_for_a_lost_create_grow_apart_and_are_reported_every_ten_seconds",
+         "FIRST_PAUSE LONGEST_PAUSE", "0.1"),
+        (API, "the_looks_for_a_lost_create_grow_apart_and_are_reported_every_ten_seconds", "REPORT_SECONDS", "3"),
     ],
     "helpers/api/runs.py": [
         (API, "a_run_is_of_2001_to_2096", "FIRST_RUN LAST_RUN", "1"),
@@ -214,9 +217,6 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (TRANSFORMS, "an_error_has_2000_characters", "MAX_ERROR_LENGTH", "1"),
     ],
     "helpers/transforms/local_run.py": [(TRANSFORMS, "a_script_has_30_seconds", "SCRIPT_SECONDS", "1")],
-    "helpers/transforms/steps.py": [
-        (TRANSFORMS, "two_of_one_name_are_watched_for_two_seconds", "RACE_SECONDS", "0.1"),
-    ],
     "helpers/transforms/trial.py": [
         (TRANSFORMS, "a_trial_shows_20_records", "DEFAULT_LIMIT", "1"),
         (TRANSFORMS, "a_trial_asks_for_a_hundred_samples", "LIVE_SAMPLES", "1"),
@@ -250,12 +250,20 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (DEPLOY, "a_description_has_255_characters", "Text(max_length)", "1"),
     ],
     "helpers/deploy/checks.py": [(DEPLOY, "ten_samples_are_asked_for", "SAMPLE_COUNT", "1")],
-    "helpers/deploy/resource_steps.py": [
-        (DEPLOY, "a_create_that_was_not_answered_cannot_happen_after_90_seconds", "LATE_CREATE_SECONDS", "1"),
+    "helpers/change/creating.py": [
+        (CREATE, "two_of_one_name_are_watched_for_two_seconds", "RACE_SECONDS", "0.1"),
+        (CREATE, "the_clocks_of_server_and_client_may_be_5_seconds_apart", "CLOCK_TOLERANCE", "0.5"),
     ],
+    "helpers/change/journal_file.py": [(CREATE, "a_journal_keeps_64_kib_free_for_itself", "RESERVE_BYTES", "1")],
+    "helpers/command/output.py": [(CREATE, "64_kib_must_be_free_for_a_result", "SPACE_FOR_RESULT", "1")],
+    "helpers/core/marks.py": [(CREATE, "a_mark_names_the_change_and_the_step", "STEP_DIGITS", "1")],
     "deploy_flow.py": [(DEPLOY, "a_first_run_is_waited_for_five_minutes", "--verify-timeout", "1")],
     "helpers/change/undo.py": [(CHANGE, "after_the_deadline_there_are_two_minutes_to_undo", "UNDO_SECONDS", "1")],
-    "helpers/change/journal.py": [(CHANGE, "only_journals_of_this_version_are_read", "FORMAT", "1")],
+    "helpers/change/journal.py": [
+        (CHANGE, "only_journals_of_this_version_are_read", "FORMAT", "1"),
+        (CREATE, "a_mark_names_the_change_and_the_step", "CHANGE_ID_BYTES", "1"),
+        (CREATE, "a_step_is_named_by_16_digits_of_its_digest", "KEY_DIGITS", "1"),
+    ],
     "helpers/access/plan.py": [(ACCESS, "the_rules_of_a_hundred_resources_are_read_again", "REREAD_LIMIT", "1")],
     "helpers/access/declaration.py": [
         (ACCESS, "a_declared_id_is_above_0_and_a_text_not_empty", "_ID[exclusiveMinimum] _TEXT[minLength]", "1"),
@@ -278,6 +286,7 @@ PINS = [
 COUNT = "a count that begins at 0"
 EXEMPT = {
     "helpers/change/journal.py Entry.at": "no time yet",
+    "helpers/change/journal.py Entry.since": "no time yet",
     "helpers/monitor/health.py HealthFacts.source_run": "0 is the sign that there is none",
     "helpers/monitor/health.py HealthFacts.unreadable": COUNT,
     "helpers/transforms/quality.py QualityRule.checked": COUNT,

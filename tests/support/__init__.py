@@ -124,6 +124,13 @@ class Sandbox:
         self.control("POST", "clock", {"advance_seconds": seconds})
         self._token = ""
 
+    def later(self, seconds: float) -> None:
+        """Make the journals older, as if the next command came later: an unanswered create can no longer appear."""
+        for file in (self.state / "nexla-operator").glob("*.jsonl"):
+            lines = [json.loads(line) for line in file.read_text().splitlines()]
+            aged = [{**line, "at": line["at"] - int(seconds * 1000)} for line in lines]
+            file.write_text("".join(json.dumps(line) + "\n" for line in aged))
+
     def act_as(self, email: str) -> None:
         """Let the scripts run as this user."""
         self.key = next(u["service_key"] for u in self.control("GET", "users")["users"] if u["email"] == email)
@@ -152,12 +159,16 @@ class Sandbox:
         """As ``start``, in a process that need not load the packages: for the many kills of a series."""
         return forked.Forked(script, args, self.env)
 
-    def run_killed(self, script: str, *args: str, **at: Any) -> Done:
-        """Run a script that is killed at the request which this rule of a fault describes."""
+    def run_killed(self, script: str, *args: str, later: float = 100.0, **at: Any) -> Done:
+        """Run a script that is killed at the request which this rule of a fault describes.
+
+        What comes next comes ``later`` seconds later, when a request without a response can no longer take effect.
+        """
         child = self.fork(script, *args)
         self.faults({"action": "kill", "pid": child.pid, **at})
         done = finish(child)
         self.faults()
+        self.later(later)
         return done
 
     def start(self, script: str, *args: str) -> Child:

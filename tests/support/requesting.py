@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.api.session import Session
+from helpers.api.writes import Search
 from helpers.command.context import Context
 from helpers.command.parser import common_options
 from helpers.command.progress import Reporter
@@ -18,6 +19,8 @@ from helpers.core import limits
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.settings import load_settings
 from support import Sandbox
+
+NOTHING_TO_FIND = Search(lambda: None, lambda: None)  # whatever is created cannot be found afterwards
 
 
 def session_on(sandbox: Sandbox) -> Session:

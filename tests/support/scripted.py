@@ -46,6 +46,8 @@ class ScriptedSession(Session):
     def send(self, method: str, path: str, params: Mapping[str, Any] | None, body: Any) -> Exchange:
         self.asked.append(Asked(method, path, dict(params or {}), body))
         answer = self.answer(self.asked[-1])
+        if isinstance(answer, Exception):
+            return Exchange(method, path, error=answer)
         reply = answer if isinstance(answer, Reply) else Reply(200, answer)
         return Exchange(method, path, reply.status, dict(reply.headers), json.dumps(reply.data))
 

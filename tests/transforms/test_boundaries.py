@@ -21,7 +21,7 @@ from helpers.transforms.proof_steps import LocalTrialStep, ProofStep
 from helpers.transforms.quality import QualityRule, check_records, rules_for_field
 from helpers.transforms.request import Requirements
 from helpers.transforms.rule_specs import FieldRule
-from helpers.transforms.steps import TransformFacts, wait_until_unique
+from helpers.transforms.steps import TransformFacts
 from helpers.transforms.trial import run_trial
 from support.clocks import VirtualClock
 from support.requesting import accepts, request_of
@@ -158,14 +158,6 @@ def test_a_local_trial_needs_five_samples(samples: int, action: str) -> None:
     code = Code("record", ({"operation": "default", "spec": {"b": 1}},))
     session = ScriptedSession(lambda asked: [{"a": n} for n in range(samples)])
     assert LocalTrialStep(7, code, Requirements(), parent=True).find(change_run(session)).action == action
-
-
-@pytest.mark.parametrize(("gone", "rows"), [(1.9, 1), (2.0, 1), (2.1, 2)])
-def test_two_of_one_name_are_watched_for_two_seconds(clock: VirtualClock, gone: float, rows: int) -> None:
-    """The younger one goes after so many seconds."""
-    run = change_run(ScriptedSession(lambda asked: {}))
-    found = wait_until_unique(run, lambda: [{"id": 1}, {"id": 2}][: 1 if clock.now() >= gone else 2])
-    assert len(found) == rows
 
 
 # -- the command lines

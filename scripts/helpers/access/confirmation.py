@@ -19,10 +19,10 @@ from helpers.access.rules import (
 )
 from helpers.access.steps import AccessStep
 from helpers.access.targets import AccessTarget
+from helpers.api.caller import identify_caller
 from helpers.api.failures import ApiError
 from helpers.api.resources import get, get_or_none
 from helpers.api.session import Session
-from helpers.api.transport import call
 from helpers.change.model import ChangeRun
 from helpers.core.kinds import KINDS
 
@@ -41,10 +41,7 @@ class Caller:
         Raises:
             ApiError: The caller or the team could not be read.
         """
-        if self.session.user_id is None or self.session.org_id is None:
-            person = call(self.session, "GET", "/users/current").data
-            self.session.user_id = (person.get("user") or {}).get("id")
-            self.session.org_id = (person.get("org") or {}).get("id")
+        identify_caller(self.session)
         if rule.type == "TEAM":
             return self._is_in_team(rule.id)
         own_id = self.session.user_id if rule.type == "USER" else self.session.org_id

@@ -11,6 +11,7 @@ from helpers.access.rules import difference, read_rules
 from helpers.access.steps import AccessStep, read_all
 from helpers.access.targets import find_targets
 from helpers.change.changes import apply, plan
+from helpers.change.identity import identity_of
 from helpers.change.journal import Journal, open_journal
 from helpers.change.model import ChangeRun, RecoveryCommands
 from helpers.command.context import Context
@@ -108,7 +109,6 @@ def _result(context: Context, change: ChangeRun, steps: list[AccessStep], outcom
 
 
 def _open_journal(request: AccessRequest, context: Context) -> Journal:
-    return open_journal(
-        "manage_access", context.host, request.identity, path=request.change.journal, resume=request.change.resume,
-        config=request.digest, pinned=True,
-    )  # fmt: skip
+    identity = identity_of(context.session, "manage_access", request.identity)
+    options = request.change
+    return open_journal(identity, path=options.journal, resume=options.resume, config=request.digest, pinned=True)

@@ -142,10 +142,27 @@ def _message(exchange: Exchange) -> str:
     return excerpt(exchange.text)
 
 
+def _is_by_the_api(exchange: Exchange) -> bool:
+    """Whether a 404 can come from the API: its own has no body, or JSON (public server sources)."""
+    try:
+        return not exchange.text.strip() or isinstance(json.loads(exchange.text), dict | str)
+    except ValueError:
+        return False
+
+
+def _gateway_failure(exchange: Exchange) -> ApiError:
+    """The error for a 404 by a gateway: whether the resource exists is unknown, so that ``http_status`` is None."""
+    error = content_failure(exchange, "a page that is not from the API (a proxy or gateway?)")
+    error.http_status, error.retryable = None, True
+    return error
+
+
 def status_failure(settings: Settings, exchange: Exchange) -> ApiError:
     """The error for a response with a status of 300 or above."""
     status = exchange.status or 0
     where = f"{exchange.method} {exchange.path}"
+    if status == 404 and not _is_by_the_api(exchange):
+        return _gateway_failure(exchange)
     text = f"{where} returned {status}: {_message(exchange)}"
     code, hint = Exit.ERROR, ""
     if status < 400:

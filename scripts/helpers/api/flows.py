@@ -92,12 +92,13 @@ def parse_members(node: Row, body: Row) -> Member | None:
         body: the complete response, for the resource lists beside the tree.
 
     Returns:
-        The member; None for a node that is no source, nexset or destination.
+        The member, with everything below it; None for a node that is no source, nexset or destination. What is below
+        such a node counts as below the member above it.
 
     Raises:
         OperatorError: UPSTREAM, when the tree or a list beside it has an unknown shape.
     """
-    found = next(((kind, node[key]) for key, kind in RESOURCE_KEYS.items() if node.get(key)), None)
+    found = _resource_of(node)
     if found is None:
         return None
     kind, resource_id = found
@@ -106,12 +107,25 @@ def parse_members(node: Row, body: Row) -> Member | None:
     row = next((entry for entry in _objects(body, LISTS[kind]) if entry.get("id") == resource_id), None)
     if row is None:
         row = {key: node[key] for key in ("name", "status", "last_run_id", "project_id") if key in node}
-    member = Member(kind, resource_id, node["id"], row)
+    return Member(kind, resource_id, node["id"], row, _members_below(node, body))
+
+
+def _resource_of(node: Row) -> tuple[str, Any] | None:
+    return next(((kind, node[key]) for key, kind in RESOURCE_KEYS.items() if node.get(key)), None)
+
+
+def _members_below(node: Row, body: Row) -> list[Member]:
+    members = []
     for child in _objects(node, "children"):
-        below = parse_members(child, body)
-        if below is not None:
-            member.children.append(below)
-    return member
+        member = parse_members(child, body)
+        members += [member] if member is not None else _members_below(child, body)
+    return members
+
+
+def _unknown_nodes(node: Row) -> list[str]:
+    """The nodes that are no source, nexset or destination, for messages."""
+    own = [] if _resource_of(node) else [f"node {node.get('id')} ({node.get('name') or 'of an unknown kind'})"]
+    return own + [label for child in _objects(node, "children") for label in _unknown_nodes(child)]
 
 
 def _objects(row: Row, key: str) -> list[Row]:
@@ -128,11 +142,16 @@ def _unknown_shape(what: str) -> OperatorError:
 
 @dataclass
 class Flow:
-    """One flow: its origin, its project, and the response body with the resource lists."""
+    """One flow: its origin, its project, and the response body with the resource lists.
+
+    Attributes:
+        unknown: the nodes of unknown kinds. They cannot be switched or judged, but what is below them can.
+    """
 
     origin: Member
     project_id: int | None
     body: Row
+    unknown: list[str] = field(default_factory=list)
 
     def find(self, kind: str, resource_id: int) -> Member | None:
         """The member with this kind and id, at any depth; None when the flow has none."""
@@ -178,7 +197,10 @@ def read_flow(session: Session, kind: Kind, resource_id: int) -> Flow | None:
         if error.http_status == 404:
             return None
         raise
-    return parse_flow(body)
+    flow = parse_flow(body)
+    if flow is None and _objects(body, "flows"):
+        raise _unknown_shape("its origin is no source, nexset or destination")
+    return flow
 
 
 def parse_flow(body: Row, index: int = 0) -> Flow | None:
@@ -191,7 +213,8 @@ def parse_flow(body: Row, index: int = 0) -> Flow | None:
     if len(nodes) <= index:
         return None
     origin = parse_members(nodes[index], body)
-    return Flow(origin, nodes[index].get("project_id"), body) if origin else None
+    unknown = _unknown_nodes(nodes[index])
+    return Flow(origin, nodes[index].get("project_id"), body, unknown) if origin else None
 
 
 def parse_flows(body: Row) -> list[Flow]:

@@ -6,6 +6,7 @@ the caller owns.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ from helpers.api.transport import Response, call
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row, item_path
+from helpers.core.marks import nfc, same_name
 
 PER_PAGE = 100
 SMALL_PER_PAGE = 50  # some endpoints return 400 above this
@@ -178,9 +180,44 @@ def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
 
 
 def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]:
-    """All resources with exactly this name, from all pages (the API's own filter matches substrings)."""
-    query = {**params, "name": name} if "name" in kind.filters else params
-    return [row for row in Pages(session, kind, query) if row.get("name") == name]
+    """All resources with this name, from all pages (the API's own filter matches substrings).
+
+    Names are compared in Unicode's NFC form. A name that has several forms is asked for in each of them, because it is
+    unknown in which one a server stores it and looks for it.
+    """
+    rows: dict[Any, Row] = {}
+    for form in _forms(name) if "name" in kind.filters else [None]:
+        query = {**params, "name": form} if form is not None else params
+        rows |= {row.get("id"): row for row in Pages(session, kind, query) if same_name(row.get("name"), name)}
+    return list(rows.values())
+
+
+def _forms(name: str) -> list[str]:
+    """The Unicode forms of a name: one for most names, such as those in ASCII."""
+    return list(dict.fromkeys([nfc(name), unicodedata.normalize("NFD", name)]))
+
+
+def newest(session: Session, kind: Kind, **params: Any) -> list[Row]:
+    """The first page of a list: the newest rows, because lists are sorted by the time of creation, newest first."""
+    query = {**params, "page": 1, "per_page": SMALL_PER_PAGE}
+    return rows_of(call(session, "GET", kind.path, params=query, expect=(list, dict)))
+
+
+def shared_by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]:
+    """All resources with this name that the caller may see, whoever owns them."""
+    if "access_role" not in kind.filters:
+        return []
+    return by_name(session, kind, name, access_role="collaborator", **params)
+
+
+def owner_of(session: Session, row: Row) -> str | None:
+    """Who else owns a resource, by name or id; None when the caller does, or the owner is unknown."""
+    owner = row.get("owner")
+    owner_id = owner.get("id") if isinstance(owner, dict) else row.get("owner_id")
+    if not isinstance(owner_id, int) or session.user_id is None or owner_id == session.user_id:
+        return None
+    named = owner if isinstance(owner, dict) else {}
+    return str(named.get("full_name") or named.get("email") or f"user {owner_id}")
 
 
 def require_unique(kind: Kind, name: str, rows: list[Row]) -> Row | None:

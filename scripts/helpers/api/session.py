@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -133,17 +133,13 @@ class Session:
         Raises:
             OperatorError: TIMEOUT or INTERRUPTED before anything was sent.
         """
-        self._local.exchanges = []
-        cause: Exception | None = None
-        try:
+
+        def request() -> None:
             self.client.request(
                 method, path, params=dict(params or {}), json=body, allow_redirects=False, timeout=READ_TIMEOUT
             )
-        except OperatorError:
-            raise
-        except Exception as error:  # the SDK's classes do not tell what happened; the exchange does
-            cause = error
-        exchanges: list[Exchange] = self._local.exchanges
+
+        exchanges, cause = self._watch(request)
         own = [entry for entry in exchanges if (entry.method, entry.path) == (method, path)]
         if own and not (exchanges[-1].path == "/token" and exchanges[-1].status != 200):
             return own[-1]
@@ -151,6 +147,32 @@ class Session:
             return exchanges[-1]
         _reraise_operator_error(cause)
         return Exchange(method, path, error=cause)
+
+    def log_in(self) -> Exchange | None:
+        """Make one attempt to fetch a token with the service key, unless there is a valid one.
+
+        Returns:
+            The exchange of a login that failed; None when there is a valid token.
+
+        Raises:
+            OperatorError: as ``send``.
+        """
+        handler: Any = self.client.auth_handler
+        exchanges, cause = self._watch(handler.ensure_valid_token)
+        _reraise_operator_error(cause)
+        return exchanges[-1] if exchanges and cause is not None else None
+
+    def _watch(self, action: Callable[[], Any]) -> tuple[list[Exchange], Exception | None]:
+        """Do something with the SDK; returns what went over the wire, and the SDK's error."""
+        self._local.exchanges = []
+        cause: Exception | None = None
+        try:
+            action()
+        except OperatorError:
+            raise
+        except Exception as error:  # the SDK's classes do not tell what happened; the exchange does
+            cause = error
+        return self._local.exchanges, cause
 
 
 def _reraise_operator_error(error: BaseException | None) -> None:

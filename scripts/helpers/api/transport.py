@@ -95,6 +95,21 @@ def call(
     return _retrying(session, effect, report)(once)
 
 
+def log_in(session: Session, report: Callable[[str], None] = _silent) -> None:
+    """Fetch a token with the service key, unless there is a valid one, with the retries of a GET.
+
+    Raises:
+        ApiError: the login failed.
+    """
+
+    def once() -> None:
+        failed = session.log_in()
+        if failed is not None:
+            raise token_failure(session.settings, failed)
+
+    _retrying(session, "read", report)(once)
+
+
 def _retrying(session: Session, effect: Effect, report: Callable[[str], None]) -> tenacity.Retrying:
     def announce(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

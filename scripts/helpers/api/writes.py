@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from helpers.api.failures import ApiError
-from helpers.api.resources import get_or_none
+from helpers.api.resources import by_name, get_or_none
 from helpers.api.session import Session
 from helpers.api.transport import call
 from helpers.core.commands import command_line
@@ -16,29 +16,50 @@ from helpers.core.limits import Clock
 from retry_helpers import RETRYABLE_STATUSES
 
 GATEWAY_TIMEOUT = 504  # the server may still be at work on the request
-RECONCILE_SECONDS = 15.0  # how long to look for a resource whose creation was not confirmed
+RECONCILE_SECONDS = 15.0  # how long to look for a resource after a response that leaves its creation open
+LATE_CREATE_SECONDS = 90.0  # after this time, a create without a response can no longer take effect
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # seconds between two looks
+REPORT_SECONDS = 10.0  # how often a wait reports the time that remains
 
 
-class CreatedRow(NamedTuple):
-    """A resource after its creation. ``adopted``: it was found after an unclear response."""
+class Sighting(NamedTuple):
+    """A resource that a create without a response may have created.
+
+    Attributes:
+        proven: whether it certainly did, because the resource carries the mark of the change.
+        own: False when it is somebody else's, which appeared at the same time and is used instead.
+    """
 
     row: Row
-    adopted: bool = False
+    proven: bool = True
+    own: bool = True
 
 
-def create(
-    session: Session, path: str, body: Row, find: Callable[[], Row | None], report: Callable[[str], None]
-) -> CreatedRow:
+class Search(NamedTuple):
+    """How to find out what became of a create.
+
+    Attributes:
+        find: the resource that certainly is the created one; called again and again.
+        find_likely: a resource that may be it; called once, after ``find`` found nothing.
+        on_unanswered: called before the search, to record the time.
+    """
+
+    find: Callable[[], Sighting | None]
+    find_likely: Callable[[], Sighting | None]
+    on_unanswered: Callable[[], None] = lambda: None
+
+
+def create(session: Session, path: str, body: Row, search: Search, report: Callable[[str], None]) -> Sighting:
     """Create a resource exactly once, although the API has no idempotency keys.
 
-    When the response leaves open whether the resource was created, ``create`` looks for it for up to 15 s and adopts
-    it. The POST is sent once more only after a 502 or 503 *response*, if nothing was found; after
-    a 504 the first one may still take effect.
+    When the response leaves open whether the resource was created, ``create`` looks for it and adopts it. After a 502
+    or 503 it looks for 15 s and, with nothing found, sends the POST once more. After a 504, or without a response, the
+    first POST may take effect late: it looks for 90 s and never sends another one.
 
     Args:
         path: path of the list endpoint.
         body: the resource to create.
-        find: finds the resource by its identity; returns None when it does not exist.
+        search: how to look for it.
         report: called with one line before every wait.
 
     Returns:
@@ -52,23 +73,26 @@ def create(
         try:
             row: Row = call(session, "POST", path, body=body, report=report).data
             if isinstance(row.get("id"), int) and row["id"] > 0:
-                return CreatedRow(row)
+                return Sighting(row)
             error: OperatorError = OperatorError(Exit.UNKNOWN_OUTCOME, f"POST {path} returned no id")
             status: int | None = 200
         except ApiError as failure:
             if failure.known_not_applied and failure.http_status != 409:
+                if attempt == 2:
+                    raise _unknown(path, body, f"after an unclear response, {failure.message}", None) from failure
                 raise
             error, status = failure, failure.http_status
-        report(f"POST {path}: outcome unknown, looking for {body.get('name')!r}")
-        found = _reconcile(session, find, path, body)
+        search.on_unanswered()
+        late = status is None or status == GATEWAY_TIMEOUT
+        found = _look(session, search, path, body, LATE_CREATE_SECONDS if late else RECONCILE_SECONDS, report)
         if found is not None:
-            return CreatedRow(found, adopted=True)
+            return found
         if status == 409:
             raise error
         if status == 500:
             error.message += "; nothing was created"
             raise error
-        if status not in RETRYABLE_STATUSES or status == GATEWAY_TIMEOUT or attempt == 2:
+        if late or status not in RETRYABLE_STATUSES:
             break
     raise _unknown(path, body, error.message, status)
 
@@ -84,45 +108,73 @@ def _unknown(path: str, body: Row, why: str, status: int | None) -> OperatorErro
     )
 
 
-def _reconcile(session: Session, find: Callable[[], Row | None], path: str, body: Row) -> Row | None:
+def _look(
+    session: Session, search: Search, path: str, body: Row, seconds: float, report: Callable[[str], None]
+) -> Sighting | None:
     """Look for a resource that may have been created. If that fails, the outcome remains unknown."""
+    title = f"POST {path} for {body.get('name')!r}"
     try:
-        return poll_for_row(session, find, strict=True)
+        return poll_for_row(session, search.find, seconds, title, report) or search.find_likely()
     except ApiError as error:
         raise _unknown(path, body, f"cannot look for it: {error.message}", error.http_status) from error
+    except OperatorError as error:
+        if error.code is not Exit.TIMEOUT:
+            raise
+        raise _unknown(path, body, f"the search for it was cut short: {error.message}", None) from error
 
 
-def poll_for_row(session: Session, find: Callable[[], Row | None], *, strict: bool = False) -> Row | None:
-    """Call ``find`` for up to 15 s until it finds a row.
+def poll_for_row(
+    session: Session,
+    find: Callable[[], Sighting | None],
+    seconds: float,
+    title: str,
+    report: Callable[[str], None],
+) -> Sighting | None:
+    """Call ``find`` until it finds a row, at most for some seconds.
 
     Args:
-        strict: raise the failure of the last call; otherwise it counts as nothing found.
+        title: the request that is in question, for the progress lines.
 
     Returns:
-        The row, or None when nothing was found.
+        What was found, or None.
 
     Raises:
-        ApiError: a failure that is not retryable, or with ``strict`` that of the last call.
+        ApiError: a failure that is not retryable, or the failure of the last call.
+        OperatorError: TIMEOUT or INTERRUPTED, as ``Deadline.sleep``.
     """
-    end, pause = Clock.now() + RECONCILE_SECONDS, 0.5
+    end, pause, reported = Clock.now() + seconds, FIRST_PAUSE, float("inf")
     while True:
-        failure = None
+        failure, found = None, None
         try:
-            row = find()
+            found = find()
         except ApiError as error:
             if not error.retryable:
                 raise
-            row, failure = None, error
-        if failure is not None and strict and Clock.now() + pause > end:
-            raise failure
-        if row is not None or Clock.now() + pause > end:
-            return row
-        session.deadline.sleep(pause)
-        pause = min(pause * 2, 4.0)
+            failure = error
+        left = end - Clock.now()
+        if found is not None:
+            return found
+        if left <= 0:
+            if failure is not None:
+                raise failure
+            return None
+        if reported - left >= REPORT_SECONDS:
+            report(f"{title}: outcome unknown; looking for it for up to {left:.0f} s")
+            reported = left
+        session.deadline.sleep(min(pause, left))
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def delete(session: Session, kind: Kind, resource_id: int, report: Callable[[str], None]) -> None:
-    """Delete a resource and verify that it no longer exists. A 404 counts as deleted.
+def delete(
+    session: Session, kind: Kind, resource_id: int, name: str, report: Callable[[str], None], **list_params: Any
+) -> None:
+    """Delete a resource, and verify that it is gone: the API has no such resource, and the list no longer has it.
+
+    A 404 in response to the DELETE counts as deleted, if the verification confirms it.
+
+    Args:
+        name: its name, by which the list is searched.
+        list_params: query parameters without which the list leaves it out.
 
     Raises:
         ApiError: the server rejected the request, such as with 405 while something uses the resource.
@@ -133,6 +185,14 @@ def delete(session: Session, kind: Kind, resource_id: int, report: Callable[[str
     except ApiError as error:
         if error.http_status != 404:
             raise
-        return
     if get_or_none(session, kind, resource_id) is not None:
         raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{kind.singular} {resource_id} still exists after DELETE")
+
+    def unlisted() -> Sighting | None:  # lists may lag, and a gateway may answer 404 itself
+        ids = [row.get("id") for row in by_name(session, kind, name, **list_params)]
+        return None if resource_id in ids else Sighting({})
+
+    title = f"DELETE {item_path(kind, resource_id)}"
+    if poll_for_row(session, unlisted, RECONCILE_SECONDS, title, report) is None:
+        text = f"{kind.singular} {resource_id} is still in the list after DELETE, although it was reported as deleted"
+        raise OperatorError(Exit.UNKNOWN_OUTCOME, text)

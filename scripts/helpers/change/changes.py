@@ -22,7 +22,7 @@ def plan(run: ChangeRun, steps: Sequence[Step]) -> list[StepOutcome]:
     """
     for step in steps:
         found = step.find(run)
-        run.note(step, found.action, found.id, found.changes)
+        run.note(step, found.action, found.id, found.changes, found.owner)
     return run.outcomes
 
 
@@ -57,6 +57,8 @@ def apply(
                 failures.append(error)
         if len(failures) == len(steps) > 0:
             raise failures[0]
+        for step in steps:
+            step.recheck(run)
     except Exception as error:  # a defect, too, must be rolled back or reported with what the change did
         end_failed_change(run, steps, as_operator_error(error), rollback=rollback, recovery=recovery)
     if failures:
@@ -68,9 +70,9 @@ def apply(
 
 def _warn_of_orphans(run: ChangeRun, steps: Sequence[Step]) -> None:
     assert run.journal is not None
-    keys = {step.key for step in steps}
+    known = [run.entry(step.key) for step in steps]
     for entry in run.journal.entries.values():
-        if entry.created and entry.key not in keys:
+        if entry.created and entry not in known:
             run.warnings.append(
                 f"{entry.key} (id {entry.id}) was created by this change but is no longer in the config"
             )
@@ -100,13 +102,14 @@ def _partial(
 def _apply_one(run: ChangeRun, step: Step, title: str) -> None:
     assert run.journal is not None
     run.session.deadline.check()
+    step.recover(run)
     found = step.find(run)
     entry = run.entry(step.key)
     run.report(f"{title}: {found.action}")
     if found.action in (UNCHANGED, PASSED, SKIPPED):
         if entry and not entry.done:
-            run.journal.done(step.key, found.id, created=entry.created)
-        run.note(step, found.action, found.id, {})
+            run.journal.done(step.key, found.id, created=entry.created, proven=entry.proven)
+        run.note(step, found.action, found.id, {}, found.owner)
         return
     if not step.writes:
         run.note(step, PASSED, step.apply(run, found).id, found.changes)
@@ -119,10 +122,12 @@ def _apply_one(run: ChangeRun, step: Step, title: str) -> None:
         if error.known_not_applied and error.method == "POST" and found.action == "create":
             run.journal.undone(step.key)  # the create was rejected, so there is nothing to undo
         raise
-    run.journal.done(step.key, applied.id, created=applied.created)
-    outcome = run.note(step, found.action, applied.id, found.changes)
+    run.journal.done(step.key, applied.id, created=applied.created, proven=applied.proven)
+    outcome = run.note(step, found.action, applied.id, found.changes, found.owner)
     verified = step.verify(run, applied)
-    if verified != applied and verified.id is not None:  # another run created it first
-        run.journal.done(step.key, verified.id, created=verified.created)
+    if verified != applied and verified.id is not None:  # another row is used instead
+        run.journal.done(step.key, verified.id, created=verified.created, proven=verified.proven)
         run.results[step.key] = verified.id
-        outcome.id, outcome.action = verified.id, UNCHANGED
+        outcome.id = verified.id
+        if not verified.created:  # another run created it first
+            outcome.action = UNCHANGED

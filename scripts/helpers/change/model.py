@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from helpers.api.session import Session
+from helpers.api.writes import LATE_CREATE_SECONDS
 from helpers.change.journal import SNAPSHOT, Entry, Journal
 
 UNCHANGED = "unchanged"
@@ -25,6 +27,7 @@ class Found:
         changes: field → [before, after], for the plan.
         before: the state that undo restores.
         resume_data: facts that a resumed run needs, such as the newest run before an activation.
+        owner: who owns the resource, if not the caller.
     """
 
     action: str
@@ -32,14 +35,22 @@ class Found:
     changes: dict[str, list[Any]] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
     resume_data: dict[str, Any] = field(default_factory=dict)
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
 class Applied:
-    """The result of applying a step: the id of its resource, and whether this change created it."""
+    """The result of applying a step.
+
+    Attributes:
+        id: the id of its resource.
+        created: whether this change created the resource.
+        proven: whether that is certain; otherwise somebody else may have created it.
+    """
 
     id: int | None = None
     created: bool = False
+    proven: bool = True
 
 
 class Step:
@@ -65,6 +76,13 @@ class Step:
     def __init__(self, key: str, title: str) -> None:
         self.key, self.title = key, title
 
+    def recover(self, run: ChangeRun) -> None:
+        """Find out what became of a write that an earlier run of this change sent without learning its outcome.
+
+        Raises:
+            OperatorError: UNKNOWN_OUTCOME, when that cannot be told yet.
+        """
+
     def find(self, run: ChangeRun) -> Found:
         """Find out what exists. It must not write, and must also work when earlier steps created nothing (dry run)."""
         raise NotImplementedError
@@ -83,6 +101,13 @@ class Step:
             OperatorError: the resource differs from the intended state.
         """
         return applied
+
+    def recheck(self, run: ChangeRun) -> None:
+        """Check once more, after all steps, that nobody else created the same in the meantime.
+
+        Raises:
+            OperatorError: ERROR, when somebody did.
+        """
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         """Undo the step's effect, and verify that it is undone.
@@ -108,6 +133,7 @@ class StepOutcome:
     changes: dict[str, list[Any]] = field(default_factory=dict)
     writes: bool = True
     reason: str = ""  # why it failed
+    owner: str | None = None  # if not the caller
 
     @property
     def changed(self) -> bool:
@@ -118,6 +144,7 @@ class StepOutcome:
         """The outcome as a row of the report."""
         row = {"step": self.key, "action": self.action, "type": self.kind, "name": self.name, "id": self.id}
         row |= {"reason": self.reason} if self.reason else {}
+        row |= {"owner": self.owner} if self.owner else {}
         return row | ({"changes": self.changes} if self.changes else {})
 
 
@@ -128,6 +155,8 @@ class ChangeRun:
     Attributes:
         report: shows one line of progress.
         journal: None in a dry run.
+        marking: whether what is created gets the mark of the change.
+        marks_are_dropped: whether the server was seen not to keep marks.
         dry: whether nothing may be written; only ``find`` is called.
         results: step key → resource id, as far as known.
         outcomes: the outcomes of the steps so far.
@@ -138,6 +167,8 @@ class ChangeRun:
     report: Callable[[str], None]
     journal: Journal | None = None
     dry: bool = False
+    marking: bool = True
+    marks_are_dropped: bool = False
     results: dict[str, int] = field(default_factory=dict)
     outcomes: list[StepOutcome] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -149,7 +180,16 @@ class ChangeRun:
 
     def entry(self, key: str) -> Entry | None:
         """The journal's entry for a step; None when it has none."""
-        return self.journal.entries.get(key) if self.journal else None
+        return self.journal.entry(key) if self.journal else None
+
+    def mark(self, key: str) -> str | None:
+        """The mark of what a step of this change creates; None without marks."""
+        return self.journal.mark(key) if self.journal and self.marking else None
+
+    def seconds_until_certain(self, entry: Entry) -> float:
+        """How long a write without a response, in seconds, may still take effect."""
+        age = max(time.time() - entry.at, 0.0)
+        return max(LATE_CREATE_SECONDS - age, 0.0)
 
     def created(self, key: str) -> bool:
         """Whether this change created the step's resource, in this or in an earlier run."""
@@ -160,11 +200,18 @@ class ChangeRun:
         """Whether the step with this key wrote (or would write) something in this run."""
         return any(outcome.key == key and outcome.changed for outcome in self.outcomes)
 
-    def note(self, step: Step, action: str, resource_id: int | None, changes: dict[str, list[Any]]) -> StepOutcome:
+    def note(
+        self,
+        step: Step,
+        action: str,
+        resource_id: int | None,
+        changes: dict[str, list[Any]],
+        owner: str | None = None,
+    ) -> StepOutcome:
         """Add a step's outcome to the report."""
         if resource_id is not None:
             self.results[step.key] = resource_id
-        outcome = StepOutcome(step.key, action, step.kind, step.name, resource_id, changes, step.writes)
+        outcome = StepOutcome(step.key, action, step.kind, step.name, resource_id, changes, step.writes, owner=owner)
         self.outcomes.append(outcome)
         return outcome
 

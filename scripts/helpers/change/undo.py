@@ -106,25 +106,36 @@ def _rows(entries: dict[str, Entry]) -> list[dict[str, Any]]:
     ]
 
 
+def _record_undone(run: ChangeRun, key: str) -> None:
+    """Record that a step is undone; that it cannot be recorded does not make it less undone."""
+    assert run.journal is not None
+    try:
+        run.journal.undone(key)
+    except OperatorError as error:
+        run.warnings.append(f"{error.message}; do not resume: what was undone is not recorded")
+
+
 def _undo(run: ChangeRun, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Undo every step that had an effect, newest first. Returns what is left behind, with the reasons."""
     assert run.journal is not None
-    by_key = {step.key: step for step in steps}
+    by_entry = {id(entry): step for step in steps if (entry := run.entry(step.key))}
     left: list[dict[str, Any]] = []
     for entry in run.journal.entries.values():
-        if entry.id is not None:
-            run.results.setdefault(entry.key, entry.id)
+        step = by_entry.get(id(entry))
+        if step is not None and entry.id is not None:
+            run.results.setdefault(step.key, entry.id)
     for entry in sorted(run.journal.entries.values(), key=lambda e: e.order, reverse=True):
         if entry.action == SNAPSHOT and left:
             continue  # a resumed run must still know what was there before the change
-        step = by_key.get(entry.key)
+        step = by_entry.get(id(entry))
         try:
             if step is None:
                 raise OperatorError(Exit.LEFT_BEHIND, "the config no longer has this step")
             run.report(f"undo {step.title}")
             step.undo(run, entry)
-            run.journal.undone(entry.key)
         except Exception as error:  # a step that cannot be undone must not keep the others from being undone
             reason = as_operator_error(error).message
             left.append({"step": entry.key, "action": entry.action, "id": entry.id, "reason": reason})
+        else:
+            _record_undone(run, step.key)
     return left

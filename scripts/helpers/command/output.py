@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from helpers.core.errors import Exit, config_error, usage
 from helpers.core.redact import redact
 
+SPACE_FOR_RESULT = 65_536  # bytes that must be free on the disk of an output file before anything is done
 FORMATS = ("table", "json", "ndjson", "csv")
 
 
@@ -76,9 +77,22 @@ def checked_file(name: str, flag: str) -> Path:
     target = Path(name).resolve()
     if target.is_dir():
         raise usage(f"{flag} {name} is a directory", "pass a file name")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise config_error(f"cannot write {name}: its directory does not exist or is not writable")
+    if not target.exists() or target.is_file():  # a device or a pipe is not replaced
+        _try_to_write(name, target.parent / f".{target.name}.{os.getpid()}")
     return target
+
+
+def _try_to_write(name: str, beside: Path) -> None:
+    """Write a file beside the output file and remove it, because a full disk shows only when something is written."""
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, bytes(SPACE_FOR_RESULT))
+        finally:
+            os.close(descriptor)
+            beside.unlink()
+    except OSError as error:
+        raise config_error(f"cannot write {name}: {error.strerror}") from error
 
 
 class OutputOptions(NamedTuple):

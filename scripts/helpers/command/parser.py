@@ -62,15 +62,26 @@ class CommonOptions(NamedTuple):
 
 
 class ChangeOptions(NamedTuple):
-    """The common flags of commands that write."""
+    """The common flags of commands that write.
+
+    Attributes:
+        mark: whether what is created gets a tag by which this change recognises it.
+    """
 
     dry_run: bool
     journal: str | None
     resume: bool
+    mark: bool
 
 
 def command_parser(
-    command: str, description: str, example: str, *, writes: bool = False, formats: tuple[str, ...] = ()
+    command: str,
+    description: str,
+    example: str,
+    *,
+    writes: bool = False,
+    creates: bool = False,
+    formats: tuple[str, ...] = (),
 ) -> Parser:
     """A parser with the common flags.
 
@@ -78,6 +89,7 @@ def command_parser(
         command: the script's name without ``.py``.
         example: one command line that works as written.
         writes: whether to add the flags of commands that write.
+        creates: whether such a command creates resources that can carry a mark.
         formats: additional formats of this command.
     """
     parser = Parser(
@@ -103,6 +115,15 @@ def command_parser(
         change.add_argument("--dry-run", action="store_true", help="show what would be done, without writing anything")
         change.add_argument("--journal", metavar=FILE, help="journal of the change (default: in the state directory)")
         change.add_argument("--resume", action="store_true", help="continue an unfinished change")
+        if creates:
+            change.add_argument(
+                "--no-mark",
+                dest="mark",
+                action="store_false",
+                help="create without the tag nexla-operator/…, by which a change knows what it created",
+            )
+        else:
+            parser.set_defaults(mark=True)
     return parser
 
 

@@ -102,9 +102,10 @@ class ConfirmStep(CheckStep):
         if self.state.config.nexset is None and len(detected) > 1:
             names = "; ".join(f"{member.id} {member.name!r}" for member in detected)
             run.warnings.append(f"the source now has {len(detected)} nexsets: {names}")
-        others = unconfigured_members(flow, self.state.config)
-        if others:
-            run.warnings.append("the flow also has members that are not in the config: " + describe_members(others))
+        others = describe_members(unconfigured_members(flow, self.state.config))
+        listed = ", ".join(filter(None, [others, *flow.unknown]))
+        if listed:
+            run.warnings.append(f"the flow also has members that are not in the config: {listed}")
         return Found(PASSED, flow.origin.node_id)
 
 

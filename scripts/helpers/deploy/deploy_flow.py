@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from helpers.change.changes import apply, plan
+from helpers.change.identity import identity_of
 from helpers.change.journal import Journal, open_journal
 from helpers.change.model import ChangeRun, RecoveryCommands, Step
 from helpers.command.context import Context
@@ -31,7 +32,7 @@ def run(request: DeployRequest, context: Context) -> Result:
         OperatorError: as ``changes.apply``.
     """
     config = parse(request.config)
-    change = ChangeRun(context.session, context.report, dry=request.change.dry_run)
+    change = ChangeRun(context.session, context.report, dry=request.change.dry_run, marking=request.change.mark)
     state = FlowState(config)
     steps: list[Step]
     if request.teardown:
@@ -62,9 +63,8 @@ def _open_journal(request: DeployRequest, context: Context, config: FlowConfig) 
     command = "deploy_flow-teardown" if request.teardown else "deploy_flow"
     subject = f"{config.source.source_type} {config.source.name}"
     options = request.change
-    return open_journal(
-        command, context.host, subject, path=options.journal, resume=options.resume, config=request.config.digest
-    )
+    identity = identity_of(context.session, command, subject)
+    return open_journal(identity, path=options.journal, resume=options.resume, config=request.config.digest)
 
 
 def _recovery(request: DeployRequest, context: Context) -> RecoveryCommands:

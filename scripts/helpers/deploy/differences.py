@@ -39,8 +39,3 @@ def update_body(changes: dict[str, list[Any]], desired: dict[str, Any], current:
         merged = isinstance(desired.get(key), dict) and isinstance(current.get(key), dict)
         body[key] = {**current[key], **desired[key]} if merged else after
     return body
-
-
-def previous_values(body: Row, current: Row) -> Row:
-    """The current values of the keys in an update body."""
-    return {key: current.get(key) for key in body}

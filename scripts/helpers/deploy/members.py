@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from helpers.api.resources import by_name, require_unique
+from typing import Any
+
+from helpers.api.resources import by_name, owner_of, require_unique
 from helpers.api.transport import call
+from helpers.change.creating import journalled_row
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
+from helpers.change.restore import EDITS, edits_between
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
+from helpers.core.marks import same_name
 from helpers.deploy import model
-from helpers.deploy.differences import differences, previous_values, update_body
+from helpers.deploy.differences import differences, update_body
 from helpers.deploy.resource_steps import ResourceStep, lookup_key, set_fields, with_credential, with_tags
 from helpers.deploy.state import FlowState, nexset_key
+
+OPERATIONS = "operations"  # the key of an inline transform's operations in a nexset's state
 
 
 class NexsetStep(ResourceStep):
@@ -31,33 +38,47 @@ class NexsetStep(ResourceStep):
 
     def current(self, run: ChangeRun) -> Row | None:
         member = self.state.derived(run, run.results.get(self.parent_key), self.name)
-        if member is None:
-            return None
-        container_id = member.row.get("code_container_id")
-        flow = self.state.flow(run)
+        row = member.row if member else journalled_row(run, self.key, self.api)
+        return self._with_code(run, row) if row else None
+
+    def _with_code(self, run: ChangeRun, row: Row) -> Row:
+        """The row with the id and the operations of its transform, from the flow or from an expanded nexset."""
+        container_id, flow = row.get("code_container_id", row.get("transform_id")), self.state.flow(run)
         code = (flow.code(container_id) if flow else None) or {}
-        return {**member.row, "transform_id": container_id, "operations": code.get("code")}
+        inline = row.get("transform")
+        operations = code.get("code") if code or not isinstance(inline, dict) else inline.get("transforms")
+        return {**row, "transform_id": container_id, OPERATIONS: operations}
 
     def find(self, run: ChangeRun) -> Found:
         current = self.current(run)
         if current is None:
             return Found("create")
+        owner = owner_of(run.session, current)
+        current = self._complete(run, current, _plain(self.desired(run)))
+        changes = self._changes(run, current)
+        if not changes:
+            return Found(UNCHANGED, current["id"], owner=owner)
+        after = {key: value for key, (_, value) in changes.items() if key not in ("transform_id", OPERATIONS)}
+        edits = edits_between(current, update_body({key: changes[key] for key in after}, after, current))
+        for key in changes.keys() - after.keys():
+            edits.append({"path": [key], "before": changes[key][0], "after": [changes[key][1]]})
+        before: Row = {EDITS: edits}
+        if OPERATIONS in changes and (current[OPERATIONS] is None or self._shared(run)):
+            before["transform_id"] = current["transform_id"]
+        return Found("update", current["id"], changes, before, owner=owner)
+
+    def _changes(self, run: ChangeRun, current: Row) -> dict[str, list[Any]]:
         desired = self.desired(run)
-        plain: Row = {key: desired[key] for key in ("description", "tags") if key in desired}
-        changes = differences(plain, current)
-        before = previous_values(update_body(changes, plain, current), current)
+        changes = differences(_plain(desired), current)
         if "transform_id" in desired and current["transform_id"] != desired["transform_id"]:
             changes["transform_id"] = [current["transform_id"], desired["transform_id"]]
-            before["transform_id"] = current["transform_id"]
-        if "transform" in desired and current["operations"] != desired["transform"]["transforms"]:
-            changes["transform"] = [current["operations"], desired["transform"]["transforms"]]
-            if current["operations"] is None or self._shared(run):
-                before["transform_id"] = current["transform_id"]
-            else:
-                before["transform"] = _wrapped(current["operations"])
-        if not changes:
-            return Found(UNCHANGED, current["id"])
-        return Found("update", current["id"], changes, before)
+        if "transform" in desired and current[OPERATIONS] != desired["transform"]["transforms"]:
+            changes[OPERATIONS] = [current[OPERATIONS], desired["transform"]["transforms"]]
+        return changes
+
+    def differing(self, run: ChangeRun, row: Row) -> list[str]:
+        full = self._complete(run, row, _plain(self.desired(run)))
+        return list(self._changes(run, self._with_code(run, full)))
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.action == "create":
@@ -65,9 +86,9 @@ class NexsetStep(ResourceStep):
         assert found.id is not None
         desired = self.desired(run)
         body = {key: desired[key] for key in found.changes if key in desired}
-        if "transform" in body and self._shared(run):
-            # an inline edit would change the shared container in place; null gives this nexset a container of its own
-            body = {**body, "transform_id": None}
+        if OPERATIONS in found.changes:
+            # an inline edit would change a shared container in place; null gives this nexset a container of its own
+            body |= {"transform": desired["transform"]} | ({"transform_id": None} if self._shared(run) else {})
         call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
         self.state.forget()
         return Applied(found.id, created=run.created(self.key))
@@ -77,11 +98,30 @@ class NexsetStep(ResourceStep):
         code = flow.code(current.get("transform_id")) if flow else None
         return bool(code and code.get("reusable"))
 
-    def candidates(self, run: ChangeRun) -> list[int]:
+    def shown(self, run: ChangeRun, resource_id: int) -> Row:
+        self.state.forget_flow()
+        return self._with_code(run, super().shown(run, resource_id))
+
+    def put_back(self, run: ChangeRun, resource_id: int, body: Row, before: Row, current: Row) -> None:
+        body = dict(body)
+        if OPERATIONS in body:
+            operations = body.pop(OPERATIONS)
+            inline = {"transform": _wrapped(operations)}
+            body |= {"transform_id": before["transform_id"]} if "transform_id" in before else inline
+        self.update(run, resource_id, body, current)
+
+    def namesakes(self, run: ChangeRun) -> list[Row]:
         self.state.forget_flow()
         flow, parent_id = self.state.flow(run), run.results.get(self.parent_key)
         above = flow.find("nexsets", parent_id) if flow and parent_id else None
-        return sorted(m.id for m in above.children if m.kind == "nexsets" and m.name == self.name) if above else []
+        children = above.children if above else []
+        rows = [m.row for m in children if m.kind == "nexsets" and same_name(m.name, self.name)]
+        return sorted(rows, key=lambda row: row["id"])
+
+
+def _plain(desired: Row) -> Row:
+    """The fields of a nexset that are no transform."""
+    return {key: desired[key] for key in ("description", "tags") if key in desired}
 
 
 def _wrapped(transform: list[Row] | Row) -> Row:
@@ -117,6 +157,7 @@ class DestinationStep(ResourceStep):
     def current(self, run: ChangeRun) -> Row | None:
         members = self.state.destinations(run, self.name, self.config.sink_type)
         row = require_unique(self.api, self.name, [member.row for member in members])
+        row = row or journalled_row(run, self.key, self.api)
         if row is None:
             self.refuse_foreign(run)
         self.refuse_foreign_nexset(run)
@@ -159,6 +200,6 @@ class DestinationStep(ResourceStep):
                 resource={"type": "destinations", "id": foreign[0]["id"]},
             )
 
-    def candidates(self, run: ChangeRun) -> list[int]:
+    def namesakes(self, run: ChangeRun) -> list[Row]:
         self.state.forget_flow()
-        return [member.id for member in self.state.destinations(run, self.name, self.config.sink_type)]
+        return [member.row for member in self.state.destinations(run, self.name, self.config.sink_type)]

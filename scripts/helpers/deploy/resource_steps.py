@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import time
 from typing import Any
 
-from helpers.api.resources import by_name, get_or_none, require_unique
+from helpers.api.resources import by_name, get, get_or_none, owner_of, require_unique, shared_by_name
 from helpers.api.transport import call
-from helpers.api.writes import create, delete, poll_for_row
+from helpers.change.creating import CreateStep, journalled_row
 from helpers.change.journal import Entry
-from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
+from helpers.change.restore import EDITS, edits_between, restoration
 from helpers.change.set_status import ACTIVE, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
-from helpers.core.redact import MARK
 from helpers.deploy import model
-from helpers.deploy.differences import differences, previous_values, update_body
+from helpers.deploy.differences import differences, update_body
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
-LATE_CREATE_SECONDS = 90.0  # after this time, a request without a response can no longer take effect
 
-
-def remove_resource(run: ChangeRun, kind: Kind, resource_id: int) -> None:
-    """Pause a resource if it is ACTIVE, delete it, and verify that. Do nothing when it no longer exists.
-
-    Raises:
-        ApiError: the server rejected the request, such as with 405 for a credential that is used elsewhere.
-        OperatorError: UNKNOWN_OUTCOME, when the resource still exists after DELETE.
-    """
-    row = get_or_none(run.session, kind, resource_id)
-    if row is None:
-        return
-    if row.get("status") == ACTIVE:
-        set_status(run, kind, resource_id, PAUSED)
-    delete(run.session, kind, resource_id, run.report)
-
-
-class ResourceStep(Step):
+class ResourceStep(CreateStep):
     """Create or update one resource. Subclasses define the desired state and how to read the current state.
 
     Args:
@@ -49,45 +30,55 @@ class ResourceStep(Step):
         super().__init__(key, f"{kind.singular} {name}")
         self.kind, self.api, self.name, self.state = kind.name, kind, name, state
 
-    def desired(self, run: ChangeRun) -> Row:
-        """The desired fields, as in the body of a create.
-
-        Raises:
-            KeyError: an earlier step has not created its resource yet, as in a dry run.
-        """
-        raise NotImplementedError
-
     def current(self, run: ChangeRun) -> Row | None:
-        """The current state in the format of ``desired``, with ``id`` and ``status``; None when nothing exists."""
+        """The current state, with ``id`` and ``status``; None when nothing exists."""
         raise NotImplementedError
 
     def comparable(self, desired: Row) -> Row:
         """The fields on which an existing resource is compared."""
         return {key: value for key, value in desired.items() if key != "name"}
 
-    def candidates(self, run: ChangeRun) -> list[int]:
-        """Read the ids of all resources with this identity, oldest first. Several ids reveal a concurrent run."""
-        raise NotImplementedError
+    def forget(self) -> None:
+        self.state.forget()
 
     def find(self, run: ChangeRun) -> Found:
         current = self.current(run)
         if current is None:
             return Found("create")
+        owner = owner_of(run.session, current)
         desired = self.comparable(self.desired(run))
+        current = self._complete(run, current, desired)
         changes = differences(desired, current)
         if not changes:
-            return Found(UNCHANGED, current["id"])
-        before = previous_values(update_body(changes, desired, current), current) | {"status": current.get("status")}
-        return Found("update", current["id"], changes, before)
+            return Found(UNCHANGED, current["id"], owner=owner)
+        edits = edits_between(current, update_body(changes, desired, current))
+        before = {EDITS: edits, "status": current.get("status")}
+        return Found("update", current["id"], changes, before, owner=owner)
+
+    def _complete(self, run: ChangeRun, current: Row, desired: Row) -> Row:
+        """Read from the resource itself what a list or flow left out: a key that is absent is unknown, not different.
+
+        What the resource does not show either counts as desired, with a warning, because it cannot be compared.
+        """
+        if all(key in current for key in desired):
+            return current
+        row = get_or_none(run.session, self.api, current["id"], expand=1) or {}
+        full = {**current, **with_credential_id(row)}
+        unknown = [key for key in desired if key not in full]
+        if unknown:
+            run.warnings.append(f"{self.title}: the API does not show its {', '.join(unknown)}, which is not compared")
+        return full | {key: desired[key] for key in unknown}
+
+    def differing(self, run: ChangeRun, row: Row) -> list[str]:
+        desired = self.comparable(self.desired(run))
+        return list(differences(desired, self._complete(run, with_credential_id(row), desired)))
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        desired = self.desired(run)
         if found.action == "create":
-            row = create(run.session, self.api.path, desired, lambda: self._read_again(run), run.report).row
-            self.state.forget()
-            return Applied(int(row["id"]), created=True)
+            return self.create(run)
         assert found.id is not None
-        current = self.current(run) or {}
+        desired = self.desired(run)
+        current = self._complete(run, self.current(run) or {"id": found.id}, self.comparable(desired))
         self.update(run, found.id, update_body(found.changes, self.comparable(desired), current), current)
         self.state.forget()
         return Applied(found.id, created=run.created(self.key))
@@ -96,22 +87,10 @@ class ResourceStep(Step):
         """Send an update of an existing resource."""
         call(run.session, "PUT", item_path(self.api, resource_id), body=body, report=run.report)
 
-    def _read_again(self, run: ChangeRun) -> Row | None:
-        self.state.forget()
-        return self.current(run)
-
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
-        """Read the resource again. If a concurrent run created it too, keep the older resource and delete ours."""
-        ids = self.candidates(run)
-        if applied.id is None or applied.id not in ids:
-            raise OperatorError(
-                Exit.UNKNOWN_OUTCOME, f"{self.title} (id {applied.id}) does not exist after it was written"
-            )
-        if applied.created and applied.id != ids[0]:
-            run.warnings.append(f"{self.title}: another run created it too; using {ids[0]}, deleting {applied.id}")
-            remove_resource(run, self.api, applied.id)
-            self.state.forget()
-            return Applied(ids[0])
+        """Read the resource again, and keep only one of several that were created at the same time."""
+        if applied.created:
+            applied = self.keep_one(run, applied)
         self._compare(run, created=applied.created)
         return applied
 
@@ -127,32 +106,55 @@ class ResourceStep(Step):
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         if entry.created:
-            entry.id = entry.id or self._unconfirmed_id(run, entry)
-            if entry.id is not None:
-                remove_resource(run, self.api, entry.id)
+            self.undo_create(run, entry)
         elif entry.id is None:
             raise OperatorError(Exit.LEFT_BEHIND, "its id is not known")
         else:
             self._restore(run, entry.id, entry.before)
         self.state.forget()
 
-    def _unconfirmed_id(self, run: ChangeRun, entry: Entry) -> int | None:
-        """The id of a resource whose create got no response; None once it is certain that it was not created."""
-        row = poll_for_row(run.session, lambda: self._read_again(run), strict=True)
-        if row is not None:
-            return int(row["id"])
-        if time.time() - entry.at < LATE_CREATE_SECONDS:
-            raise OperatorError(Exit.LEFT_BEHIND, "its create got no response; it does not exist yet, but may appear")
-        return None
-
     def _restore(self, run: ChangeRun, resource_id: int, before: Row) -> None:
-        if MARK in json.dumps(before):
-            raise OperatorError(Exit.LEFT_BEHIND, "the former config holds a secret, which the journal does not keep")
-        body = {key: value for key, value in before.items() if key != "status"}
-        row = get_or_none(run.session, self.api, resource_id) or {}
-        self.update(run, resource_id, body, row)
+        """Restore what still is as this change wrote it, and name the rest."""
+        row = self.shown(run, resource_id)
+        plan = restoration(before.get(EDITS) or [], row)
+        if plan.body:
+            self.put_back(run, resource_id, plan.body, before, row)
         if before.get("status") == ACTIVE:
             set_status(run, self.api, resource_id, ACTIVE)
+        now = self.shown(run, resource_id)
+        wrong = [key for key, value in plan.body.items() if now.get(key) != value]
+        if wrong:
+            raise OperatorError(Exit.LEFT_BEHIND, f"the server does not show the former {', '.join(wrong)}")
+        if plan.objections():
+            raise OperatorError(Exit.LEFT_BEHIND, plan.objections())
+
+    def shown(self, run: ChangeRun, resource_id: int) -> Row:
+        """The resource as it is now, in the format of ``current``."""
+        return with_credential_id(get(run.session, self.api, resource_id, expand=1))
+
+    def put_back(self, run: ChangeRun, resource_id: int, body: Row, before: Row, current: Row) -> None:
+        """Send the former values.
+
+        Args:
+            body: the former values, as ``restoration`` made them.
+            before: the state before the change, from the journal.
+            current: the resource as it is now.
+        """
+        self.update(run, resource_id, body, current)
+
+
+def with_credential_id(row: Row) -> Row:
+    """A row with ``data_credentials_id``, which single resources show only as an object; absent when they show none."""
+    inner = row.get("data_credentials")
+    if "data_credentials_id" in row or "data_credentials" not in row:
+        return row
+    return {**row, "data_credentials_id": inner.get("id") if isinstance(inner, dict) else None}
+
+
+def everyones(run: ChangeRun, kind: Kind, name: str, **params: Any) -> list[Row]:
+    """All resources with this name: the caller's own, and those of others that the caller may see."""
+    rows = [*by_name(run.session, kind, name, **params), *shared_by_name(run.session, kind, name, **params)]
+    return list({row["id"]: row for row in rows}.values())
 
 
 def lookup_key(kind: str, name: str) -> str:
@@ -196,20 +198,36 @@ class CredentialStep(ResourceStep):
     def comparable(self, desired: Row) -> Row:
         return {}
 
-    def _rows(self, run: ChangeRun) -> list[Row]:
-        rows = by_name(run.session, self.api, self.name)
-        return [row for row in rows if row.get("credentials_type") == self.config.credentials_type]
+    def _of_type(self, rows: list[Row]) -> list[Row]:
+        matching = [row for row in rows if row.get("credentials_type") == self.config.credentials_type]
+        return sorted(matching, key=lambda row: row["id"])
 
     def current(self, run: ChangeRun) -> Row | None:
-        row = require_unique(self.api, self.name, self._rows(run))
+        row = journalled_row(run, self.key, self.api) or self._of_another_member(run)
+        if row is None:
+            rows = self._of_type(by_name(run.session, self.api, self.name))
+            if not rows and self.state.owner(run) is not None:  # it is somebody else's flow, with their credentials
+                rows = self._of_type(shared_by_name(run.session, self.api, self.name))
+            row = require_unique(self.api, self.name, rows)
         if row is not None and not run.created(self.key):
             run.warnings.append(
                 f"credential {self.name!r} (id {row['id']}) exists and is used unchanged: secrets cannot be compared"
             )
         return row
 
-    def candidates(self, run: ChangeRun) -> list[int]:
-        return sorted(row["id"] for row in self._rows(run))
+    def _of_another_member(self, run: ChangeRun) -> Row | None:
+        """The same inline credential, which an earlier step of this run created for another member of the flow."""
+        known = self.state.facts.credentials.get((self.name, self.config.credentials_type))
+        return get_or_none(run.session, self.api, known) if known is not None else None
+
+    def verify(self, run: ChangeRun, applied: Applied) -> Applied:
+        applied = super().verify(run, applied)
+        if applied.id is not None:
+            self.state.facts.credentials[self.name, self.config.credentials_type] = applied.id
+        return applied
+
+    def namesakes(self, run: ChangeRun) -> list[Row]:
+        return self._of_type(everyones(run, self.api, self.name))
 
 
 class SourceStep(ResourceStep):
@@ -235,8 +253,7 @@ class SourceStep(ResourceStep):
 
     def current(self, run: ChangeRun) -> Row | None:
         row = self.state.source(run)
-        credential = (row or {}).get("data_credentials") or {}
-        return {**row, "data_credentials_id": credential.get("id")} if row else None
+        return with_credential_id(row) if row else None
 
     def find(self, run: ChangeRun) -> Found:
         found = super().find(run)
@@ -255,9 +272,8 @@ class SourceStep(ResourceStep):
         if extra:
             run.warnings.append(f"source {self.name!r}: nexsets {sorted(extra)} were detected meanwhile and are kept")
 
-    def candidates(self, run: ChangeRun) -> list[int]:
-        self.state.forget()
-        return [row["id"] for row in self.state.source_rows(run)]
+    def namesakes(self, run: ChangeRun) -> list[Row]:
+        return self.state.of_source_type(everyones(run, self.api, self.name, expand=1))
 
     def update(self, run: ChangeRun, resource_id: int, body: Row, current: Row) -> None:
         if "source_config" in body and current.get("status") == ACTIVE:

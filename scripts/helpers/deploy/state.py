@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from helpers.api.flows import Flow, Member, read_flow
 from helpers.api.probes import ProbeResult
-from helpers.api.resources import by_name, require_unique
+from helpers.api.resources import by_name, owner_of, require_unique, shared_by_name
+from helpers.change.creating import journalled_row, wait_until_unique
 from helpers.change.model import ChangeRun
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.kinds import KINDS, Row
+from helpers.core.kinds import KINDS, Kind, Row
+from helpers.core.marks import same_name
 from helpers.deploy.model import FlowConfig
 
 SOURCE_STEP = "source"
+MAY_CHANGE = {"owner", "admin"}  # roles
 NEXSET_STEP = "nexset:"  # the key of a nexset's step: this, and the name of a derived nexset
 DETECTED = NEXSET_STEP  # the step that finds the detected nexset
 
@@ -43,12 +47,14 @@ class DeployFacts:
     Attributes:
         flow_id: the node id of the flow's origin.
         probed: the result of each probe, by credential id.
+        credentials: the ids of the inline credentials, by name and type; several members may use the same.
         delivered: what arrived at each verified destination, by its name.
         source_errors: the number of records that the source could not read; None until it was checked.
     """
 
     flow_id: int | None = None
     probed: dict[int, ProbeResult] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], int] = field(default_factory=dict)
     delivered: dict[str, Delivery] = field(default_factory=dict)
     source_errors: int | None = None
 
@@ -79,20 +85,33 @@ class FlowState:
     def source(self, run: ChangeRun) -> Row | None:
         """The only source with the config's name and type, with its config; None when there is none.
 
+        The journal's comes first, then the caller's own, then those of others that the caller may change.
+
         Raises:
-            OperatorError: NOT_FOUND with the candidates, when there are several.
+            OperatorError: NOT_FOUND with the candidates, when there are several; AUTH, when the only one is somebody
+                else's and the caller may not change it.
         """
         if not self._searched:
-            rows = self.source_rows(run)
-            self._source = require_unique(KINDS["sources"], self.config.source.name, rows)
-            self._searched = True
+            kind = KINDS["sources"]
+            row = journalled_row(run, SOURCE_STEP, kind) or self._only(run, by_name) or self._only(run, shared_by_name)
+            refuse_if_only_visible(run, kind, row)
+            self._source, self._searched = row, True
         return self._source
 
-    def source_rows(self, run: ChangeRun) -> list[Row]:
-        """All sources with the config's name and type, oldest first."""
-        source = self.config.source
-        rows = by_name(run.session, KINDS["sources"], source.name, expand=1)
-        return sorted((row for row in rows if row.get("source_type") == source.source_type), key=lambda row: row["id"])
+    def _only(self, run: ChangeRun, read: Callable[..., list[Row]]) -> Row | None:
+        kind, name = KINDS["sources"], self.config.source.name
+        rows = wait_until_unique(run, lambda: self.of_source_type(read(run.session, kind, name, expand=1)))
+        return require_unique(kind, name, rows)
+
+    def owner(self, run: ChangeRun) -> str | None:
+        """Who owns the source, if it exists and is not the caller's."""
+        source = self.source(run)
+        return owner_of(run.session, source) if source else None
+
+    def of_source_type(self, rows: list[Row]) -> list[Row]:
+        """The rows with the type of the config's source, oldest first."""
+        wanted = self.config.source.source_type
+        return sorted((row for row in rows if row.get("source_type") == wanted), key=lambda row: row["id"])
 
     def flow(self, run: ChangeRun) -> Flow | None:
         """The flow of the source; None while the source does not exist."""
@@ -141,7 +160,7 @@ class FlowState:
         flow = self.flow(run)
         members = flow.of_kind("nexsets") if flow else []
         above = [m for m in members if parent is None or m.id == parent]
-        rows = [m for top in above for m in top.children if m.kind == "nexsets" and m.name == name]
+        rows = [m for top in above for m in top.children if m.kind == "nexsets" and same_name(m.name, name)]
         require_unique(KINDS["nexsets"], name, [{"id": m.id, "status": m.status} for m in rows])
         return rows[0] if rows else None
 
@@ -149,8 +168,28 @@ class FlowState:
         """The destinations with this name and type in this flow, oldest first."""
         flow = self.flow(run)
         rows = flow.of_kind("destinations") if flow else []
-        matching = [m for m in rows if m.name == name and m.row.get("sink_type") == sink_type]
+        matching = [m for m in rows if same_name(m.name, name) and m.row.get("sink_type") == sink_type]
         return sorted(matching, key=lambda member: member.id)
+
+
+def refuse_if_only_visible(run: ChangeRun, kind: Kind, row: Row | None) -> None:
+    """Check that the caller may change somebody else's resource: a second one would do everything twice.
+
+    Raises:
+        OperatorError: AUTH.
+    """
+    owner = owner_of(run.session, row) if row else None
+    if row is None or owner is None:
+        return
+    roles = [role for role in row.get("access_roles") or [] if isinstance(role, str)]
+    if not roles or set(roles) & MAY_CHANGE:
+        return
+    raise OperatorError(
+        Exit.AUTH,
+        f"{kind.singular} {row.get('name')!r} (id {row['id']}) belongs to {owner}, and your role is {', '.join(roles)}",
+        hint="ask the owner for the role admin, or choose another name; a second flow would deliver everything twice",
+        resource={"type": kind.name, "id": row["id"]},
+    )
 
 
 def _fields(member: Member) -> list[str]:
@@ -159,4 +198,4 @@ def _fields(member: Member) -> list[str]:
 
 
 def _matches(member: Member, name: str | None, fields: list[str] | None) -> bool:
-    return member.name == name if name is not None else set(fields or []) <= set(_fields(member))
+    return same_name(member.name, name) if name is not None else set(fields or []) <= set(_fields(member))

@@ -6,13 +6,14 @@ from typing import Any
 
 from helpers.api.failures import ApiError
 from helpers.api.resources import by_name, require_unique
+from helpers.change.creating import remove_resource
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind
+from helpers.core.marks import same_name
 from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.model import DerivedNexset, Destination, FlowConfig
-from helpers.deploy.resource_steps import remove_resource
 from helpers.deploy.state import SOURCE_STEP, FlowState, nexset_key
 
 
@@ -30,11 +31,12 @@ class UnconfiguredMembersStep(CheckStep):
             return Found(SKIPPED)
         run.results[SOURCE_STEP] = source["id"]
         flow = self.state.flow(run)
-        others = unconfigured_members(flow, self.state.config) if flow else []
-        if others:
+        others = describe_members(unconfigured_members(flow, self.state.config)) if flow else ""
+        listed = ", ".join(filter(None, [others, *(flow.unknown if flow else [])]))
+        if listed:
             raise OperatorError(
                 Exit.ERROR,
-                f"the flow has members that are not in the config: {describe_members(others)}",
+                f"the flow has members that are not in the config: {listed}",
                 hint="nothing was deleted; add them to the config, or delete them first",
                 resource={"type": "flows", "id": flow.origin.node_id if flow else None},
             )
@@ -67,7 +69,7 @@ class RemoveStep(Step):
 
     def _member_id(self, run: ChangeRun) -> int | None:
         flow = self.state.flow(run)
-        members = [member for member in flow.of_kind(self.kind) if member.name == self.name] if flow else []
+        members = [member for member in flow.of_kind(self.kind) if same_name(member.name, self.name)] if flow else []
         if isinstance(self.config, Destination):
             members = [member for member in members if member.row.get("sink_type") == self.config.sink_type]
         if isinstance(self.config, DerivedNexset):
@@ -82,7 +84,7 @@ class RemoveStep(Step):
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         assert found.id is not None
         try:
-            remove_resource(run, self.api, found.id)
+            remove_resource(run, self.api, found.id, self.name)
         except ApiError as error:
             if self.kind != "credentials" or error.http_status != 405:
                 raise

@@ -131,13 +131,14 @@ class AlertResult:
 
 
 def alert(
-    path: str, rows: list[Row], policy: AlertPolicy, *, url: str | None, form: str, host: str, now: float,
+    path: str, account: str, rows: list[Row], policy: AlertPolicy, *, url: str | None, form: str, host: str, now: float,
     report: Callable[[str], None],
 ) -> AlertResult:  # fmt: skip
     """One round: update the incidents, report what changed, save the state. What cannot be delivered is sent next time.
 
     Args:
         path: The state file.
+        account: Whose resources these are; see ``locked_state``.
         rows: The verdicts.
         policy: When incidents open and clear, and when to remind.
         url: The webhook; None to count incidents without alerting.
@@ -149,7 +150,7 @@ def alert(
     Raises:
         OperatorError: CONFIG, if the state file cannot be read or written.
     """
-    with locked_state(path) as incidents:
+    with locked_state(path, account) as incidents:
         if incidents is None:
             return AlertResult({"opened": [], "still": [], "recovered": []}, "another run has locked the state file")
         after = update_incidents(incidents, rows, policy)
@@ -159,5 +160,5 @@ def alert(
             failure = deliver(url, form, due, key=event_key(after, due), host=host, report=report)
         if failure is None:
             mark_reported(after, due, now)
-        save(path, after)
+        save(path, account, after)
         return AlertResult(due, failure)

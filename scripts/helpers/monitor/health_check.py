@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from helpers.api.flows import Flow, Member, MemberKey
 from helpers.api.probes import ProbeResult, try_probe
 from helpers.api.session import Session
+from helpers.change.identity import identity_of
 from helpers.command import html_page
 from helpers.command.context import Context
 from helpers.command.output import Result
@@ -186,6 +187,7 @@ def _alert(options: AlertOptions, context: Context, result: Result, url: str | N
     policy = AlertPolicy(options.open_after, options.clear_after, options.remind_hours)
     outcome = alert(
         options.state_file,
+        identity_of(context.session, "health_check", "alerts").digest,
         result.data,
         policy,
         url=url,

@@ -37,8 +37,12 @@ class AlertPolicy:
 
 
 @contextmanager
-def locked_state(path: str) -> Iterator[dict[str, Any] | None]:
-    """Lock the state file and yield its incidents; yields None if another process has locked it.
+def locked_state(path: str, account: str) -> Iterator[dict[str, Any] | None]:
+    """Lock the state file and yield the account's incidents; yields None if another process has locked it.
+
+    Args:
+        path: The state file; several accounts may share it.
+        account: Identifies API, organisation and user: ids of resources mean something only within an account.
 
     Raises:
         OperatorError: CONFIG, if it cannot be read or is not a state file.
@@ -54,12 +58,13 @@ def locked_state(path: str) -> Iterator[dict[str, Any] | None]:
         except OSError:
             yield None
             return
-        yield _read(file)
+        yield _read(file, account).get(account, {})
     finally:
         os.close(lock)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, account: str) -> dict[str, dict[str, Any]]:
+    """The incidents of each account."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -68,12 +73,13 @@ def _read(file: Path) -> dict[str, Any]:
         raise config_error(f"cannot read the state file {file}: {error}") from error
     try:
         state = json.loads(text)
-        incidents = state["incidents"]
-        if not isinstance(incidents, dict) or not all(map(_is_entry, incidents.values())):
+        # version 1 did not tell accounts apart: whoever reads it first takes its incidents over, so that none is lost
+        accounts = {account: state["incidents"]} if state.get("version") == 1 else state["accounts"]
+        if not all(_is_entry(entry) for incidents in accounts.values() for entry in incidents.values()):
             raise TypeError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise config_error(f"{file} is not a state file; it was not changed", "pass another --state FILE") from None
-    return dict(incidents)
+    return dict(accounts)
 
 
 def _is_entry(entry: Any) -> bool:
@@ -81,14 +87,15 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and all(isinstance(entry.get(name, 0), int | float) for name in numbers)
 
 
-def save(path: str, incidents: dict[str, Any]) -> None:
-    """Replace the state file atomically.
+def save(path: str, account: str, incidents: dict[str, Any]) -> None:
+    """Replace the account's incidents in the state file, atomically.
 
     Raises:
         OperatorError: CONFIG, if it cannot be written.
     """
     try:
-        write_text(path, json.dumps({"version": 1, "incidents": incidents}, indent=1))
+        accounts = {**_read(Path(path), account), account: incidents}
+        write_text(path, json.dumps({"version": 2, "accounts": accounts}, indent=1))
     except OSError as error:
         raise config_error(f"cannot write the state file {path}: {error.strerror}") from error
 

@@ -8,6 +8,7 @@ from helpers.api.flow_lookup import FlowTarget, find_flow_target, read_flow_targ
 from helpers.api.flows import Member
 from helpers.api.runs import member_runs, newest_run_id
 from helpers.change.changes import apply, plan
+from helpers.change.identity import identity_of
 from helpers.change.journal import SNAPSHOT, open_journal
 from helpers.change.model import ChangeRun, RecoveryCommands, Step
 from helpers.change.set_status import SnapshotActiveStep
@@ -75,21 +76,22 @@ def _change(request: OperateRequest, context: Context, target: FlowTarget) -> Re
     meta: dict[str, Any] = {"api": context.host}
     if change.dry:
         plan(change, _steps(request, target, change))
+        _warn_of_unknown(request, target, change)
         data = {"outcome": "planned", "to_do": change.changed, "steps": _rows(change)}
         return Result(data, meta, change.warnings, columns=PLAN_COLUMNS, table="steps")
     baseline = 0
     if request.wait_seconds is not None:
         baseline = newest_run_id(target.flow, member_runs(session, target.flow, 20, context.workers))
     subject = f"{request.operation} {target.kind.name} {target.id} {request.scope}"
-    change.journal = open_journal(
-        "operate_flow", context.host, subject, path=request.change.journal, resume=request.change.resume
-    )
+    identity = identity_of(session, "operate_flow", subject)
+    change.journal = open_journal(identity, path=request.change.journal, resume=request.change.resume)
     context.report(f"journal: {change.journal.path}")
     target = read_flow_target(session, target.kind, target.id)  # another run may have held the journal until now
     steps = _steps(request, target, change)
     _announce(request, context, steps)
     try:
-        apply(change, steps, rollback=request.rollback, recovery=_recovery(context))
+        recovery = RecoveryCommands(context.invocation.resumed())
+        apply(change, steps, rollback=request.rollback, recovery=recovery)
     except OperatorError as error:
         if isinstance(error.data, dict) and request.operation == "pause":
             error.data["was_active"] = _was_active(steps)
@@ -98,13 +100,22 @@ def _change(request: OperateRequest, context: Context, target: FlowTarget) -> Re
         change.journal.close()
     report: dict[str, Any] = {"outcome": "changed" if change.changed else "unchanged", "changed": change.changed}
     report["steps"] = _rows(change)
+    code = Exit.PARTIAL if _warn_of_unknown(request, target, change) else Exit.OK
     if request.operation == "restart" and not change.outcomes[1:]:
         change.warnings.append("no member was ACTIVE, so nothing was restarted")
     if request.operation == "pause":
         report["was_active"] = _was_active(steps)
     if request.wait_seconds is not None:
         return _wait(request, context, target, baseline, report, change.warnings)
-    return Result(report, meta, change.warnings, columns=PLAN_COLUMNS, table="steps")
+    return Result(report, meta, change.warnings, code, PLAN_COLUMNS, "steps")
+
+
+def _warn_of_unknown(request: OperateRequest, target: FlowTarget, change: ChangeRun) -> bool:
+    """Warn of nodes in scope whose kind is unknown: they cannot be switched. Returns whether there are any."""
+    unknown = target.flow.unknown if request.scope in ("flow", "downstream") else []
+    if unknown:
+        change.warnings.append(f"not switched, because their kind is unknown: {', '.join(unknown)}")
+    return bool(unknown)
 
 
 def _announce(request: OperateRequest, context: Context, steps: list[Step]) -> None:
@@ -163,10 +174,3 @@ def _wait(
         warnings.append(f"run {report['run']['run_id']} read no records")
     code = Exit.FINDINGS if outcome == "errors" else Exit.OK
     return Result(report, {"run": report["run"]["run_id"], "outcome": outcome}, warnings, code=code)
-
-
-def _recovery(context: Context) -> RecoveryCommands:
-    """The commands that continue after a failure, or pause everything."""
-    kept = ("resource_type", "resource_id", "name", "scope", "env_file")
-    pause = context.invocation.with_only(kept, "--operation", "pause")
-    return RecoveryCommands(context.invocation.resumed(), pause)

@@ -8,7 +8,7 @@ from helpers.api.failures import ApiError
 from helpers.api.flows import Flow, Member
 from helpers.api.resources import get
 from helpers.api.transport import call
-from helpers.api.writes import poll_for_row
+from helpers.api.writes import RECONCILE_SECONDS, Sighting, poll_for_row
 from helpers.change.journal import Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.change.set_status import ACTIVE, PAUSED, SetStatusStep, SnapshotActiveStep
@@ -43,7 +43,7 @@ class StopStep(MemberStatusStep):
         super().__init__(member, PAUSED, phase="stop", once=True)
 
     def find(self, run: ChangeRun) -> Found:
-        if run.journal is not None and any(key.startswith("start:") for key in run.journal.entries):
+        if run.journal is not None and any(entry.key.startswith("start:") for entry in run.journal.entries.values()):
             return Found(UNCHANGED, self.resource.id)
         return super().find(run)
 
@@ -138,8 +138,7 @@ class RunNowStep(Step):
             if error.known_not_applied:
                 raise
             run.report(f"PUT {path}: outcome unknown, looking for a newer run")
-        newer = poll_for_row(run.session, lambda: self._newer(run, found.resume_data["last_run_id"]))
-        if newer is None:
+        if self._await_newer(run, found.resume_data["last_run_id"], RECONCILE_SECONDS) is None:
             status = command_line(
                 "operate_flow", "--operation", "status", "--resource-type", "sources", "--resource-id", self.source.id
             )
@@ -151,9 +150,18 @@ class RunNowStep(Step):
             )
         return Applied(self.source.id)
 
-    def _newer(self, run: ChangeRun, last_run_id: int) -> Row | None:
-        row = get(run.session, KINDS["sources"], self.source.id)
-        return row if _newest_run(row) > last_run_id and row.get("status") == ACTIVE else None
+    def recover(self, run: ChangeRun) -> None:
+        """Wait for the run that an interrupted command may have requested: it must not start a second one."""
+        entry = run.entry(self.key)
+        if entry is not None and not entry.done:
+            self._await_newer(run, entry.resume_data.get("last_run_id", 0), run.seconds_until_certain(entry))
+
+    def _await_newer(self, run: ChangeRun, last_run_id: int, seconds: float) -> Sighting | None:
+        def newer() -> Sighting | None:
+            row = get(run.session, KINDS["sources"], self.source.id)
+            return Sighting(row) if _newest_run(row) > last_run_id and row.get("status") == ACTIVE else None
+
+        return poll_for_row(run.session, newer, seconds, self.title, run.report)
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         raise OperatorError(Exit.LEFT_BEHIND, "a run that has begun cannot be undone")

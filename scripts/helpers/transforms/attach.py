@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
-from helpers.api.resources import Pages, get, get_or_none, require_unique
+from helpers.api.resources import by_name, get, get_or_none, require_unique, shared_by_name
 from helpers.api.transport import call
-from helpers.api.writes import create, delete
+from helpers.change.creating import CreateStep, journalled_row, wait_until_unique
 from helpers.change.journal import Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.stored_values import is_lost, to_stored
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
-from helpers.core.redact import MARK, redact
-from helpers.transforms.steps import NEXSETS, wait_until_unique
+from helpers.transforms.steps import NEXSETS
 
 VALIDATOR = "nexla.schema.validator"
 
 
-class DerivedNexsetStep(Step):
+class DerivedNexsetStep(CreateStep):
     """Create a nexset derived from a parent by a reusable transform: the safe way to attach one.
 
     Args:
@@ -27,7 +25,7 @@ class DerivedNexsetStep(Step):
         transform_id: Id of the transform; None if a step creates it.
     """
 
-    kind = "nexsets"
+    kind, api = "nexsets", NEXSETS
 
     def __init__(self, parent_id: int, name: str, transform_key: str, transform_id: int | None) -> None:
         super().__init__(f"nexset:{name}", f"nexset {name}")
@@ -52,45 +50,33 @@ class DerivedNexsetStep(Step):
             resource={"type": "nexsets", "id": row["id"]},
         )
 
-    def _all(self, run: ChangeRun) -> list[Row]:
-        params = {"name": self.name, "access_role": "collaborator"}
-        rows = [row for row in Pages(run.session, NEXSETS, params) if row.get("name") == self.name]
-        full = [get_or_none(run.session, NEXSETS, row["id"], expand=1) for row in rows]
+    def namesakes(self, run: ChangeRun) -> list[Row]:
+        rows = [*by_name(run.session, NEXSETS, self.name), *shared_by_name(run.session, NEXSETS, self.name)]
+        full = [
+            get_or_none(run.session, NEXSETS, resource_id, expand=1) for resource_id in sorted({r["id"] for r in rows})
+        ]
         return [row for row in full if row and _parent_of(row) == self.parent_id]
 
+    def desired(self, run: ChangeRun) -> Row:
+        return {"name": self.name, "parent_data_set_id": self.parent_id, "has_custom_transform": True,
+                "transform_id": self.wanted(run)}  # fmt: skip
+
+    def differing(self, run: ChangeRun, row: Row) -> list[str]:
+        return [] if row.get("transform_id") == self.wanted(run) else ["transform_id"]
+
     def _existing(self, run: ChangeRun) -> Row | None:
-        return require_unique(NEXSETS, self.name, wait_until_unique(run, lambda: self._all(run)))
+        row = journalled_row(run, self.key, NEXSETS)
+        return row or require_unique(NEXSETS, self.name, wait_until_unique(run, lambda: self.namesakes(run)))
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        body = {"name": self.name, "parent_data_set_id": self.parent_id, "has_custom_transform": True,
-                "transform_id": self.wanted(run)}  # fmt: skip
-        row, adopted = create(run.session, NEXSETS.path, body, lambda: self._existing(run), run.report)
-        if adopted and not _is_own(run, row):
-            return Applied(int(row["id"]))  # somebody else created it in the meantime: it is not ours to undo
-        return self._keep_oldest(run, int(row["id"]))
+        return self.create(run)
 
-    def _keep_oldest(self, run: ChangeRun, created_id: int) -> Applied:
-        """Keep the oldest: of two that concurrent runs created, each run deletes its own if it is the newer one."""
-        same = [row for row in self._all(run) if row.get("transform_id") == self.wanted(run)]
-        oldest = min((int(row["id"]) for row in same), default=created_id)
-        if oldest >= created_id:
-            return Applied(created_id, created=True)
-        delete(run.session, NEXSETS, created_id, run.report)
-        run.warnings.append(f"another run created {self.name!r} (id {oldest}) at the same time; it is used instead")
-        return Applied(oldest)
+    def verify(self, run: ChangeRun, applied: Applied) -> Applied:
+        return self.keep_one(run, applied) if applied.created else applied
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        if not entry.created:
-            return
-        row = get_or_none(run.session, NEXSETS, entry.id) if entry.id else self._existing(run)
-        if row is not None and _is_own(run, row):
-            delete(run.session, NEXSETS, int(row["id"]), run.report)
-
-
-def _is_own(run: ChangeRun, row: Row) -> bool:
-    """Whether the caller owns the resource, or its owner is unknown."""
-    owner = (row.get("owner") or {}).get("id")
-    return owner is None or run.session.user_id is None or owner == run.session.user_id
+        if entry.created:
+            self.undo_create(run, entry)
 
 
 def _parent_of(row: Row) -> int | None:
@@ -146,7 +132,7 @@ class AttachStep(Step):
         if now == wanted and (wanted is not None or self.detach):  # None: the transform is yet to be created
             return Found(UNCHANGED, self.nexset_id)
         before = {"transform_id": now, "transform": _inline_transform(row), "reusable": self._reusable(run, now)}
-        if not before["reusable"] and MARK in json.dumps(redact(before)):
+        if not before["reusable"] and is_lost(to_stored(before)):
             raise OperatorError(
                 Exit.ERROR,
                 f"the inline transform of nexset {self.nexset_id} seems to contain a secret: it could not be restored, "
@@ -180,8 +166,14 @@ class AttachStep(Step):
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         """Restore the former transform. An inline one was deleted by the server, and is created again."""
-        before = entry.before
-        if MARK in json.dumps(before):
+        before, now = entry.before, self._current(run).get("transform_id")
+        if now not in (self.wanted(run), before.get("transform_id")):
+            raise OperatorError(
+                Exit.LEFT_BEHIND, f"somebody else attached transform {now} in the meantime; it was left as it is"
+            )
+        if now == before.get("transform_id"):
+            return
+        if is_lost(before):
             raise OperatorError(
                 Exit.LEFT_BEHIND, "the former transform contains a secret, which the journal does not store"
             )

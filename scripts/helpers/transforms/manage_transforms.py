@@ -7,6 +7,7 @@ from typing import Any
 
 from helpers.api.resources import Pages, get, require_unique
 from helpers.change.changes import apply, plan
+from helpers.change.identity import identity_of
 from helpers.change.journal import Journal, open_journal
 from helpers.change.model import ChangeRun, RecoveryCommands
 from helpers.command.context import Context
@@ -101,7 +102,8 @@ def _show(request: TransformRequest, context: Context) -> Result:
 
 def _change(request: TransformRequest, context: Context) -> Result:
     planned = _plan(request, context)
-    change = ChangeRun(context.session, context.report, dry=request.change.dry_run, warnings=list(planned.warnings))
+    options, warnings = request.change, list(planned.warnings)
+    change = ChangeRun(context.session, context.report, dry=options.dry_run, marking=options.mark, warnings=warnings)
     meta: dict[str, Any] = {"api": context.host}
     if change.dry:
         rows = [outcome.as_row() for outcome in plan(change, planned.steps)]
@@ -120,7 +122,8 @@ def _open_journal(request: TransformRequest, context: Context) -> Journal:
     names = (request.operation, request.kind, request.transform_id, request.name, request.nexset_id, request.parent_id)
     subject = " ".join(str(name) for name in (*names, request.nexset_name))
     options = request.change
-    return open_journal("manage_transforms", context.host, subject, path=options.journal, resume=options.resume)
+    identity = identity_of(context.session, "manage_transforms", subject)
+    return open_journal(identity, path=options.journal, resume=options.resume)
 
 
 def _changed(planned: TransformPlan, context: Context, change: ChangeRun, meta: dict[str, Any]) -> Result:

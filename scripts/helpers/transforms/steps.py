@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers.api.resources import Pages, get, get_or_none
+from helpers.api.resources import Pages, get, get_or_none, require_unique
 from helpers.api.session import Session
 from helpers.api.transport import call
-from helpers.api.writes import create, delete
+from helpers.api.writes import delete
+from helpers.change.creating import CreateStep, journalled_row, wait_until_unique
 from helpers.change.journal import Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
+from helpers.change.stored_values import is_lost
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
-from helpers.core.redact import MARK
+from helpers.core.marks import same_name
 from helpers.transforms.code import Code, code_from_row, difference
 
 NEXSETS = KINDS["nexsets"]
-RACE_SECONDS = 2.0
+ALL_TRANSFORMS = {"reusable": "all"}  # query parameters; by default, the list leaves out inline transforms
 CODE_FIELDS = ("code", "code_type", "code_encoding", "output_type")
 
 
@@ -44,7 +44,7 @@ def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
     Raises:
         ApiError: The list could not be read.
     """
-    return [row for row in Pages(session, kind, {"reusable": "all"}) if row.get("name") == name]
+    return [row for row in Pages(session, kind, ALL_TRANSFORMS) if same_name(row.get("name"), name)]
 
 
 def users_of(session: Session, transform: Row) -> list[Row]:
@@ -80,25 +80,7 @@ def names_of(users: list[Row]) -> str:
     return ", ".join(f"{user['id']} {user['name']!r}" for user in users)
 
 
-def wait_until_unique(run: ChangeRun, read: Callable[[], list[Row]]) -> list[Row]:
-    """Poll until at most one row is left: of two that concurrent runs created, the newer one is about to be deleted.
-
-    Args:
-        run: The change.
-        read: Returns the rows of one name.
-
-    Returns:
-        The rows of the last poll; more than one if they remain for RACE_SECONDS.
-    """
-    rows: list[Row] = []
-    for _ in run.session.deadline.poll(RACE_SECONDS):
-        rows = read()
-        if len(rows) < 2:
-            break
-    return rows
-
-
-class TransformStep(Step):
+class TransformStep(CreateStep):
     """Create or update one transform; unchanged if it exists with the same code.
 
     Args:
@@ -114,7 +96,7 @@ class TransformStep(Step):
     ) -> None:
         super().__init__(f"transform:{name}", f"{'update' if transform_id else 'create'} transform {name}")
         self.code, self.name, self.fields, self.facts, self.transform_id = code, name, fields, facts, transform_id
-        self.api, self.kind = code.api, code.api.name
+        self.api, self.kind, self.list_params = code.api, code.api.name, ALL_TRANSFORMS
 
     def find(self, run: ChangeRun) -> Found:
         row = get(run.session, self.api, self.transform_id) if self.transform_id else self._named(run)
@@ -134,6 +116,18 @@ class TransformStep(Step):
         only_planned = "code" in changes and self.transform_id is None and not run.created(self.key)
         return Found("refused" if only_planned else "update", row["id"], changes, before)
 
+    def namesakes(self, run: ChangeRun) -> list[Row]:
+        rows = by_exact_name(run.session, self.api, self.name)
+        return sorted(rows, key=lambda row: row["id"])
+
+    def desired(self, run: ChangeRun) -> Row:
+        return {"name": self.name, **self.fields, **self.code.as_body()}
+
+    def differing(self, run: ChangeRun, row: Row) -> list[str]:
+        full = get_or_none(run.session, self.api, row["id"]) or row
+        code = [] if code_from_row(full) == self.code else ["code"]
+        return code + [key for key, value in self.fields.items() if full.get(key) != value]
+
     def _named(self, run: ChangeRun) -> Row | None:
         """The transform with this name; None if there is none. A dry run warns about different code.
 
@@ -141,16 +135,11 @@ class TransformStep(Step):
             OperatorError: NOT_FOUND, if several have the name; ERROR, if it has different code: the nexsets that use it
                 would get new code without anybody's consent.
         """
-        rows = wait_until_unique(run, lambda: by_exact_name(run.session, self.api, self.name))
-        if len(rows) > 1:
-            ids = [row["id"] for row in rows]
-            raise OperatorError(
-                Exit.NOT_FOUND,
-                f"{len(rows)} {self.kind} are named {self.name!r}: ids {', '.join(map(str, ids))}",
-                hint="use --operation update with --id, or delete all but one",
-                resource={"type": self.kind, "name": self.name, "candidates": ids},
-            )
-        row = get_or_none(run.session, self.api, rows[0]["id"]) if rows else None
+        row = journalled_row(run, self.key, self.api)
+        if row is None:
+            rows = wait_until_unique(run, lambda: self.namesakes(run))
+            require_unique(self.api, self.name, rows)
+            row = get_or_none(run.session, self.api, rows[0]["id"]) if rows else None
         if row is not None and code_from_row(row) != self.code and not run.created(self.key):
             self._refuse_other_code(run, row)
         return row
@@ -172,23 +161,15 @@ class TransformStep(Step):
         )
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        body = {"name": self.name, **self.fields, **self.code.as_body()}
         if found.action == "create":
-            row = create(run.session, self.api.path, body, lambda: self._named(run), run.report).row
-            return self._keep_oldest(run, int(row["id"]))
+            return self.create(run)
+        body = {**self.fields, **self.code.as_body()}  # without the name, which somebody may just have changed
         call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
-        return Applied(found.id)
-
-    def _keep_oldest(self, run: ChangeRun, created_id: int) -> Applied:
-        """Keep the oldest: of two that concurrent runs created, each run deletes its own if it is the newer one."""
-        oldest = min((row["id"] for row in by_exact_name(run.session, self.api, self.name)), default=created_id)
-        if oldest >= created_id or code_from_row(get(run.session, self.api, oldest)) != self.code:
-            return Applied(created_id, created=True)
-        delete(run.session, self.api, created_id, run.report)
-        run.warnings.append(f"another run created {self.name!r} (id {oldest}) at the same time; it is used instead")
-        return Applied(oldest)
+        return Applied(found.id, created=run.created(self.key))
 
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
+        if applied.created:
+            applied = self.keep_one(run, applied)
         row = get(run.session, self.api, applied.id)
         if code_from_row(row) != self.code:
             text = f"{self.title}: the code on the server differs from what was sent"
@@ -197,11 +178,8 @@ class TransformStep(Step):
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         if entry.created:
-            found = by_exact_name(run.session, self.api, self.name) if entry.id is None else []
-            transform_id = entry.id or next((row["id"] for row in found), None)
-            if transform_id is not None:
-                delete(run.session, self.api, transform_id, run.report)
-        elif MARK in json.dumps(entry.before):
+            self.undo_create(run, entry)
+        elif is_lost(entry.before):
             raise OperatorError(Exit.LEFT_BEHIND, "the former code contains a secret, which the journal does not store")
         elif code_from_row(get(run.session, self.api, entry.id)) not in (self.code, code_from_row(entry.before)):
             raise OperatorError(
@@ -245,7 +223,7 @@ class DeleteStep(Step):
         return Found("delete", self.row["id"])
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
-        delete(run.session, self.api, self.row["id"], run.report)
+        delete(run.session, self.api, self.row["id"], self.name, run.report, **ALL_TRANSFORMS)
         return Applied(self.row["id"])
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
