@@ -1,4 +1,4 @@
-"""Look closely at schedules of chaos: ``chaos.py deploy 5 --shrink`` plays one, ``chaos.py --count 300`` surveys many."""
+"""Look at schedules of chaos: ``chaos.py deploy 5 --shrink`` plays one, ``chaos.py --count 300`` surveys many."""
 
 from __future__ import annotations
 

@@ -101,10 +101,14 @@ class Person:
     def _delete(self, edit: Edit, key: Key | None, index: int) -> str:
         if key is None:
             return ""
+        before = self.world.state()
         if key[0] != "code":
             self._ask(edit, "PUT", f"{PATHS[key[0]]}/{key[1]}/pause")
         done, _ = self._ask(edit, "DELETE", f"{PATHS[key[0]]}/{key[1]}")
-        self._note(key, index, edit.what, {})
+        gone = set(before) - set(self.world.state())  # what hung on it is gone with it
+        for each in gone | {key}:
+            self._note(each, index, edit.what, {})
+            self.made.pop(each, None)
         return f"{key[0]} {key[1]} is {'deleted' if done else 'paused, it cannot be deleted'}"
 
     def _make_a_namesake(self, edit: Edit, key: Key | None, index: int) -> str:
