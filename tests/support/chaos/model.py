@@ -161,10 +161,11 @@ class Judge:
     def _shown(self, key: Key, name: str) -> bool:
         """Whether a run that ended well has shown this change in its plan."""
         for done in self.ended:
-            if done.code == Exit.OK and done.out.strip():
-                for step in _steps(done):
-                    if step.get("id") == key[1] and (name in (step.get("changes") or {}) or step["action"] == "attach"):
-                        return True
+            steps = _steps(done) if done.code == Exit.OK and done.out.strip() else ()
+            for step in steps:
+                changed = {change.split(".")[0] for change in step.get("changes") or {}}
+                if step.get("id") == key[1] and (name in changed or step["action"] == "attach"):
+                    return True
         return self.scenario.replaces and name == "rules"
 
     def _creates_too_soon(self) -> None:

@@ -20,7 +20,7 @@ from support.chaos.evidence import Evidence
 from support.chaos.model import Judge
 from support.chaos.people import Person
 from support.chaos.proxy import Gateway, NeverEndsError
-from support.chaos.scenarios import EDITS, Scenario, prepare
+from support.chaos.scenarios import EDITS, REACH, Scenario, prepare
 from support.chaos.schedules import Schedule, draw
 from support.chaos.world import Key, World
 from support.clocks import VirtualClock
@@ -52,7 +52,7 @@ class Played:
 
 
 def play_seed(sandbox: Sandbox, folder: Path, seed: int, command: str) -> Played:
-    return play(sandbox, folder, draw(seed, command, EDITS[command]))
+    return play(sandbox, folder, draw(seed, command, EDITS[command], REACH[command]))
 
 
 def play(sandbox: Sandbox, folder: Path, schedule: Schedule) -> Played:

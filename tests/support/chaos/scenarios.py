@@ -60,6 +60,12 @@ EDITS = {
     "grant": ("share", "describe"), "revoke": ("share", "describe"), "replace": ("share", "describe"),
 }  # fmt: skip
 COMMANDS = tuple(EDITS)
+REACH = {
+    "deploy": (24, 3, 6, 3), "redeploy": (16, 0, 8, 0), "teardown": (14, 0, 3, 3),
+    "pause": (12, 0, 5, 0), "activate": (13, 0, 6, 0), "restart": (20, 0, 9, 0),
+    "create": (5, 1, 0, 1), "update": (6, 0, 2, 0), "remove": (4, 0, 0, 1), "attach": (14, 2, 1, 2),
+    "detach": (6, 0, 2, 0), "grant": (12, 0, 3, 3), "revoke": (14, 0, 3, 3), "replace": (16, 0, 3, 3),
+}  # fmt: skip
 
 
 def prepare(command: str, sandbox: Sandbox, folder: Path, traits: Traits) -> Scenario:

@@ -133,21 +133,33 @@ def _without(items: tuple[Any, ...], at: int) -> tuple[Any, ...]:
     return (*items[:at], *items[at + 1 :])
 
 
-def draw(seed: int, command: str, edits: tuple[str, ...]) -> Schedule:
+Reach = tuple[int, int, int, int]  # how many GET, POST, PUT and DELETE requests a command sends, undoing included
+
+
+def draw(seed: int, command: str, edits: tuple[str, ...], reach: Reach) -> Schedule:
     """The schedule of a seed. ``edits`` are the acts of another person that make sense beside the command."""
     pick = random.Random(f"{command}-{seed}")
-    troubles = tuple(_trouble(pick) for _ in range(pick.choice([0, 1, 1, 2, 2, 3, 4])))
-    others = tuple(_edit(pick, edits) for _ in range(pick.choice([0, 0, 1, 1, 2]) if edits else 0))
-    return Schedule(seed, command, *_fair(pick, troubles, others, _traits(pick)))
+    troubles = tuple(_trouble(pick, reach) for _ in range(pick.choice([0, 1, 1, 2, 2, 3, 4])))
+    others = tuple(_edit(pick, edits, reach) for _ in range(pick.choice([0, 0, 1, 1, 2])))
+    return Schedule(seed, command, *_fair(troubles, others, _traits(pick)))
 
 
-def _trouble(pick: random.Random) -> Trouble:
-    on = pick.choice(["any", "any", "GET", "write", "POST", "POST", "POST", "PUT", "DELETE"])
-    nth = pick.randint(1, {"any": 36, "GET": 26, "write": 9}.get(on, 4))
+def _place(pick: random.Random, reach: Reach, names: list[str]) -> tuple[str, int]:
+    """Which request is hit: a kind of request that the command sends, and its number."""
+    gets, posts, puts, deletes = reach
+    writes = posts + puts + deletes
+    counts = {"any": gets + writes, "GET": gets, "write": writes, "POST": posts, "PUT": puts, "DELETE": deletes}
+    on = pick.choice([name for name in names if counts[name]])
+    return on, pick.randint(1, counts[on] + 1)
+
+
+def _trouble(pick: random.Random, reach: Reach) -> Trouble:
+    on, nth = _place(pick, reach, ["any", "GET", "write", "write", "POST", "POST", "POST", "PUT", "DELETE"])
     times = pick.choice([1, 1, 1, 1, 2, 5])
     effect = pick.choice(["taken", "lost", "late"])
     late = round(pick.uniform(0.5, LATEST_EFFECT), 1)
-    kind = pick.choice(["slow", "silent", "reset", "reset", "504", "504", "502", "503", "404", "429", "500", "twice"])
+    kind = pick.choice(["slow", "silent", "reset", "reset", "504", "504", "502", "503", "404", "400", "429",
+                        "500", "twice"])  # fmt: skip
     seconds = round(pick.choice([0.1, 1.0, pick.uniform(1, 29)]), 1)
     html = pick.random() < 0.5
     if kind in ("silent", "reset"):
@@ -155,22 +167,21 @@ def _trouble(pick: random.Random) -> Trouble:
     if kind == "slow":
         return Trouble(on, nth, kind, "taken", times, seconds=round(pick.uniform(0.1, 60.0), 1))
     if kind == "twice":
-        return Trouble(pick.choice(["POST", "write"]), nth, kind, "taken", times)
+        return Trouble(on, nth, kind, "taken", times)
     status = int(kind)
     if status == 429:
         after = pick.choice(["1", "7", "2.5", "0", "date"])
         return Trouble(on, nth, "answer", "lost", times, status=429, retry_after=after)
-    if status == 404:
-        return Trouble(on, nth, "answer", "lost", times, status=404, html=True)
+    if status in (400, 404):
+        return Trouble(on, nth, "answer", "lost", times, status=status, html=status == 404)
     if status == 504:
         return Trouble(on, nth, "answer", effect, times, seconds, late, 504, html)
     effect = pick.choice(EITHER)
     return Trouble(on, nth, "answer", effect, times, min(seconds, LOOKED_FOR), 0.0, status, html and status != 500)
 
 
-def _edit(pick: random.Random, edits: tuple[str, ...]) -> Edit:
-    on = pick.choice(["any", "any", "write", "POST"])
-    nth = pick.randint(2, {"any": 40, "write": 10, "POST": 4}[on])
+def _edit(pick: random.Random, edits: tuple[str, ...], reach: Reach) -> Edit:
+    on, nth = _place(pick, reach, ["any", "any", "write", "POST"])
     return Edit(on, nth, pick.choice(edits), pick.randint(0, 99), pick.random() < 0.4)
 
 
@@ -191,7 +202,7 @@ def _traits(pick: random.Random) -> Traits:
 
 
 def _fair(
-    pick: random.Random, troubles: tuple[Trouble, ...], edits: tuple[Edit, ...], traits: Traits
+    troubles: tuple[Trouble, ...], edits: tuple[Edit, ...], traits: Traits
 ) -> tuple[tuple[Trouble, ...], tuple[Edit, ...], Traits]:
     """Nothing that no client could know of in the time that the contract gives it.
 
