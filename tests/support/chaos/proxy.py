@@ -118,6 +118,16 @@ class Gateway:
             event.created += late.created
         self.tools.idle()
 
+    def take_effect_later(self, path: str, body: Any, seconds: float) -> None:
+        """A create of a process that is dead by now takes effect so many seconds from now."""
+        url, token = self.tools.sandbox.url + path, self.tools.sandbox.token
+        request = requests.Request("POST", url, json=body, headers={"Authorization": f"Bearer {token}"}).prepare()
+        event = Event(
+            len(self.log), self.clock.now(), self.run, "us", "POST", path, body, note="its process was killed"
+        )
+        self.log.append(event)
+        heapq.heappush(self._late, (self.clock.now() + seconds, next(self._order), request, event))
+
     def send(self, adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """One request of the scripts."""
         parts = urlsplit(request.url or "")
