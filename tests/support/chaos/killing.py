@@ -17,7 +17,7 @@ from support import Done, Exit, Sandbox
 from support.chaos.playing import ALWAYS, resume_words
 from support.chaos.proxy import CREATE, Gateway
 from support.chaos.scenarios import Scenario, State, prepare
-from support.chaos.schedules import Schedule, Traits
+from support.chaos.schedules import LATE_CREATE_SECONDS, Schedule, Traits
 from support.chaos.world import World
 from support.clocks import VirtualClock
 
@@ -98,7 +98,7 @@ def check(sandbox: Sandbox, folder: Path, command: str, kill: Kill, wanted: Undi
         if kill.when == "late":
             entry = sandbox.journal()[-1]
             gateway.take_effect_later(entry["path"], entry["body"], LATE)
-        ended = _resumed(sandbox, scenario, [*words, "--resume"])
+        ended = _resumed(sandbox, scenario, [*words, "--resume"], world.clock)
         world.clock.sleep(LATE)
         sandbox.idle()
         state = world.state()
@@ -112,10 +112,11 @@ def check(sandbox: Sandbox, folder: Path, command: str, kill: Kill, wanted: Undi
         return True
 
 
-def _resumed(sandbox: Sandbox, scenario: Scenario, words: list[str]) -> list[Done]:
-    """The resumed command; once more, by the command that it prints, when it could not settle everything."""
+def _resumed(sandbox: Sandbox, scenario: Scenario, words: list[str], clock: VirtualClock) -> list[Done]:
+    """The resumed command; later once more, by the command that it prints, when it could not settle everything."""
     ended = [sandbox.run_inside(scenario.script, *words)]
     if ended[0].code in SETTLED_BY_ANOTHER and (printed := resume_words(ended[0], scenario.script)):
+        clock.sleep(LATE_CREATE_SECONDS)
         ended.append(sandbox.run_inside(scenario.script, *printed))
     return ended
 

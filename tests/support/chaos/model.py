@@ -147,8 +147,7 @@ class Judge:
             if self.evidence.touches(key):
                 continue
             if key not in now:
-                since = self.evidence.person.strangers.get(key, 0)
-                if not self.evidence.deleted_by_others(key) and not self.evidence.is_race(key, since):
+                if not self.evidence.deleted_by_others(key) and not self.evidence.fell_with_another(key):
                     self.verdicts.add("stranger deleted", f"{key} {row['name']!r} is gone")
                 continue
             changed = [name for name in row if now[key][name] != row[name]]
