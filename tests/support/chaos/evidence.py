@@ -58,7 +58,7 @@ class Evidence:
         return any(touched == key and act.what == "delete" for touched, act in self.person.touched)
 
     def fell_with_another(self, key: Key) -> bool:
-        """Whether a stranger's row fell with what it had been hung on only just before, when nobody could know of it."""
+        """Whether a stranger's row fell with what it had been hung on just before, so that nobody could know of it."""
         since = self.person.strangers.get(key)
         deleted = any(event.method == "DELETE" and event.row == key for event in self.log if event.who == "us")
         return since is not None and not deleted and self.is_race(key, since)

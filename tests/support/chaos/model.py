@@ -53,6 +53,11 @@ class Judge:
     def _touched(self) -> list[tuple[Key, Touched]]:
         return self.evidence.person.touched
 
+    @property
+    def _ambiguous(self) -> bool:
+        """Whether nothing but a person can tell which row is whose: two of one name, and no marks."""
+        return self.traits.no_tags and any(len(event.created) > 1 for event in self.evidence.log)
+
     def after_run(self, done: Done, start: State, now: State) -> None:
         """Judge a run that began in ``start`` and ended in ``now``."""
         self.ended.append(done)
@@ -81,7 +86,7 @@ class Judge:
             self.verdicts.add("leftover", f"exit 9, and later there are {left}")
         if last.code == Exit.OK:
             self._complete(now)
-        elif not self._touched and not self.evidence.person.strangers:
+        elif not self._touched and not self.evidence.person.strangers and not self._ambiguous:
             error = last.error["message"] if "{" in last.err else ""
             self.verdicts.add("never settles", f"the last undisturbed run ends with {last.code}: {error}")
 
