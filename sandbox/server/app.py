@@ -103,8 +103,10 @@ class App:
         return response
 
     def _check_request(self, entry: JournalEntry, scope: Scope, raw: bytes) -> None:
-        """Check a request against the contract although a fault keeps it from its handler."""
-        _check(entry, _query(scope), json.loads(raw) if raw else None, None)
+        """Note the body of a request, and check it against the contract, although a fault keeps it from its handler."""
+        body = json.loads(raw) if raw else None
+        entry["body"] = _without_secrets(body)
+        _check(entry, _query(scope), body, None)
 
     def _dispatch(self, request: Request) -> Response:
         try:

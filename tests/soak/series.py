@@ -15,6 +15,9 @@ from hypothesis.stateful import run_state_machine_as_test
 import support
 from support import Exit, Sandbox
 from support.access_machine import AccessMachine
+from support.chaos.killing import check, undisturbed
+from support.chaos.playing import play_seed
+from support.chaos.scenarios import COMMANDS
 from support.fault_schedules import WANTED, one_schedule, schedule
 from support.operating import statuses
 from support.transforming import DEMANDS, GOOD, plant_people, script
@@ -159,10 +162,36 @@ def _mutated_once(pick: random.Random, value: Any) -> Any:
     return pick.choice(VALUES)
 
 
+def chaos(sandbox: Sandbox, folder: Path, number: int) -> Tally:
+    """Every command that writes, each under a schedule of faults, habits and other people's edits."""
+    tally, reports = Tally(), list[str]()
+    for command in COMMANDS:
+        played = play_seed(sandbox, folder / command, number, command)
+        tally.faults += len(played.schedule.troubles)
+        if played.found:
+            reports.append(played.report())
+    assert not reports, "\n\n".join(reports)
+    return tally
+
+
+def killed_everywhere(sandbox: Sandbox, folder: Path, number: int) -> Tally:
+    """One command that writes, killed at every request in turn, each time resumed on lists that lag."""
+    command = COMMANDS[number // len(SERIES) % len(COMMANDS)]
+    wanted, failed = undisturbed(sandbox, folder / "undisturbed", command), list[str]()
+    tally = Tally()
+    for kill in wanted.kills():
+        try:
+            tally.kills += check(sandbox, folder / "killed", command, kill, wanted)
+        except AssertionError as error:
+            failed.append(f"{command} {kill}\n{error}")
+    assert not failed, "\n\n".join(failed)
+    return tally
+
+
 Series = Callable[[Sandbox, Path, int], Tally]
 SERIES: tuple[Series, ...] = (
-    deploy_under_faults, malformed_responses, operate_killed, access_changes, deploy_killed, malformed_responses,
-    attach_killed,
+    deploy_under_faults, chaos, malformed_responses, operate_killed, chaos, access_changes, deploy_killed, chaos,
+    malformed_responses, attach_killed, chaos, killed_everywhere,
 )  # fmt: skip
 
 
