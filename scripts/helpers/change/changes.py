@@ -47,6 +47,7 @@ def apply(
     assert run.journal is not None, "a change that is applied needs a journal"
     failures: list[OperatorError] = []
     try:
+        last_write = max((place for place, step in enumerate(steps, 1) if step.writes), default=0)
         for position, step in enumerate(steps, 1):
             try:
                 _apply_one(run, step, f"[{position}/{len(steps)}] {step.title}")
@@ -55,10 +56,11 @@ def apply(
                     raise
                 _note_failure(run, step, error)
                 failures.append(error)
+            if position == last_write:  # the checks that follow see the final state
+                for written in steps:
+                    written.recheck(run)
         if len(failures) == len(steps) > 0:
             raise failures[0]
-        for step in steps:
-            step.recheck(run)
     except Exception as error:  # a defect, too, must be rolled back or reported with what the change did
         end_failed_change(run, steps, as_operator_error(error), rollback=rollback, recovery=recovery)
     if failures:

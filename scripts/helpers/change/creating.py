@@ -197,14 +197,14 @@ class CreateStep(Step):
         """After a create, read again: of our own twins the oldest stays; an older one of another run is used instead.
 
         Raises:
-            OperatorError: UNKNOWN_OUTCOME, when the resource does not exist although its create was confirmed.
+            OperatorError: ERROR, when the resource does not exist although its create was confirmed.
         """
         assert run.journal is not None and applied.id is not None
         rows, mark = {row["id"]: row for row in self.namesakes(run)}, run.mark(self.key)
         own = rows.get(applied.id) or get_or_none(run.session, self.api, applied.id, expand=1)
         if own is None:
-            text = f"{self.title} (id {applied.id}) does not exist after it was created"
-            raise OperatorError(Exit.UNKNOWN_OUTCOME, text, resource={"type": self.kind, "id": applied.id})
+            text = f"{self.title} (id {applied.id}) was created, but no longer exists: somebody else deleted it"
+            raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": applied.id})
         others = [rows[resource_id] for resource_id in sorted(rows) if resource_id != applied.id]
         twins = [row["id"] for row in others if mark and self._carries(run, row, mark)]
         kept = min([applied.id, *twins])

@@ -103,7 +103,7 @@ class Step:
         return applied
 
     def recheck(self, run: ChangeRun) -> None:
-        """Check once more, after all steps, that nobody else created the same in the meantime.
+        """Check once more, after all writes, that nobody else created the same in the meantime.
 
         Raises:
             OperatorError: ERROR, when somebody did.

@@ -11,6 +11,7 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import STOP
 
 MORE_TIME = "allow more time (--timeout, or the command's own timeout flag), then run again"
+SAID_ANYWAY = (Exit.UNKNOWN_OUTCOME, Exit.INTERRUPTED)  # matter more than that the change is kept in part
 UNDO_SECONDS = 120.0  # time to undo the change, even after the deadline
 
 
@@ -39,7 +40,11 @@ def end_failed_change(
         run.journal.finish(error.code.name)
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
-        error.data = {"outcome": "kept", **partial_state(run, steps)}
+        cause = error.as_dict()
+        if error.code not in SAID_ANYWAY and any(entry.done for entry in effects.values()):
+            error.code = Exit.PARTIAL
+            error.message += "; what was done before is kept"
+        error.data = {"outcome": "kept", "cause": cause, **partial_state(run, steps)}
         error.hint = f"{error.hint + '; ' if error.hint else ''}continue with: {recovery.resume}"
         raise error
     run.session.deadline.extend(UNDO_SECONDS)

@@ -40,12 +40,12 @@ def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step
     steps += [ActivateStep(step.key, "destinations", step.name, state) for step in destinations]
     if config.project is not None:
         steps.append(ProjectStep(config.project, state))
-    steps.append(ConfirmStep(state, [step for step in steps if isinstance(step, ActivateStep)]))
+    confirm = ConfirmStep(state, [step for step in steps if isinstance(step, ActivateStep)])
     if verify:
         for entry in config.all_destinations:
             steps.append(DeliverStep(entry, state, timeout, _upstream(_nexset_key(entry, config), config)))
         steps.append(SourceErrorsStep(state))
-    return steps
+    return [*steps, confirm]
 
 
 def _lookups(config: FlowConfig) -> list[Step]:
