@@ -34,7 +34,8 @@ class Evidence:
     def unclear_writes(self) -> list[Event]:
         """Our writes whose answer does not say what came of them."""
         unclear = ("a reset", "a time-out", "500", "502", "503", "504")
-        return [event for event in self.log if event.who == "us" and event.method != "GET" and event.answer in unclear]
+        writes = [event for event in self.log if event.who == "us" and event.method != "GET"]
+        return [event for event in writes if event.answer in unclear or event.by_gateway]
 
     def was_shown(self, key: Key, after: int, before: int) -> bool:
         """Whether an answer between two requests showed a row to the command."""

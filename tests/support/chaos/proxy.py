@@ -53,6 +53,7 @@ class Event:
     row: tuple[str, int] | None = None
     shown: set[tuple[str, int]] = field(default_factory=set)  # the rows that the answer showed
     note: str = ""
+    by_gateway: bool = False  # the client saw a page of a gateway, which does not know what became of the request
     seen_at: float = 0.0  # when the client had its answer, or its failure
 
     @property
@@ -187,6 +188,7 @@ class Gateway:
         if trouble.kind == "answer" and trouble.seconds < timeout:
             self.clock.sleep(trouble.seconds)
             self._perhaps_later(trouble, request, event)
+            event.by_gateway = trouble.html
             return self._answer(event, self._substitute(trouble))
         if trouble.kind == "reset":
             self._perhaps_later(trouble, request, event)
