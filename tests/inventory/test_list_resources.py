@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.api.resources import Pages
+from helpers.api.paging import Pages
 from helpers.api.session import Session
 from helpers.core import limits
 from helpers.core.kinds import KINDS

@@ -101,7 +101,6 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/monitor/compare_runs.py": [(DIAGNOSIS, "five_lines_that_differ_are_shown", "LINES_SHOWN", "1")],
     "helpers/monitor/health_facts.py": [
         (DIAGNOSIS, "with_25_runs_there_may_be_more", "MAX_ROWS_PER_RUN", "1"),
-        (DIAGNOSIS, "a_hundred_rows_are_asked_for", "PER_PAGE", "1"),
     ],
     "helpers/monitor/follow.py": [
         (DIAGNOSIS, "a_log_that_stays_silent_for_20_seconds_has_ended", "IDLE_SECONDS", "1"),
@@ -124,6 +123,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (API, "a_wait_is_at_most_eight_seconds", "BACKOFF(cap)", "0.1"),
         (API, "a_500_is_tried_twice", "__call__:2 __call__:500", "1"),
         (API, "a_server_may_ask_for_a_minute", "LONGEST_WAIT", "1"),
+        (API, "a_total_has_at_most_12_digits", "MAX_TOTAL_DIGITS", "1"),
         (API, "statuses_below_300_are_answers", "_read_response:300", "1"),
     ],
     "helpers/api/session.py": [
@@ -148,9 +148,13 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/api/probes.py": [
         (API, "a_probe_fails_by_what_the_system_says", "probe:400 probe:500 probe:429", "1"),
     ],
-    "helpers/api/resources.py": [
+    "helpers/api/paging.py": [
         (API, "a_page_has_a_hundred_rows_or_fifty", "PER_PAGE SMALL_PER_PAGE", "1"),
-        (API, "a_list_without_end_is_left_after_10_000_pages", "MAX_PAGES", "1"),
+        (API, "a_list_without_end_is_left_after_10_000_pages_or_1_000_without_a_total",
+         "MAX_PAGES MAX_UNCOUNTED_PAGES", "1"),
+        (API, "a_list_that_never_stands_still_is_read_four_times", "MAX_PASSES", "1"),
+    ],
+    "helpers/api/resources.py": [
         (API, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
     ],
     "helpers/api/logs.py": [
@@ -295,7 +299,10 @@ EXEMPT = {
     "helpers/__init__.py MINIMUM_PYTHON[1]": "shows only on an older Python, which the tests do not have",
     "helpers/api/session.py CHUNK": "how an answer is cut into reads; no size of them changes what is read",
     "helpers/api/runs.py member_runs(workers)": "how many reads go side by side; the rows are the same",
-    "helpers/api/resources.py Pages.__init__(workers)": "how many reads go side by side; the rows are the same",
+    "helpers/api/paging.py Pages.__init__(workers)": "how many reads go side by side; the rows are the same",
+    "helpers/api/paging.py _Pass.malformed": COUNT,
+    "helpers/api/paging.py _Pass.pages": COUNT,
+    "helpers/api/paging.py _Pass.empty": COUNT,
     "helpers/command/render.py WIDTH": "how wide a table in a file is; what it says is the same",
     "helpers/monitor/alert_text.py TITLE_MAX": "no title is so long: it holds three counts and their names",
 }

@@ -7,7 +7,8 @@ from typing import Any
 from helpers.access.request import AccessorName
 from helpers.access.rules import LABELS, AccessRule
 from helpers.api.failures import ApiError
-from helpers.api.resources import Pages, get_or_none, read_all_or_fail
+from helpers.api.paging import Pages, read_all_or_fail
+from helpers.api.resources import get_or_none
 from helpers.api.session import Session
 from helpers.api.transport import call
 from helpers.core.errors import Exit, OperatorError

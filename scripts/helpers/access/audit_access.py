@@ -16,7 +16,7 @@ from helpers.access.report import page, text
 from helpers.access.request import AccessorName, AuditRequest
 from helpers.access.rules import AccessRule
 from helpers.access.targets import AccessTarget, find_targets, target_from_row
-from helpers.api.resources import Pages, read_all_or_fail
+from helpers.api.paging import Pages, read_all_or_fail
 from helpers.command.context import Context
 from helpers.command.html_page import write_page
 from helpers.command.output import Result

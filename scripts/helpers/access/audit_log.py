@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from helpers.access.targets import AccessTarget
-from helpers.api.resources import Pages
+from helpers.api.paging import Pages
 from helpers.api.session import Session
 from helpers.core.errors import OperatorError
 from helpers.core.kinds import Kind, Row
@@ -52,7 +52,7 @@ def read_log(session: Session, target: AccessTarget, since: int, until: int) -> 
             unknown += 1
         elif since <= moment <= until and is_access_change(entry):
             rows.append(_row(target, entry, moment))
-    unknown += pages.malformed + max(0, (pages.total or 0) - pages.received)
+    unknown += pages.malformed + pages.missing
     return Log(rows, unknown)
 
 

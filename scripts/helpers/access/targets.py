@@ -8,7 +8,8 @@ from typing import NamedTuple
 from helpers.access.request import Selection
 from helpers.access.roles import access_kind
 from helpers.api.flows import FLOW_KINDS, Flow, parse_flow, read_flow
-from helpers.api.resources import Pages, by_name, read_all_or_fail, require_unique
+from helpers.api.paging import Pages, read_all_or_fail
+from helpers.api.resources import by_name, require_unique
 from helpers.api.session import Session
 from helpers.api.transport import call
 from helpers.core.commands import command_line

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from helpers.api.flows import FLOW_KINDS, Member, flow_summary, parse_flows, parse_members
-from helpers.api.resources import Pages, require_by_name
+from helpers.api.paging import Pages
+from helpers.api.resources import require_by_name
 from helpers.api.transport import call
 from helpers.command.context import Context
 from helpers.command.output import Result
@@ -78,8 +79,8 @@ def _warn(request: ListRequest, pages: Pages, fields: set[str], matched: int, re
     Raises:
         OperatorError: NOT_FOUND, when ids were requested and none of them was found.
     """
-    if pages.complete and pages.total is not None and pages.seen < pages.total:
-        result.warnings.append(f"the list changed while it was read: {pages.seen} of {pages.total} rows arrived")
+    if pages.problem:
+        result.warnings.append(pages.problem)
     for name, key in ROW_FIELDS.items():
         if getattr(request, name) and fields and key not in fields:
             flag = f"--{name.replace('_', '-')}"

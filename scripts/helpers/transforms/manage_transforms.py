@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from helpers.api.resources import Pages, get, require_unique
+from helpers.api.paging import Pages
+from helpers.api.resources import get, require_unique
 from helpers.change.changes import apply, plan
 from helpers.change.identity import identity_of
 from helpers.change.journal import Journal, open_journal
