@@ -14,6 +14,7 @@ HEALTH = "monitor/test_boundaries.py"
 DIAGNOSIS = "monitor/test_diagnosis_boundaries.py"
 ALERTS = "monitor/test_alert_boundaries.py"
 API = "api/test_boundaries.py"
+PAGING = "api/test_paging_boundaries.py"
 CORE = "core/test_boundaries.py"
 RETRY = "core/test_retry_boundaries.py"
 TRANSFORMS = "transforms/test_boundaries.py"
@@ -123,7 +124,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (API, "a_wait_is_at_most_eight_seconds", "BACKOFF(cap)", "0.1"),
         (API, "a_500_is_tried_twice", "__call__:2 __call__:500", "1"),
         (API, "a_server_may_ask_for_a_minute", "LONGEST_WAIT", "1"),
-        (API, "a_total_has_at_most_12_digits", "MAX_TOTAL_DIGITS", "1"),
+        (PAGING, "a_total_has_at_most_12_digits", "MAX_TOTAL_DIGITS", "1"),
         (API, "statuses_below_300_are_answers", "_read_response:300", "1"),
     ],
     "helpers/api/session.py": [
@@ -149,13 +150,13 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (API, "a_probe_fails_by_what_the_system_says", "probe:400 probe:500 probe:429", "1"),
     ],
     "helpers/api/paging.py": [
-        (API, "a_page_has_a_hundred_rows_or_fifty", "PER_PAGE SMALL_PER_PAGE", "1"),
-        (API, "a_list_without_end_is_left_after_10_000_pages_or_1_000_without_a_total",
+        (PAGING, "a_page_has_a_hundred_rows_or_fifty", "PER_PAGE SMALL_PER_PAGE", "1"),
+        (PAGING, "a_list_without_end_is_left_after_10_000_pages_or_1_000_without_a_total",
          "MAX_PAGES MAX_UNCOUNTED_PAGES", "1"),
-        (API, "a_list_that_never_stands_still_is_read_four_times", "MAX_PASSES", "1"),
+        (PAGING, "a_list_that_never_stands_still_is_read_four_times", "MAX_PASSES", "1"),
     ],
     "helpers/api/resources.py": [
-        (API, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
+        (PAGING, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
     ],
     "helpers/api/logs.py": [
         (API, "a_page_of_a_log_has_500_lines_or_100", "PAGE SMALL_PAGE ANY_RUN", "1"),
