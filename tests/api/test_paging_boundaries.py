@@ -1,4 +1,4 @@
-"""How many rows a page has, how many pages a list, and how often it is read: each constant with the values around it."""
+"""How many rows a page has, how many pages a list, and how often it is read: the values around each constant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from helpers.api.paging import Pages
 from helpers.api.resources import count
+from helpers.api.similar_names import similar_names
 from helpers.api.transport import Response
 from helpers.core.kinds import KINDS
 from support.scripted import Asked, Reply, ScriptedSession
@@ -74,3 +75,17 @@ def test_five_rows_are_enough_to_count(total: int, rows: int, requests: int) -> 
     found, first = count(session, SOURCES)
     assert (found, len(first), len(session.asked)) == (total, rows, requests)
     assert session.asked[0].params["per_page"] == 5
+
+
+@pytest.mark.parametrize(("place", "found"), [(299, True), (300, True), (301, False)])
+def test_300_names_are_read_for_a_hint_and_60_characters_of_each_shown(place: int, found: bool) -> None:
+    name = "orders-" + "x" * 54  # 61 characters
+
+    def answer(asked: Asked) -> Reply:
+        first = (asked.params["page"] - 1) * 100 + 1
+        rows = [{"id": n, "name": name if n == place else f"#{n}"} for n in range(first, first + 100)]
+        return Reply(200, rows, {"X-Total-Count": "1000"})
+
+    session = ScriptedSession(answer)
+    assert similar_names(session, SOURCES, name) == (f"did you mean '{name[:60]}…'? " if found else "")
+    assert len(session.asked) == 3

@@ -155,6 +155,9 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
          "MAX_PAGES MAX_UNCOUNTED_PAGES", "1"),
         (PAGING, "a_list_that_never_stands_still_is_read_four_times", "MAX_PASSES", "1"),
     ],
+    "helpers/api/similar_names.py": [
+        (PAGING, "300_names_are_read_for_a_hint_and_60_characters_of_each_shown", "NAMES_READ NAME_LENGTH", "1"),
+    ],
     "helpers/api/resources.py": [
         (PAGING, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
     ],
@@ -172,9 +175,14 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "helpers/core/times.py": [
         (CORE, "an_age_is_so_many_seconds", "_UNITS[s] _UNITS[m] _UNITS[h] _UNITS[d] _UNITS[w]", "1"),
+        (CORE, "an_age_is_at_most_3650_days", "_MAX_AGE", "1"),
         (CORE, "numbers_are_seconds_or_milliseconds_of_2001_to_2096", "_FIRST _LAST", "1"),
         (CORE, "what_is_no_moment_has_no_text", "iso:10**14", "1"),
         (CORE, "an_age_is_told_in_the_unit_that_fits", "age_text:120 age_text:7200 age_text:2*86400", "1"),
+    ],
+    "helpers/core/nearest.py": [
+        (CORE, "three_words_that_share_six_tenths_of_their_letters", "MAX_SUGGESTIONS", "1"),
+        (CORE, "three_words_that_share_six_tenths_of_their_letters", "MIN_SIMILARITY", "0.01"),
     ],
     "helpers/core/redact.py": [
         (CORE, "a_secret_has_at_least_four_characters", "SHORTEST_SECRET", "1"),
@@ -301,9 +309,8 @@ EXEMPT = {
     "helpers/api/session.py CHUNK": "how an answer is cut into reads; no size of them changes what is read",
     "helpers/api/runs.py member_runs(workers)": "how many reads go side by side; the rows are the same",
     "helpers/api/paging.py Pages.__init__(workers)": "how many reads go side by side; the rows are the same",
-    "helpers/api/paging.py _Pass.malformed": COUNT,
-    "helpers/api/paging.py _Pass.pages": COUNT,
-    "helpers/api/paging.py _Pass.empty": COUNT,
+    **dict.fromkeys((f"helpers/api/paging.py _Pass.{name}" for name in ("malformed", "pages", "empty")), COUNT),
+    "helpers/core/times.py Moment.age": "a fixed time has none",
     "helpers/command/render.py WIDTH": "how wide a table in a file is; what it says is the same",
     "helpers/monitor/alert_text.py TITLE_MAX": "no title is so long: it holds three counts and their names",
 }

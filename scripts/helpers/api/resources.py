@@ -12,6 +12,7 @@ from typing import Any
 from helpers.api.failures import ApiError
 from helpers.api.paging import SMALL_PER_PAGE, Pages, read_settled, rows_of
 from helpers.api.session import Session
+from helpers.api.similar_names import similar_names
 from helpers.api.transport import call
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
@@ -125,6 +126,7 @@ def require_by_name(session: Session, kind: Kind, name: str, **params: Any) -> R
     """
     row = require_unique(kind, name, by_name(session, kind, name, **params))
     if row is None:
-        hint = f"see {command_line('list_resources', '--type', kind.name, '--all')}"
+        guess = similar_names(session, kind, name, **params)
+        hint = f"{guess}see {command_line('list_resources', '--type', kind.name, '--all')}"
         raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
     return row
