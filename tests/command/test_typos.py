@@ -36,7 +36,7 @@ SELECT = ["--resource-type", "sources", "--resource-id", "1"]
         (["health_check.py", "--all", "--alert-format", "slak"], "--alert-format cannot be", "'slack'"),
         (["manage_transforms.py", "--operation", "atach"], "--operation cannot be 'atach'", "'attach'"),
         (["validate_nexset.py", "--resource-id", "1", "--cuont", "5"], "unknown flag --cuont", "'--count'"),
-        (["validate_nexset.py", "--resource-id", "1", "--types", "a:integr"], "unknown type 'integr'", "'integer'"),
+        (["validate_nexset.py", "--resource-id", "1", "--types", "a:integr"], "unknown type 'integr'", "'int'"),
         (["deploy_flow.py", "--confg", "x.json"], "unknown flag --confg", "'--config'"),
         (["audit_access.py", "--al"], "unknown flag --al", "'--all'"),
     ],
