@@ -27,7 +27,7 @@ from helpers.command import cli
 from helpers.command.output import checked_file
 from helpers.command.parser import FILE, Parser, command_parser
 from helpers.core.errors import usage
-from helpers.core.times import to_ms
+from helpers.core.times import TIME_FORMS, Moment, check_order, moment
 
 COMMAND = cli.Command("audit_access", "helpers.access.audit_access:run")
 
@@ -45,13 +45,8 @@ def build_parser() -> Parser:
     add("--findings", action="store_true",
         help="check named rules such as public, org-wide, ex-member; exit 10 if any is broken")  # fmt: skip
     add("--changes", action="store_true", help="who changed access, according to the audit logs")
-    add(
-        "--since",
-        metavar="TIME",
-        default=None,
-        help="with --changes: start of the window: 30d (default), 2026-11-01, ISO 8601",
-    )
-    add("--until", metavar="TIME", help="with --changes: end of the window (default: now)")
+    add("--since", metavar="TIME", help=f"with --changes: start of the window (default: 30d): {TIME_FORMS}")
+    add("--until", metavar="TIME", help="with --changes: end of the window, in the same forms (default: now)")
     add("--report", metavar="FILE.html", help="write the full report as an HTML page")
     return parser
 
@@ -65,7 +60,7 @@ def build_request(args: argparse.Namespace) -> AuditRequest:
     declared = load_declaration(args.expected)[0] if args.expected else None
     selects = any(getattr(args, name) for name in (*SELECTORS, "all"))
     chosen = selection(vars(args), "all") if selects or declared is None else Selection()
-    _check_window(args)
+    since, until = _window(args)
     if args.accessor is not None and "@" not in args.accessor and not args.accessor.isdecimal():
         raise usage("--accessor must be a user's email or id")
     if args.report:
@@ -78,18 +73,20 @@ def build_request(args: argparse.Namespace) -> AuditRequest:
         expand_teams=args.expand_teams,
         findings=args.findings,
         changes=args.changes,
-        since=args.since,
-        until=args.until,
+        since=since,
+        until=until,
         report_file=args.report,
     )
 
 
-def _check_window(args: argparse.Namespace) -> None:
+def _window(args: argparse.Namespace) -> tuple[Moment, Moment | None]:
+    """The start and the end of the window for changes."""
     if (args.since is not None or args.until is not None) and not args.changes:
         raise usage("--since and --until can only be used with --changes")
-    now = time.time()
-    if args.changes and to_ms(args.since or "30d", now) >= (to_ms(args.until, now) if args.until else now * 1000):
-        raise usage("--since must be earlier than --until (default: now)")
+    since = moment("30d" if args.since is None else args.since, "--since")
+    until = None if args.until is None else moment(args.until, "--until")
+    check_order(since, until, time.time())
+    return since, until
 
 
 def main(argv: Sequence[str] | None = None) -> int:

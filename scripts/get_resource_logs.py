@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import time
 from collections.abc import Sequence
 
 from helpers.command import cli
 from helpers.command.parser import Parser, command_parser, flag
 from helpers.command.target import add_target_flags, selected_resource
 from helpers.core.errors import usage
+from helpers.core.times import TIME_FORMS, check_order, moment
 from helpers.monitor.request import SEVERITIES, LogsRequest
 
 COMMAND = cli.Command("get_resource_logs", "helpers.monitor.get_resource_logs:run")
@@ -40,12 +42,8 @@ def build_parser() -> Parser:
     add("--run-id", type=int, metavar="MS", help="the run with this id (epoch milliseconds)")
     add("--failed", action="store_true", help="the latest run in which any member of the flow had errors")
     add("--last", type=int, metavar="N", help="the N latest runs")
-    add(
-        "--since",
-        metavar="TIME",
-        help="start of the window: 24h, 7d, 2026-11-01, ISO 8601, epoch seconds or milliseconds",
-    )
-    add("--until", metavar="TIME", help="end of the window, in the same formats (default: now)")
+    add("--since", metavar="TIME", help=f"start of the window: {TIME_FORMS}")
+    add("--until", metavar="TIME", help="end of the window, in the same forms (default: now)")
     add("--severity", type=str.upper, choices=SEVERITIES, help="lines of at least this severity")
     add("--grep", metavar="REGEX", help="lines whose text matches the regular expression")
     add("--own", action="store_true", help="only lines of this resource (default: of the entire flow)")
@@ -71,13 +69,17 @@ def build_request(args: argparse.Namespace) -> LogsRequest:
         raise usage("--until needs --since")
     if args.last is not None and not 1 <= args.last <= 100:
         raise usage("--last must be 1 to 100")
+    since = None if args.since is None else moment(args.since, "--since")
+    until = None if args.until is None else moment(args.until, "--until")
+    if since and until:
+        check_order(since, until, time.time())
     return LogsRequest(
         resource=resource,
         run_id=args.run_id,
         failed=args.failed,
         last=args.last,
-        since=args.since,
-        until=args.until,
+        since=since,
+        until=until,
         severity=args.severity,
         grep=_pattern(args.grep),
         own=args.own,

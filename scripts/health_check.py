@@ -25,6 +25,7 @@ from helpers.command.output import checked_file
 from helpers.command.parser import FILE, Parser, command_parser, flag, hours, split_list
 from helpers.core.errors import usage
 from helpers.core.kinds import checked_id
+from helpers.core.nearest import did_you_mean
 from helpers.monitor.health_config import CHECKS, MAX_RUNS, HealthLimits, Watched, load, watched_kind
 from helpers.monitor.request import ALERT_FORMATS, AlertOptions, HealthRequest
 
@@ -130,7 +131,8 @@ def _check_choice(args: argparse.Namespace) -> None:
 def _limits(args: argparse.Namespace) -> HealthLimits:
     skip = frozenset(split_list(args.skip))
     if unknown := skip - set(CHECKS):
-        raise usage(f"unknown checks in --skip: {', '.join(sorted(unknown))}", f"checks: {', '.join(CHECKS)}")
+        guess = did_you_mean(min(unknown), CHECKS)
+        raise usage(f"unknown checks in --skip: {', '.join(sorted(unknown))}", f"{guess}checks: {', '.join(CHECKS)}")
     if not 0 <= args.threshold <= 1:
         raise usage("--threshold must be a share from 0 to 1")
     if not 1 <= args.last <= MAX_RUNS:

@@ -25,7 +25,8 @@ from helpers.command import cli
 from helpers.command.parser import Parser, command_parser, flag
 from helpers.core.errors import usage
 from helpers.core.kinds import checked_id, kind_of
-from helpers.inventory.request import ListRequest, name_filter, time_filter
+from helpers.core.times import TIME_FORMS, moment
+from helpers.inventory.request import AUDITED, ListRequest, name_filter, status_filter
 
 COMMAND = cli.Command("list_resources", "helpers.inventory.list_resources:run")
 TEXT_FLAGS = ("name", "status", "tag", "project", "owner", "updated_since", "id", "sort")
@@ -38,12 +39,14 @@ def build_parser() -> Parser:
     add = parser.add_argument
     add("--type", required=True, help="sources, nexsets, destinations, flows, credentials, transforms… or any alias")
     add("--name", help="substring, or /regular expression/; case is ignored")
-    add("--status", help="status, such as ACTIVE or PAUSED")
+    add("--status", help="status, such as ACTIVE or PAUSED; of a flow: that of its origin")
+    add("--any-member", action="store_true", help="with --type flows --status: any member may have the status")
     add("--tag", help="exact tag")
     add("--project", help="id or exact name of a project: list only the members of its flows")
     add("--owner", help="email or id of the owner")
-    add("--updated-since", metavar="TIME",
-        help="age (24h, 7d), or ISO date or time (UTC unless it has an offset)")  # fmt: skip
+    add("--updated-since", metavar="TIME", help=f"changed since; a flow: any of its members: {TIME_FORMS}")
+    add("--with-changes", action="store_true",
+        help="with --updated-since: who changed each row, by its audit log (a request or more each)")  # fmt: skip
     add("--id", help="one id, or several separated by commas")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--limit", type=int, default=20, metavar="N", help="maximum number of rows (default 20)")
@@ -65,17 +68,23 @@ def build_request(args: argparse.Namespace) -> ListRequest:
     kind = kind_of(args.type)
     if args.access_role and "access_role" not in kind.filters:
         raise usage(f"--access-role does not apply to {args.type}", "omit the flag")
+    if args.any_member and (kind.name != "flows" or args.status is None):
+        raise usage("--any-member can only be used with --type flows and --status")
+    if args.with_changes and (args.updated_since is None or kind.name not in AUDITED):
+        raise usage("--with-changes can only be used with --updated-since, and for: " + ", ".join(AUDITED))
     field, _, order = (args.sort or "").partition(":")
     if order not in ("", "asc", "desc"):
         raise usage(f"--sort {args.sort}: the order must be asc or desc", "for example --sort updated_at:desc")
     return ListRequest(
         kind=kind,
         name=name_filter(args.name),
-        status=args.status,
+        status=status_filter(args.status, kind),
         tag=args.tag,
         project=args.project,
         owner=args.owner,
-        updated_since=time_filter(args.updated_since),
+        any_member=args.any_member,
+        updated_since=None if args.updated_since is None else moment(args.updated_since, "--updated-since"),
+        with_changes=args.with_changes,
         ids=frozenset(checked_id(part) for part in args.id.split(",")) if args.id else frozenset(),
         limit=None if args.all else args.limit,
         access_role=args.access_role,

@@ -17,7 +17,6 @@ from helpers.api.flow_lookup import read_flow_target
 from helpers.api.flows import run_rows
 from helpers.api.logs import read_lines
 from helpers.api.probes import probe
-from helpers.api.resources import Pages, count
 from helpers.api.runs import merge_runs, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import BACKOFF, call
@@ -131,42 +130,7 @@ def test_a_probe_fails_by_what_the_system_says(clock: VirtualClock, status: int,
     assert probe(ScriptedSession(lambda asked: Reply(status, {"message": "no"})), 1).verdict == verdict
 
 
-# -- pages
-
-
-def listing(total: int | None, *, most: int = 100) -> ScriptedSession:
-    """A list of so many rows, or one without end; a page that asks for more than ``most`` is refused."""
-
-    def answer(asked: Asked) -> Any:
-        page, size = asked.params["page"], asked.params["per_page"]
-        if size > most:
-            return Reply(400, {})
-        rows = range((page - 1) * size, page * size if total is None else min(page * size, total))
-        return Reply(200, [{"id": n + 1} for n in rows], {} if total is None else {"X-Total-Count": str(total)})
-
-    return ScriptedSession(answer)
-
-
-def test_a_page_has_a_hundred_rows_or_fifty() -> None:
-    session = listing(60)
-    assert len(list(Pages(session, SOURCES))) == 60
-    assert [asked.params["per_page"] for asked in session.asked] == [100]
-    session = listing(60, most=50)
-    assert len(list(Pages(session, SOURCES))) == 60
-    assert [asked.params["per_page"] for asked in session.asked] == [100, 50, 50]
-
-
-def test_a_list_without_end_is_left_after_10_000_pages() -> None:
-    session = ScriptedSession(lambda asked: [{"id": asked.params["page"]}])
-    assert sum(1 for _ in Pages(session, SOURCES)) == 10_000
-
-
-@pytest.mark.parametrize(("total", "rows", "requests"), [(4, 4, 1), (5, 5, 1), (6, 5, 1), (7, 5, 1)])
-def test_five_rows_are_enough_to_count(total: int, rows: int, requests: int) -> None:
-    session = listing(total)
-    found, first = count(session, SOURCES)
-    assert (found, len(first), len(session.asked)) == (total, rows, requests)
-    assert session.asked[0].params["per_page"] == 5
+# -- pages of runs and logs
 
 
 def test_the_rows_of_runs_that_are_asked_for() -> None:

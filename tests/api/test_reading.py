@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from helpers.api.paging import Pages
 from helpers.api.probes import probe
-from helpers.api.resources import Pages
 from helpers.api.session import Session
 from helpers.core.kinds import KINDS
 from support import Sandbox

@@ -8,8 +8,10 @@ import pytest
 
 from helpers.core import limits, redact
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.times import age_text, iso, to_ms
+from helpers.core.nearest import nearest
+from helpers.core.times import age_text, iso, moment, to_ms
 from support.clocks import VirtualClock
+from support.requesting import accepts
 
 NOW = 1_795_000_000.0
 
@@ -70,7 +72,15 @@ def test_a_sleep_that_reaches_the_deadline_raises_at_once(clock: VirtualClock, l
     [("1s", 1), ("7s", 7), ("1m", 60), ("1h", 3600), ("24h", 86_400), ("1d", 86_400), ("1w", 604_800)],
 )
 def test_an_age_is_so_many_seconds(age: str, seconds: int) -> None:
-    assert to_ms(age, NOW) == (1_795_000_000 - seconds) * 1000
+    assert moment(age, "--since").at(NOW) == (1_795_000_000 - seconds) * 1000
+
+
+@pytest.mark.parametrize(
+    ("age", "good"),
+    [("3649d", True), ("3650d", True), ("3651d", False), ("315360000s", True), ("315360001s", False)],
+)
+def test_an_age_is_at_most_3650_days(age: str, good: bool) -> None:
+    assert accepts(lambda: moment(age, "--since")) is good
 
 
 @pytest.mark.parametrize(
@@ -84,9 +94,10 @@ def test_an_age_is_so_many_seconds(age: str, seconds: int) -> None:
 )  # fmt: skip
 def test_numbers_are_seconds_or_milliseconds_of_2001_to_2096(number: int, milliseconds: int | None) -> None:
     try:
-        assert to_ms(number, NOW) == milliseconds
-    except OperatorError as error:
-        assert (error.code, milliseconds) == (Exit.USAGE, None), f"{number}: {error.message}"
+        assert to_ms(number) == moment(str(number), "--since").at(NOW) == milliseconds
+    except ValueError:
+        assert milliseconds is None, number
+        assert not accepts(lambda: moment(str(number), "--since"))
 
 
 @pytest.mark.parametrize(
@@ -117,3 +128,16 @@ def test_a_secret_has_at_least_four_characters(secret: str, shown: str) -> None:
 def test_an_excerpt_has_200_characters(length: int, shown: int) -> None:
     found: Any = redact.excerpt("x" * length)
     assert (len(found), found.endswith("…")) == (shown, length > 200)
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("abcdefxxxx", ["abcdefghij"]),  # 6 of 10 letters
+        ("abcdexxxxx", []),
+        ("rows", ["rows", "rows1", "rows2"]),
+        ("ROWS2", ["rows2", "rows", "rows1"]),
+    ],
+)
+def test_three_words_that_share_six_tenths_of_their_letters(word: str, near: list[str]) -> None:
+    assert sorted(nearest(word, ["abcdefghij", "rows", "rows1", "rows2", "rows34"])) == sorted(near)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.api.resources import Pages
+from helpers.api.paging import Pages
 from helpers.api.session import Session
 from helpers.core import limits
 from helpers.core.kinds import KINDS
@@ -97,7 +97,6 @@ def test_limits_say_that_rows_are_missing(sandbox: Sandbox) -> None:
         (["--owner", "ana.silva@example.com", "--name", "orders"], [123]),
         (["--owner", "nobody@example.com"], []),
         (["--id", "789,123"], [789, 123]),
-        (["--updated-since", "2099-01-01"], []),
         (["--updated-since", "2020-01-01T00:00:00Z", "--sort", "name"], [456, 321, 123, 789]),
         (["--sort", "id:desc", "--limit", "2"], [789, 456]),
     ],
@@ -191,7 +190,6 @@ def test_flows_are_filtered_by_what_their_origin_carries(sandbox: Sandbox) -> No
     assert names("--tag", "prod") == ["customers", "orders"]
     assert names("--owner", "ana.silva@example.com", "--tag", "prod") == ["customers", "orders"]
     assert names("--updated-since", "2020-01-01", "--status", "PAUSED") == ["customers"]
-    assert names("--updated-since", "2099-01-01") == []
 
 
 def test_sorted_flow_trees_keep_their_own_members(sandbox: Sandbox) -> None:

@@ -64,9 +64,9 @@ def test_pages_of_the_flow_list_that_shift_or_fail_are_not_taken_for_all(sandbox
     assert done.out == ""
     sandbox.faults()
     empty = sandbox.api("GET", "/flows?page=99&per_page=100")[1]
-    rule = {"action": "status", "status": 200, "body": empty, "method": "GET", "path": "/flows", "nth": 2}
+    rule = {"action": "status", "status": 200, "body": empty, "method": "GET", "path": "/flows", "nth": 2, "times": 99}
     sandbox.faults({**rule, "headers": {"X-Total-Count": "150"}})
-    check(sandbox, "--all").fails(Exit.UPSTREAM, "changed while it was being read")
+    check(sandbox, "--all").fails(Exit.UPSTREAM, "list of flows is incomplete")
 
 
 def test_a_malformed_response_stops_nothing_else(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -156,6 +156,15 @@ def test_filters_windows_and_counts(sandbox: Sandbox) -> None:
     assert len(grep.data) == 1
 
 
+def test_ages_are_counted_by_the_servers_clock(sandbox: Sandbox) -> None:
+    sandbox.advance(3 * 3600)
+    plant(sandbox, {"ago": 7200, "records": 1, "logs": ["older"]}, {"ago": 600, "records": 1, "logs": ["newer"]})
+    texts = [line["text"] for line in logs(sandbox, "--since", "1h").ok().data]
+    assert "newer" in texts
+    assert "older" not in texts
+    assert "older" in [line["text"] for line in logs(sandbox, "--since", "3h", "--until", "1h").ok().data]
+
+
 def test_failed_finds_a_run_that_failed_anywhere_in_the_flow(sandbox: Sandbox) -> None:
     (run,) = plant(sandbox, {"ago": -5, "records": 0, "errors": 9, "logs": ["Write failed: x"]}, kind="sinks")
     done = logs(sandbox, "--failed")

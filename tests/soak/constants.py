@@ -14,6 +14,7 @@ HEALTH = "monitor/test_boundaries.py"
 DIAGNOSIS = "monitor/test_diagnosis_boundaries.py"
 ALERTS = "monitor/test_alert_boundaries.py"
 API = "api/test_boundaries.py"
+PAGING = "api/test_paging_boundaries.py"
 CORE = "core/test_boundaries.py"
 RETRY = "core/test_retry_boundaries.py"
 TRANSFORMS = "transforms/test_boundaries.py"
@@ -101,7 +102,6 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/monitor/compare_runs.py": [(DIAGNOSIS, "five_lines_that_differ_are_shown", "LINES_SHOWN", "1")],
     "helpers/monitor/health_facts.py": [
         (DIAGNOSIS, "with_25_runs_there_may_be_more", "MAX_ROWS_PER_RUN", "1"),
-        (DIAGNOSIS, "a_hundred_rows_are_asked_for", "PER_PAGE", "1"),
     ],
     "helpers/monitor/follow.py": [
         (DIAGNOSIS, "a_log_that_stays_silent_for_20_seconds_has_ended", "IDLE_SECONDS", "1"),
@@ -124,6 +124,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (API, "a_wait_is_at_most_eight_seconds", "BACKOFF(cap)", "0.1"),
         (API, "a_500_is_tried_twice", "__call__:2 __call__:500", "1"),
         (API, "a_server_may_ask_for_a_minute", "LONGEST_WAIT", "1"),
+        (PAGING, "a_total_has_at_most_12_digits", "MAX_TOTAL_DIGITS", "1"),
         (API, "statuses_below_300_are_answers", "_read_response:300", "1"),
     ],
     "helpers/api/session.py": [
@@ -148,10 +149,17 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "helpers/api/probes.py": [
         (API, "a_probe_fails_by_what_the_system_says", "probe:400 probe:500 probe:429", "1"),
     ],
+    "helpers/api/paging.py": [
+        (PAGING, "a_page_has_a_hundred_rows_or_fifty", "PER_PAGE SMALL_PER_PAGE", "1"),
+        (PAGING, "a_list_without_end_is_left_after_10_000_pages_or_1_000_without_a_total",
+         "MAX_PAGES MAX_UNCOUNTED_PAGES", "1"),
+        (PAGING, "a_list_that_never_stands_still_is_read_four_times", "MAX_PASSES", "1"),
+    ],
+    "helpers/api/similar_names.py": [
+        (PAGING, "300_names_are_read_for_a_hint_and_60_characters_of_each_shown", "NAMES_READ NAME_LENGTH", "1"),
+    ],
     "helpers/api/resources.py": [
-        (API, "a_page_has_a_hundred_rows_or_fifty", "PER_PAGE SMALL_PER_PAGE", "1"),
-        (API, "a_list_without_end_is_left_after_10_000_pages", "MAX_PAGES", "1"),
-        (API, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
+        (PAGING, "five_rows_are_enough_to_count", "count:5#1 count:5#2", "1"),
     ],
     "helpers/api/logs.py": [
         (API, "a_page_of_a_log_has_500_lines_or_100", "PAGE SMALL_PAGE ANY_RUN", "1"),
@@ -167,9 +175,14 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "helpers/core/times.py": [
         (CORE, "an_age_is_so_many_seconds", "_UNITS[s] _UNITS[m] _UNITS[h] _UNITS[d] _UNITS[w]", "1"),
+        (CORE, "an_age_is_at_most_3650_days", "_MAX_AGE", "1"),
         (CORE, "numbers_are_seconds_or_milliseconds_of_2001_to_2096", "_FIRST _LAST", "1"),
         (CORE, "what_is_no_moment_has_no_text", "iso:10**14", "1"),
         (CORE, "an_age_is_told_in_the_unit_that_fits", "age_text:120 age_text:7200 age_text:2*86400", "1"),
+    ],
+    "helpers/core/nearest.py": [
+        (CORE, "three_words_that_share_six_tenths_of_their_letters", "MAX_SUGGESTIONS", "1"),
+        (CORE, "three_words_that_share_six_tenths_of_their_letters", "MIN_SIMILARITY", "0.01"),
     ],
     "helpers/core/redact.py": [
         (CORE, "a_secret_has_at_least_four_characters", "SHORTEST_SECRET", "1"),
@@ -295,7 +308,9 @@ EXEMPT = {
     "helpers/__init__.py MINIMUM_PYTHON[1]": "shows only on an older Python, which the tests do not have",
     "helpers/api/session.py CHUNK": "how an answer is cut into reads; no size of them changes what is read",
     "helpers/api/runs.py member_runs(workers)": "how many reads go side by side; the rows are the same",
-    "helpers/api/resources.py Pages.__init__(workers)": "how many reads go side by side; the rows are the same",
+    "helpers/api/paging.py Pages.__init__(workers)": "how many reads go side by side; the rows are the same",
+    **dict.fromkeys((f"helpers/api/paging.py _Pass.{name}" for name in ("malformed", "pages", "empty")), COUNT),
+    "helpers/core/times.py Moment.age": "a fixed time has none",
     "helpers/command/render.py WIDTH": "how wide a table in a file is; what it says is the same",
     "helpers/monitor/alert_text.py TITLE_MAX": "no title is so long: it holds three counts and their names",
 }

@@ -7,8 +7,10 @@ from typing import Any
 from helpers.access.request import AccessorName
 from helpers.access.rules import LABELS, AccessRule
 from helpers.api.failures import ApiError
-from helpers.api.resources import Pages, get_or_none, read_all_or_fail
+from helpers.api.paging import Pages, read_all_or_fail
+from helpers.api.resources import get_or_none
 from helpers.api.session import Session
+from helpers.api.similar_names import among_names
 from helpers.api.transport import call
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, checked_id
@@ -29,6 +31,7 @@ def find_accessor(session: Session, named: AccessorName) -> AccessRule:
             the response is for another accessor.
     """
     kind, identifier, value = named
+    guess = ""
     what = BY_TYPE[kind]
     if identifier == "id":
         row = get_or_none(session, what, value)
@@ -36,11 +39,17 @@ def find_accessor(session: Session, named: AccessorName) -> AccessRule:
             raise OperatorError(Exit.UPSTREAM, f"the response is not for {what.singular} {value}")
         rows = [row] if row else []
     else:
-        rows = [row for row in _listed(session, what) if _is_named(row.get(FIELDS[identifier]), value)]
+        listed = _listed(session, what)
+        rows = [row for row in listed if _is_named(row.get(FIELDS[identifier]), value)]
+        guess = "" if rows else among_names(str(value), (row.get(FIELDS[identifier]) for row in listed))
     if len(rows) != 1:
         ids = [row.get("id") for row in rows]
         text = f"{'more than one' if rows else 'no'} {what.singular} has the {identifier} {value!r}"
-        hint = f"nothing was changed; use an id instead: {', '.join(map(str, ids))}" if rows else "nothing was changed"
+        hint = (
+            f"nothing was changed; use an id instead: {', '.join(map(str, ids))}"
+            if rows
+            else f"{guess}nothing was changed"
+        )
         raise OperatorError(Exit.NOT_FOUND, text, hint=hint, resource={"type": kind, "candidates": ids})
     label = rows[0].get(LABELS[kind]) or ""
     return AccessRule(kind, int(rows[0]["id"]), "", str(label))

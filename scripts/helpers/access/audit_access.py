@@ -16,13 +16,13 @@ from helpers.access.report import page, text
 from helpers.access.request import AccessorName, AuditRequest
 from helpers.access.rules import AccessRule
 from helpers.access.targets import AccessTarget, find_targets, target_from_row
-from helpers.api.resources import Pages, read_all_or_fail
+from helpers.api.paging import Pages, read_all_or_fail
 from helpers.command.context import Context
 from helpers.command.html_page import write_page
 from helpers.command.output import Result
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row
-from helpers.core.times import iso, to_ms
+from helpers.core.times import check_order, iso
 
 OWNED = ("sources", "nexsets", "destinations", "credentials", "projects", "code_containers", "teams", "flows")
 COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "role", "via", "expires_at")
@@ -44,6 +44,8 @@ def run(request: AuditRequest, context: Context) -> Result:
     session = context.session
     people = read_people(session)  # first: its response carries the server's time
     now = session.server_time()
+    if request.changes:
+        check_order(request.since, request.until, now)
     moment = str(iso(int(now * 1000)))
     declared = resolve_declaration(session, request.declared, lenient=True) if request.declared is not None else []
     targets = _targets(request, context, declared)
@@ -125,8 +127,7 @@ def _add_changes(
     request: AuditRequest, context: Context, data: dict[str, Any], targets: list[AccessTarget], now: float
 ) -> int:
     """Add the changes and unread logs to ``data``; returns how many log entries could not be read."""
-    since = to_ms(request.since or "30d", now)
-    until = to_ms(request.until, now) if request.until else int(now * 1000)
+    since, until = request.since.at(now), request.until.at(now) if request.until else int(now * 1000)
 
     def read(target: AccessTarget) -> tuple[AccessTarget, Log | None, str]:
         try:

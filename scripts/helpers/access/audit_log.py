@@ -1,8 +1,7 @@
 """Who changed access: the audit log entries of a resource, from all pages.
 
-The API's default window is the current and the previous quarter, so the window is always requested explicitly. An entry
-is an access change if its ``item_type`` contains ``AccessControl``, if it changed the ACL, the owner or public access,
-or if it is an association with a user, team or org.
+An entry is an access change if its ``item_type`` contains ``AccessControl``, if it changed the ACL, the owner or public
+access, or if it is an association with a user, team or org.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from helpers.access.targets import AccessTarget
-from helpers.api.resources import Pages
+from helpers.api.audit import audit_pages
 from helpers.api.session import Session
-from helpers.core.errors import OperatorError
-from helpers.core.kinds import Kind, Row
+from helpers.core.kinds import Row
 from helpers.core.times import iso, to_ms
 
 WITHOUT_LOG = ("flows",)
@@ -42,9 +40,7 @@ def read_log(session: Session, target: AccessTarget, since: int, until: int) -> 
     Raises:
         ApiError: The log could not be read.
     """
-    log_kind = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
-    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the start of that day
-    pages = Pages(session, log_kind, params)
+    pages = audit_pages(session, target.kind, target.id, since)
     rows, unknown = [], 0
     for entry in pages:
         moment = _moment(entry)
@@ -52,7 +48,7 @@ def read_log(session: Session, target: AccessTarget, since: int, until: int) -> 
             unknown += 1
         elif since <= moment <= until and is_access_change(entry):
             rows.append(_row(target, entry, moment))
-    unknown += pages.malformed + max(0, (pages.total or 0) - pages.received)
+    unknown += pages.malformed + pages.missing
     return Log(rows, unknown)
 
 
@@ -64,8 +60,8 @@ def _is_readable(entry: Row) -> bool:
 
 def _moment(entry: Row) -> int | None:
     try:
-        return to_ms(entry.get("created_at"), 0)
-    except OperatorError:
+        return to_ms(entry.get("created_at"))
+    except ValueError:
         return None
 
 

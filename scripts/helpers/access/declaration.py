@@ -5,7 +5,6 @@ This module reads and validates the file without Nexla; ``declared`` looks up it
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
@@ -13,7 +12,7 @@ from helpers.access.request import AccessorName, accessor_name
 from helpers.access.roles import ACCESSOR_TYPES, IDENTIFIERS, ROLE_NAMES, SHARER, access_kind
 from helpers.core import config_file
 from helpers.core.errors import usage
-from helpers.core.times import iso, to_ms
+from helpers.core.times import iso, moment
 
 HINT = "see ACCESS_CONTROL.md, Declared access"
 _ID: dict[str, Any] = {"type": "integer", "exclusiveMinimum": 0}
@@ -134,13 +133,23 @@ def expiry(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    if re.fullmatch(r"\d+\s*[a-z]", text.strip()):
-        raise usage(f"{text!r} is an age, not an expiry time", "use a date (2027-06-30) or an ISO 8601 time")
-    milliseconds = to_ms(text, 0)
-    moment = iso(milliseconds)
-    if moment is None or milliseconds <= time.time() * 1000:
-        raise usage(f"the expiry time {text!r} is not in the future")
-    return moment
+    milliseconds = _fixed(text)
+    if milliseconds <= time.time() * 1000:
+        raise usage(f"the expiry time {text!r} is not in the future", "for example 2099-12-31, or 2099-12-31T18:00Z")
+    return iso(milliseconds)
+
+
+def _fixed(text: str) -> int:
+    """An expiry time in epoch milliseconds. Ages are refused: a resumed command would compute another time.
+
+    Raises:
+        OperatorError: USAGE.
+    """
+    given = moment(text, "expires_at")
+    if given.fixed is None:
+        day = str(iso(int((time.time() + given.age) * 1000)))[:10]
+        raise usage(f"{text!r} is an age, not an expiry time", f"for access that ends {text} from now, write {day}")
+    return given.fixed
 
 
 def any_expiry(text: str | None) -> str | None:
@@ -149,7 +158,4 @@ def any_expiry(text: str | None) -> str | None:
     Raises:
         OperatorError: USAGE.
     """
-    moment = iso(to_ms(text, 0)) if text else None
-    if text and moment is None:
-        raise usage(f"the expiry time {text!r} is not a date or ISO 8601 time", HINT)
-    return moment
+    return iso(_fixed(text)) if text else None

@@ -10,6 +10,7 @@ from helpers.access.roles import ACCESSOR_TYPES, IDENTIFIERS, access_kind
 from helpers.command.parser import ChangeOptions, flag, split_list
 from helpers.core.errors import usage
 from helpers.core.kinds import Kind, checked_id, kind_of
+from helpers.core.times import Moment
 
 SELECTORS = ("resource_id", "resource_ids", "names", "pipeline_of", "project", "tag")
 WRITES = ("grant", "revoke", "replace", "copy-from", "sync")
@@ -111,8 +112,8 @@ class AuditRequest(NamedTuple):
         expand_teams: List people instead of teams.
         findings: Check the named rules.
         changes: List who changed access.
-        since: Start of the window for changes, as the user wrote it; None for 30 days ago.
-        until: End of the window, as the user wrote it; None for now.
+        since: Start of the window for changes.
+        until: End of the window; None for now.
         report_file: Where to write the HTML report.
     """
 
@@ -123,8 +124,8 @@ class AuditRequest(NamedTuple):
     expand_teams: bool
     findings: bool
     changes: bool
-    since: str | None
-    until: str | None
+    since: Moment
+    until: Moment | None
     report_file: str | None
 
 

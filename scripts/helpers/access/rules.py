@@ -135,8 +135,8 @@ def _expires_at(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = iso(to_ms(value, 0))
-    except OperatorError:
+        text = iso(to_ms(value))
+    except ValueError:
         text = None
     if text is None:
         raise OperatorError(Exit.UPSTREAM, "the list of accessors has an expiry time that cannot be read")

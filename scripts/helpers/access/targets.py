@@ -8,8 +8,10 @@ from typing import NamedTuple
 from helpers.access.request import Selection
 from helpers.access.roles import access_kind
 from helpers.api.flows import FLOW_KINDS, Flow, parse_flow, read_flow
-from helpers.api.resources import Pages, by_name, read_all_or_fail, require_unique
+from helpers.api.paging import Pages, read_all_or_fail
+from helpers.api.resources import by_name, require_unique
 from helpers.api.session import Session
+from helpers.api.similar_names import similar_names
 from helpers.api.transport import call
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
@@ -114,7 +116,8 @@ def target_from_row(kind: Kind, row: Row) -> AccessTarget:
 def _named(session: Session, kind: Kind, name: str) -> AccessTarget:
     row = require_unique(kind, name, by_name(session, kind, name, access_role="collaborator"))
     if row is None:
-        hint = f"see {command_line('list_resources', '--type', kind.name, '--all')}; {NOTHING}"
+        guess = similar_names(session, kind, name, access_role="collaborator")
+        hint = f"{guess}see {command_line('list_resources', '--type', kind.name, '--all')}; {NOTHING}"
         raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
     return target_from_row(kind, row)
 

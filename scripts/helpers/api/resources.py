@@ -1,4 +1,4 @@
-"""Reading resources tolerantly: one by one, page by page, and by name.
+"""Reading resources tolerantly: one by one, by name, and how many there are.
 
 List rows are brief (no config, no credential); pass ``expand=1`` to get them. By default, a list contains only what
 the caller owns.
@@ -7,21 +7,17 @@ the caller owns.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from helpers.api.failures import ApiError
+from helpers.api.paging import SMALL_PER_PAGE, Pages, read_settled, rows_of
 from helpers.api.session import Session
-from helpers.api.transport import Response, call
+from helpers.api.similar_names import similar_names
+from helpers.api.transport import call
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row, item_path
 from helpers.core.marks import nfc, same_name
-
-PER_PAGE = 100
-SMALL_PER_PAGE = 50  # some endpoints return 400 above this
-MAX_PAGES = 10_000
 
 
 def get(session: Session, kind: Kind, resource_id: Any, **params: Any) -> Row:
@@ -52,122 +48,6 @@ def get_or_none(session: Session, kind: Kind, resource_id: int, **params: Any) -
         raise
 
 
-def rows_of(response: Response) -> list[Row]:
-    """The rows of one list response; flows are wrapped in an object. Entries that are not objects are dropped.
-
-    Raises:
-        OperatorError: UPSTREAM, for an object without a list, which must not be mistaken for an empty list.
-    """
-    if isinstance(response.data, dict) and "flows" not in response.data:
-        raise OperatorError(Exit.UPSTREAM, "a list request returned an object without a list", retryable=True)
-    data = response.data["flows"] if isinstance(response.data, dict) else response.data
-    return [row for row in data or [] if isinstance(row, dict)]
-
-
-def response_length(response: Response) -> int:
-    """The number of entries in a list response, including malformed ones."""
-    data = response.data["flows"] if isinstance(response.data, dict) else response.data
-    return len(data or [])
-
-
-class Pages:
-    """A list read page by page: iterate over it for rows; its attributes then tell what was read.
-
-    ``X-Total-Count`` is trusted. Without it, only an empty page ends the list, because a server may limit the page
-    size. Rows are de-duplicated by id, because the pages shift when the list changes while it is read.
-
-    Attributes:
-        total: the number of rows that the server reports; None before the first page or when it reports none.
-        seen: the number of rows yielded.
-        received: the number of entries received, including those left out.
-        complete: whether the list was read to its end.
-        malformed: the number of entries left out because they were not objects or their id was none.
-        body: for flows, the complete response with the current row, with the resources beside the trees.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        kind: Kind,
-        params: Mapping[str, Any] | None = None,
-        *,
-        per_page: int = PER_PAGE,
-        workers: int = 1,
-    ) -> None:
-        self._session, self._kind = session, kind
-        self._params, self._per_page, self._workers = dict(params or {}), per_page, workers
-        self.total: int | None = None
-        self.seen = self.received = self.malformed = 0
-        self.complete = False
-        self.body: Row = {}
-
-    def __iter__(self) -> Iterator[Row]:
-        ids: set[Any] = set()
-        self.received = self.malformed = 0
-        for response in self._responses():
-            rows = rows_of(response)
-            self.malformed += response_length(response) - len(rows)
-            self.body = response.data if isinstance(response.data, dict) else {}
-            self.total = response.total if response.total is not None else self.total
-            self.received += response_length(response)
-            self.complete = not response_length(response) or (self.total is not None and self.received >= self.total)
-            for row in rows:
-                key = row.get("id")
-                if not isinstance(key, int | str | None):
-                    self.malformed += 1
-                elif key is None or key not in ids:
-                    ids.add(key)
-                    self.seen += 1
-                    yield row
-            if self.complete:
-                return
-
-    def _responses(self) -> Iterator[Response]:
-        """Page by page, in order. Once the total is known, several pages are fetched at the same time."""
-        first = self._page(1)
-        yield first
-        number, size = 2, len(rows_of(first))
-        if self._workers > 1 and first.total is not None and size:
-            pages = -(-first.total // size)
-            with ThreadPoolExecutor(self._workers) as pool:
-                while number <= pages:
-                    window = range(number, min(number + self._workers, pages + 1))
-                    yield from pool.map(self._page, window)
-                    number = window.stop
-        for later in range(number, MAX_PAGES + 1):
-            yield self._page(later)
-
-    def _page(self, number: int) -> Response:
-        params = {**self._params, "page": number, "per_page": self._per_page}
-        try:
-            response = call(self._session, "GET", self._kind.path, params=params, expect=(list, dict))
-        except ApiError as error:
-            if number > 1 or error.http_status != 400 or self._per_page <= SMALL_PER_PAGE:
-                raise
-            self._per_page = SMALL_PER_PAGE
-            return self._page(number)
-        return response
-
-
-def read_all_or_fail(pages: Pages, what: str) -> list[Row]:
-    """All rows of a list, for callers that must not miss any.
-
-    Args:
-        what: what the rows are, for messages.
-
-    Raises:
-        OperatorError: UPSTREAM, when an entry cannot be read, or fewer rows arrived than the server reports.
-    """
-    rows = list(pages)
-    if pages.malformed or any(not isinstance(row.get("id"), int) for row in rows):
-        raise OperatorError(Exit.UPSTREAM, f"the list of {what} contains an entry that cannot be read")
-    if pages.total is not None and len(rows) < pages.total:
-        text = f"the list of {what} is incomplete: {len(rows)} of {pages.total} arrived"
-        hint = "it may have changed while it was read; run again"
-        raise OperatorError(Exit.UPSTREAM, text, hint=hint, retryable=True)
-    return rows
-
-
 def count(session: Session, kind: Kind, **params: Any) -> tuple[int, list[Row]]:
     """The number of resources of a kind, and the first rows; one request when the server reports the total."""
     first = Pages(session, kind, params, per_page=5)
@@ -188,7 +68,8 @@ def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]
     rows: dict[Any, Row] = {}
     for form in _forms(name) if "name" in kind.filters else [None]:
         query = {**params, "name": form} if form is not None else params
-        rows |= {row.get("id"): row for row in Pages(session, kind, query) if same_name(row.get("name"), name)}
+        listed = read_settled(Pages(session, kind, query), kind.name)
+        rows |= {row.get("id"): row for row in listed if same_name(row.get("name"), name)}
     return list(rows.values())
 
 
@@ -245,6 +126,7 @@ def require_by_name(session: Session, kind: Kind, name: str, **params: Any) -> R
     """
     row = require_unique(kind, name, by_name(session, kind, name, **params))
     if row is None:
-        hint = f"see {command_line('list_resources', '--type', kind.name, '--all')}"
+        guess = similar_names(session, kind, name, **params)
+        hint = f"{guess}see {command_line('list_resources', '--type', kind.name, '--all')}"
         raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
     return row

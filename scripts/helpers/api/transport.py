@@ -19,6 +19,7 @@ from helpers.core.limits import DEFAULT_RATES
 from retry_helpers import stop_if_wait_exceeds, wait_as_requested
 
 MAX_ATTEMPTS = 4
+MAX_TOTAL_DIGITS = 12  # Python refuses to read a number of thousands of digits
 LONGEST_WAIT = 60.0  # seconds; the retries end when the server asks for a longer wait, or the deadline is nearer
 BACKOFF = wait_as_requested(base=0.5, cap=8.0)
 
@@ -36,8 +37,8 @@ class Response:
     @property
     def total(self) -> int | None:
         """``X-Total-Count``, the number of all matching rows."""
-        value = self.headers.get("X-Total-Count")
-        return int(value) if value and value.isdigit() else None
+        value = (self.headers.get("X-Total-Count") or "").strip()
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= MAX_TOTAL_DIGITS else None
 
 
 def _silent(text: str) -> None:

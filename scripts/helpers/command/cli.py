@@ -10,7 +10,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from helpers.command.output import OutputOptions, Result, json_line
@@ -18,12 +17,11 @@ from helpers.command.parser import CommonOptions, Parser, common_options
 from helpers.command.progress import Reporter
 from helpers.command.streams import discard, finish_streams, prepare_streams, write_error
 from helpers.core import limits
+from helpers.core.commands import BUNDLE, connect_by, python_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.redact import redact_text
 from helpers.core.settings import Settings, load_settings
 
-ROOT = Path(__file__).resolve().parents[3]
-INSTALL = f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}"
 RUN_AGAIN = "run again; a command that writes takes --resume"
 
 
@@ -68,6 +66,7 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
     try:
         args = parser.parse_args(argv)
         options = common_options(args)
+        connect_by(options.env_file)
         _catch_signals(graceful=hasattr(args, "resume"))
         output = OutputOptions.from_args(args)
         request = build_request(args)
@@ -190,6 +189,8 @@ def _as_operator_error(error: BaseException) -> OperatorError:
         return OperatorError(Exit.INTERRUPTED, "interrupted", retryable=True, hint=RUN_AGAIN)
     if isinstance(error, ModuleNotFoundError):
         message = f"the Python package {error.name!r} is not installed for {sys.executable}"
-        return OperatorError(Exit.CONFIG, message, hint=INSTALL)
+        return OperatorError(
+            Exit.CONFIG, message, hint=python_line(["-m", "pip", "install", "-r", BUNDLE / "requirements.txt"])
+        )
     message = f"unexpected {type(error).__name__}: {error}"
     return OperatorError(Exit.ERROR, message, hint="run again with --verbose for a traceback")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from helpers.command.invocation import Invocation
 from helpers.command.output import FORMATS
 from helpers.core.errors import MEANINGS, usage
+from helpers.core.nearest import did_you_mean
 from helpers.core.version import VERSION
 
 EXIT_TABLE = "exit codes:\n" + "\n".join(f"  {int(code):>3} {code.name:<16} {text}" for code, text in MEANINGS.items())
@@ -16,10 +20,33 @@ FILE = "FILE"  # the metavar of flags that name a file
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports its errors as the scripts do: exit code USAGE and one error object."""
+    """An argument parser that reports its errors as the scripts do: exit code USAGE and one error object.
+
+    Flags cannot be abbreviated. An unknown flag is reported before anything else, such as a required flag that is
+    missing because it was mistyped, and with the flag or choice that is nearest to it.
+    """
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Like that of argparse; it remembers the arguments for its errors."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        for word in itertools.takewhile(lambda word: word != "--", self._given):
+            name = word.partition("=")[0]
+            is_flag = name.startswith("--") or (len(name) > 2 and name[0] == "-" and name[1].isalpha())
+            if is_flag and name not in self._option_string_actions:
+                guess = did_you_mean(f"--{name.lstrip('-')}", self._option_string_actions)
+                raise usage(f"unknown flag {name}", f"{guess}see {self.prog} --help")
         raise usage(message, f"see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            text = f"{'/'.join(action.option_strings)} cannot be {value!r}"
+            raise usage(text, f"{did_you_mean(str(value), known)}one of {', '.join(known)}")
 
     def invocation(self, args: argparse.Namespace) -> Invocation:
         """The parsed command line: every flag that differs from its default, with absolute file names."""
@@ -95,7 +122,7 @@ def command_parser(
     parser = Parser(
         prog=f"{command}.py",
         description=description,
-        epilog=f"example:\n  {example}\n\n{EXIT_TABLE}",
+        epilog=f"example, from the folder of the bundle:\n  {example}\n\n{EXIT_TABLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

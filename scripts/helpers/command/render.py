@@ -15,6 +15,7 @@ from rich.text import Text
 from helpers.command.output import FORMATS, OutputOptions, Result
 from helpers.core.errors import Exit, config_error
 from helpers.core.files import replacing
+from helpers.core.nearest import did_you_mean
 from helpers.core.redact import redact, redact_text
 
 WIDTH = 160  # characters; the width of a table that goes to a pipe or file
@@ -85,7 +86,8 @@ def choose(rows: Iterable[Any], fields: Iterable[str], warn: Callable[[str], Non
         missing -= {name for name in missing if pick(row, name) is not None or name in row}
         yield {name: pick(row, name) for name in names}
     if missing and known:
-        warn(f"no row has the field {', '.join(sorted(missing))}; known: {', '.join(known)}")
+        guess = did_you_mean(min(missing), known)
+        warn(f"no row has the field {', '.join(sorted(missing))}; {guess}known: {', '.join(known)}")
 
 
 def _rows_only(result: Result, form: str) -> Result:

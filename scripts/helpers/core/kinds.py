@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from helpers.core.errors import usage
+from helpers.core.nearest import did_you_mean
 
 Row = dict[str, Any]
 
@@ -21,6 +21,7 @@ class Kind(NamedTuple):
         singular: the singular, for messages.
         aliases: every other name that users or the API use for it.
         filters: query parameters that the list endpoint supports.
+        statuses: the values of ``status`` in the API's contract; empty for a kind whose rows have none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Kind(NamedTuple):
     singular: str
     aliases: tuple[str, ...]
     filters: frozenset[str] = frozenset()
+    statuses: tuple[str, ...] = ()
 
 
 class ResourceRef(NamedTuple):
@@ -45,14 +47,21 @@ class ResourceRef(NamedTuple):
 
 
 _LIST = frozenset({"name", "status", "access_role"})
+_STATUSES = ("INIT", "PAUSED", "ACTIVE")  # the SDK lists more, which the server never stores
+_ORIGIN_STATUSES = (*_STATUSES, "RATE_LIMITED")
+_USER_STATUSES = ("ACTIVE", "DEACTIVATED", "SOURCE_COUNT_CAPPED", "SOURCE_DATA_CAPPED", "TRIAL_EXPIRED")
+_TASK_STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("sources", "/data_sources", "data_sources", "source", ("source", "data_source"), _LIST | {"tags"}),
-        Kind("nexsets", "/data_sets", "data_sets", "nexset", ("nexset", "data_set", "dataset", "datasets"), _LIST),
+        Kind("sources", "/data_sources", "data_sources", "source", ("source", "data_source"), _LIST | {"tags"},
+             _ORIGIN_STATUSES),
+        Kind("nexsets", "/data_sets", "data_sets", "nexset", ("nexset", "data_set", "dataset", "datasets"), _LIST,
+             _STATUSES),
         Kind("destinations", "/data_sinks", "data_sinks", "destination", ("destination", "sink", "sinks", "data_sink"),
-             _LIST),
-        Kind("flows", "/flows", "flows", "flow", ("flow", "data_flow", "data_flows"), frozenset({"access_role"})),
+             _LIST, _STATUSES),
+        Kind("flows", "/flows", "flows", "flow", ("flow", "data_flow", "data_flows"), frozenset({"access_role"}),
+             _ORIGIN_STATUSES),
         Kind("credentials", "/data_credentials", "data_credentials", "credential",
              ("credential", "creds", "data_credential"), frozenset({"name", "access_role"})),
         Kind("transforms", "/transforms", "transforms", "transform", ("transform", "record_transforms")),
@@ -61,9 +70,10 @@ KINDS: dict[str, Kind] = {
         Kind("lookups", "/data_maps", "data_maps", "lookup", ("lookup", "data_map"), frozenset({"access_role"})),
         Kind("projects", "/projects", "projects", "project", ("project",), frozenset({"access_role", "expand"})),
         Kind("teams", "/teams", "teams", "team", ("team",), frozenset({"access_role"})),
-        Kind("users", "/users", "users", "user", ("user",)),
+        Kind("users", "/users", "users", "user", ("user",), statuses=_USER_STATUSES),
         Kind("notifications", "/notifications", "notifications", "notification", ("notification",)),
-        Kind("async_tasks", "/async_tasks", "async_tasks", "async task", ("async_task", "tasks", "task")),
+        Kind("async_tasks", "/async_tasks", "async_tasks", "async task", ("async_task", "tasks", "task"),
+             statuses=_TASK_STATUSES),
         Kind("code_containers", "/code_containers", "code_containers", "code container", ("code_container",)),
     )
 }  # fmt: skip
@@ -78,9 +88,7 @@ def kind_of(name: str) -> Kind:
     """
     alias = name.strip().lower().replace("-", "_").replace(" ", "_")
     if alias not in _BY_ALIAS:
-        near = difflib.get_close_matches(alias, _BY_ALIAS, n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
-        raise usage(f"unknown resource type {name!r}", f"{guess}known: {', '.join(KINDS)}")
+        raise usage(f"unknown resource type {name!r}", f"{did_you_mean(alias, _BY_ALIAS)}known: {', '.join(KINDS)}")
     return _BY_ALIAS[alias]
 
 

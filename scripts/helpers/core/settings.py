@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from helpers.core import redact
+from helpers.core.commands import command_line
 from helpers.core.errors import config_error
 
 DEFAULT_URL = "https://dataops.nexla.io/nexla-api"
@@ -69,7 +70,7 @@ def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -
         raise config_error(
             "no credentials: NEXLA_SERVICE_KEY or NEXLA_ACCESS_TOKEN must be set",
             "export one of them, or pass --env-file FILE; to try it without an account: "
-            "python scripts/nexla_quickstart.py --sandbox",
+            + command_line("nexla_quickstart", "--sandbox"),
         )
     for name, secret in (("NEXLA_SERVICE_KEY", key), ("NEXLA_ACCESS_TOKEN", token)):
         if any(ch.isspace() or not ch.isprintable() for ch in secret) or not secret.isascii():
@@ -88,9 +89,14 @@ def _checked_url(url: str) -> str:
         redact.remember(parts.password, parts.username)
         raise config_error("NEXLA_API_URL must not contain a user or password", f"for example {DEFAULT_URL}")
     if not host or parts.scheme not in ("https", "http") or any(ch.isspace() for ch in url):
-        raise config_error(f"NEXLA_API_URL is not an http(s) URL: {url!r}", f"for example {DEFAULT_URL}")
+        guess = DEFAULT_URL if parts.scheme or not parts.path or any(ch.isspace() for ch in url) else f"https://{url}"
+        raise config_error(f"NEXLA_API_URL is not an http(s) URL: {url!r}", f"for example {guess}")
     if parts.scheme == "http" and host not in LOOPBACK:
-        raise config_error("NEXLA_API_URL must use https (http only for localhost)", f"try https://{host}")
+        raise config_error(
+            "NEXLA_API_URL must use https (http only for localhost)", f"try https://{parts.netloc}{parts.path}"
+        )
     if parts.query or parts.fragment:
-        raise config_error("NEXLA_API_URL must not contain a query or fragment", f"for example {DEFAULT_URL}")
+        raise config_error(
+            "NEXLA_API_URL must not contain a query or fragment", f"try https://{parts.netloc}{parts.path}"
+        )
     return url.rstrip("/")

@@ -13,10 +13,9 @@ from typing import Any
 
 from helpers.api.resources import count
 from helpers.api.transport import call
-from helpers.command.cli import ROOT
 from helpers.command.context import Context
 from helpers.command.output import Result
-from helpers.core.commands import command_line
+from helpers.core.commands import BUNDLE, command_line, module_line, python_line
 from helpers.core.errors import config_error
 from helpers.core.kinds import KINDS
 from helpers.inventory.request import QuickstartRequest
@@ -68,7 +67,9 @@ def _overview(context: Context, *, sandbox: bool) -> Result:
 
 
 def _next_commands(counts: dict[str, int], samples: dict[str, list[Any]], *, sandbox: bool) -> list[str]:
-    commands = ["python -m sandbox  # keeps running; copy the two export lines that it prints"] if sandbox else []
+    commands = (
+        [f"{module_line('sandbox')}  # keeps running; copy the two export lines that it prints"] if sandbox else []
+    )
     if counts["flows"]:
         commands.append(command_line("list_resources", "--type", "flows", "--all"))
     if samples["sources"]:
@@ -86,7 +87,7 @@ def _sandbox(context: Context) -> Iterator[None]:
     command = [sys.executable, "-m", "sandbox", "--parent", str(os.getpid())]
     context.report("starting a sandbox")
     environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    with subprocess.Popen(command, cwd=BUNDLE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           env=environment) as child:  # fmt: skip
         try:
             values = _exported_lines(child)
@@ -94,7 +95,7 @@ def _sandbox(context: Context) -> Iterator[None]:
                 reason = (child.stderr.read() if child.stderr else "").strip().splitlines()
                 raise config_error(
                     f"the sandbox did not start: {reason[-1] if reason else 'no output'}",
-                    f"{sys.executable} -m pip install -r {ROOT / 'requirements-dev.txt'}",
+                    python_line(["-m", "pip", "install", "-r", BUNDLE / "requirements-dev.txt"]),
                 )
             context.connect_to(values)
             yield

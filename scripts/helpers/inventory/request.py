@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import NamedTuple
 
 from helpers.core.errors import usage
 from helpers.core.kinds import Kind
-from helpers.core.times import to_ms
+from helpers.core.nearest import did_you_mean
+from helpers.core.times import Moment
+
+EXACTLY = "exactly:"
+AUDITED = ("flows", "sources", "nexsets", "destinations", "credentials", "projects", "teams", "code_containers")
 
 
 class NameFilter(NamedTuple):
@@ -34,7 +37,9 @@ class ListRequest(NamedTuple):
     Attributes:
         project: id or exact name of a project.
         owner: email or id of the owner.
-        updated_since: epoch milliseconds.
+        status: as the API writes it; for flows, that of the origin or of any member.
+        any_member: for flows: whether any member may have the status, and not only the origin.
+        with_changes: whether to read who changed each row since ``updated_since``.
         limit: the maximum number of rows; None for all.
         full: whether to return complete rows with their configs, and flows as trees.
         all_fields: whether to keep every field, because the fields are chosen later.
@@ -48,7 +53,9 @@ class ListRequest(NamedTuple):
     tag: str | None
     project: str | None
     owner: str | None
-    updated_since: int | None
+    any_member: bool
+    updated_since: Moment | None
+    with_changes: bool
     ids: frozenset[int]
     limit: int | None
     access_role: str | None
@@ -74,13 +81,25 @@ def name_filter(text: str | None) -> NameFilter | None:
     return NameFilter(substring=text)
 
 
-def time_filter(text: str | None) -> int | None:
-    """Parse a time (see ``to_ms``) into epoch milliseconds.
+def status_filter(text: str | None, kind: Kind) -> str | None:
+    """Check a status against those that the API's contract gives for the kind; case is ignored.
+
+    ``exactly:NAME`` is passed on unchecked, for a status that is newer than this version.
 
     Raises:
-        OperatorError: USAGE, when the text is not a time.
+        OperatorError: USAGE, for an unknown status: no row would match, which looks like an answer.
     """
-    return None if text is None else to_ms(text, time.time())
+    if text is None:
+        return None
+    if text.startswith(EXACTLY) and text != EXACTLY:
+        return text.removeprefix(EXACTLY)
+    if not kind.statuses:
+        raise usage(f"--status does not apply to {kind.name}: they have none", "omit the flag")
+    found = next((status for status in kind.statuses if status.lower() == text.lower()), None)
+    if found is None:
+        known = f"known for {kind.name}: {', '.join(kind.statuses)}; for any other, write {EXACTLY}NAME"
+        raise usage(f"unknown status {text!r}", f"{did_you_mean(text, kind.statuses)}{known}")
+    return found
 
 
 class QuickstartRequest(NamedTuple):

@@ -12,9 +12,9 @@ from helpers.api.runs import known_run_ids, member_runs
 from helpers.command.context import Context
 from helpers.command.output import Result
 from helpers.core.commands import command_line
-from helpers.core.errors import Exit, OperatorError, usage
+from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Row
-from helpers.core.times import to_ms
+from helpers.core.times import check_order
 from helpers.monitor.compare_runs import compare
 from helpers.monitor.follow import follow
 from helpers.monitor.request import SEVERITIES, LogsRequest
@@ -51,8 +51,8 @@ def run(request: LogsRequest, context: Context) -> Result:
         OperatorError: USAGE; NOT_FOUND, for the resource or the run; the log could not be read.
     """
     session, selector = context.session, request.resource
-    window = _window(request, session.server_time())
     target = find_flow_target(session, selector.kind, selector.id, selector.name)
+    window = _window(request, session.server_time())  # the response before has brought the server's time
     if request.compare:
         return compare(session, target, request.run_id, context.workers)
     selected = RunSelection([]) if window else _select_runs(request, context, target)
@@ -86,11 +86,8 @@ def _window(request: LogsRequest, now: float) -> Window | None:
     """
     if request.since is None:
         return None
-    since = to_ms(request.since, now)
-    until = to_ms(request.until, now) if request.until is not None else None
-    if since >= (until if until is not None else now * 1000):
-        raise usage("--since must be earlier than --until (default: now)")
-    return Window(since, until)
+    check_order(request.since, request.until, now)
+    return Window(request.since.at(now), request.until.at(now) if request.until else None)
 
 
 def _select_runs(request: LogsRequest, context: Context, target: FlowTarget) -> RunSelection:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from helpers.api.flows import Flow, Member, MemberKey, parse_flows, read_flow
+from helpers.api.flows import Flow, Member, MemberKey, parse_flows, parse_members, read_flow
+from helpers.api.paging import Pages
 from helpers.api.runs import PAGE, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -15,7 +16,6 @@ from helpers.core.kinds import KINDS, Row, item_path
 from helpers.core.schedule import schedule_of
 from helpers.monitor.health import HealthFacts
 
-PER_PAGE = 100
 MALFORMED = (KeyError, TypeError, AttributeError, ValueError, OverflowError)  # what a malformed response can raise
 MAX_ROWS_PER_RUN = 4  # assumed; with several nexsets, a page of rows contains fewer runs
 
@@ -78,21 +78,14 @@ def all_flows(session: Session, params: dict[str, Any], report: Callable[[str], 
     Raises:
         OperatorError: A page could not be read, or the list is incomplete: it must not be taken for all flows.
     """
-    page, seen = 1, set[int]()
-    while True:
-        response = call(session, "GET", "/flows", params={**params, "page": page, "per_page": PER_PAGE}, report=report)
-        nodes, flows = response.data.get("flows") or [], parse_flows(response.data)
-        fresh = [flow for flow in flows if flow.origin.node_id not in seen]
-        seen |= {flow.origin.node_id for flow in fresh}
-        yield from fresh
-        if response.total is not None and len(seen) >= response.total:
-            return
-        if not nodes and len(seen) < (response.total or 0):
-            text = f"the list of flows changed while it was being read: got {len(seen)} of {response.total}"
-            raise OperatorError(Exit.UPSTREAM, text, hint="run again", retryable=True)
-        if not nodes or not fresh:  # nothing new: a server without paging returns all flows every time
-            return
-        page += 1
+    pages = Pages(session, KINDS["flows"], params, report=report)
+    for node in pages:
+        origin = parse_members(node, pages.body)
+        if origin is not None:
+            yield Flow(origin, node.get("project_id"), pages.body)
+    if pages.missing or pages.malformed:
+        text = f"the list of flows is incomplete: {pages.problem or f'{pages.malformed} entries cannot be read'}"
+        raise OperatorError(Exit.UPSTREAM, text, hint="run again", retryable=True)
 
 
 def project_flows(session: Session, project: int) -> list[Flow]:

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from helpers.command.target import ResourceSelector
+from helpers.core.times import Moment
 from helpers.monitor.health_config import HealthLimits, Watched
 
 ALERT_FORMATS = ("slack", "generic", "teams")  # receivers that alert_text.payload knows
@@ -38,8 +39,8 @@ class LogsRequest(NamedTuple):
         run_id: Epoch milliseconds; with ``compare``, the failed run.
         failed: Select the latest run in which any member of the flow had errors.
         last: How many of the latest runs; None for one.
-        since: Start of a time window, as the user wrote it.
-        until: End of the window, as the user wrote it; None for now.
+        since: Start of a time window; None for no window.
+        until: End of the window; None for now.
         severity: Least severity, one of SEVERITIES; None for all.
         grep: Only lines whose text matches.
         own: Only lines of the resource itself.
@@ -52,8 +53,8 @@ class LogsRequest(NamedTuple):
     run_id: int | None
     failed: bool
     last: int | None
-    since: str | None
-    until: str | None
+    since: Moment | None
+    until: Moment | None
     severity: str | None
     grep: re.Pattern[str] | None
     own: bool

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from helpers.api.resources import Pages, get, require_unique
+from helpers.api.paging import Pages
+from helpers.api.resources import get, require_unique
+from helpers.api.similar_names import similar_names
 from helpers.change.changes import apply, plan
 from helpers.change.identity import identity_of
 from helpers.change.journal import Journal, open_journal
@@ -53,7 +55,9 @@ def _find(request: TransformRequest, context: Context) -> Row:
         if row is None:
             listing = command_line("manage_transforms", "--operation", "list", "--kind", request.kind)
             text = f"no {request.api.singular} is named {name!r}"
-            raise OperatorError(Exit.NOT_FOUND, text, hint=f"see {listing}")
+            kind, params = (_public_kind(request.api), {}) if request.public else (request.api, {"reusable": "all"})
+            guess = similar_names(context.session, kind, name, **params)
+            raise OperatorError(Exit.NOT_FOUND, text, hint=f"{guess}see {listing}")
         transform_id = row["id"]
     return get(context.session, request.api, transform_id)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from helpers.core import config_file
 from helpers.core.errors import usage
+from helpers.core.nearest import did_you_mean
 
 TYPE_NAMES = ("int", "float", "number", "str", "bool", "object", "list", "date")
 ALIASES = {"integer": "int", "string": "str", "text": "str", "boolean": "bool", "array": "list", "dict": "object",
@@ -69,7 +70,8 @@ def type_name(path: str, name: str) -> str:
     """
     known = ALIASES.get(name.lower(), name.lower())
     if known not in TYPE_NAMES:
-        raise usage(f"unknown type {name!r} of field {path!r}", f"types: {', '.join(TYPE_NAMES)}")
+        guess = did_you_mean(name, TYPE_NAMES)
+        raise usage(f"unknown type {name!r} of field {path!r}", f"{guess}types: {', '.join(TYPE_NAMES)}")
     return known
 
 

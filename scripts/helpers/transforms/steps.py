@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from helpers.api.resources import Pages, get, get_or_none, require_unique
+from helpers.api.paging import Pages, read_settled
+from helpers.api.resources import get, get_or_none, require_unique
 from helpers.api.session import Session
 from helpers.api.transport import call
 from helpers.api.writes import delete
@@ -44,7 +45,8 @@ def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
     Raises:
         ApiError: The list could not be read.
     """
-    return [row for row in Pages(session, kind, ALL_TRANSFORMS) if same_name(row.get("name"), name)]
+    rows = read_settled(Pages(session, kind, ALL_TRANSFORMS), kind.name)
+    return [row for row in rows if same_name(row.get("name"), name)]
 
 
 def users_of(session: Session, transform: Row) -> list[Row]:
@@ -63,7 +65,7 @@ def users_of(session: Session, transform: Row) -> list[Row]:
     listed = [nexset_id for nexset_id in transform.get("data_sets") or [] if isinstance(nexset_id, int)]
     rows = {
         row["id"]: row
-        for row in Pages(session, NEXSETS, {"access_role": "collaborator"})
+        for row in read_settled(Pages(session, NEXSETS, {"access_role": "collaborator"}), "nexsets")
         if row.get("transform_id") == transform["id"]
     }
     for nexset_id in listed:
