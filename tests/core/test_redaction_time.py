@@ -52,4 +52,7 @@ def _a_secret_is_known() -> None:
 
 @pytest.mark.parametrize("piece", PIECES, ids=ascii)
 def test_one_piece_again_and_again(piece: str) -> None:
-    assert is_linear(redact.redact_text, lambda size: piece * (size // len(piece))) == (True, pytest.approx([0, 9], abs=9))
+    assert is_linear(redact.redact_text, lambda size: piece * (size // len(piece))) == (
+        True,
+        pytest.approx([0, 9], abs=9),
+    )

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from helpers.command.invocation import Invocation
 from helpers.command.output import FORMATS
 from helpers.core.errors import MEANINGS, usage
+from helpers.core.redact import MARK, remember_arguments
 from helpers.core.version import VERSION
 
 EXIT_TABLE = "exit codes:\n" + "\n".join(f"  {int(code):>3} {code.name:<16} {text}" for code, text in MEANINGS.items())
+_KEY_LIKE = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])(?!-)[A-Za-z0-9_+=-]{20,}")  # a key in the wrong place
 FILE = "FILE"  # the metavar of flags that name a file
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports its errors as the scripts do: exit code USAGE and one error object."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, after the values that were given like secrets have been registered: argparse repeats what is wrong."""
+        remember_arguments(sys.argv[1:] if args is None else list(args))
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        raise usage(message, f"see {self.prog} --help")
+        text, found, words = message.partition("unrecognized arguments: ")
+        shown = (MARK if _KEY_LIKE.fullmatch(word) else word for word in words.split(" "))
+        raise usage(text + found + " ".join(shown), f"see {self.prog} --help")
 
     def invocation(self, args: argparse.Namespace) -> Invocation:
         """The parsed command line: every flag that differs from its default, with absolute file names."""

@@ -6,6 +6,7 @@ are redacted wherever they appear (``known_secrets``), and so is text that looks
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from helpers.core.known_secrets import (
     remember_environment,
     remember_tree,
     remember_url,
+    remember_user_info,
     replace_known,
 )
 from helpers.core.lazy_pattern import LazyPattern
@@ -25,8 +27,8 @@ from helpers.core.secret_text import redact_secret_looking
 from helpers.core.secret_values import MARK
 
 __all__ = [
-    "MARK", "excerpt", "forget", "is_secret_key", "plain", "redact", "redact_text", "remember", "remember_document",
-    "remember_environment", "remember_tree", "remember_url", "without_quotes", "without_values",
+    "MARK", "excerpt", "forget", "is_secret_key", "plain", "redact", "redact_text", "remember", "remember_arguments",
+    "remember_document", "remember_environment", "remember_tree", "remember_url", "without_quotes", "without_values",
 ]  # fmt: skip
 
 MAX_DEPTH = 100  # of objects in objects; what is nested deeper is not shown
@@ -57,12 +59,21 @@ def remember_document(value: Any) -> None:
 
 def _remember_looking(text: str) -> None:
     """Register what looks secret inside a text, such as the password in a URL: what redaction takes out of it."""
+    remember_user_info(text)
     first, *others = redact_secret_looking(text).split(MARK)
     begin = len(first)
     for kept in others:
         end = text.find(kept, begin + 1) if kept else len(text)
         remember(text[begin : max(end, begin)])
         begin = max(end, begin) + len(kept)
+
+
+def remember_arguments(words: Sequence[str]) -> None:
+    """Register the secrets on a command line: values of flags with secret names, and what looks secret."""
+    for flag, value in zip(words, [*words[1:], ""], strict=False):
+        _remember_looking(flag)
+        if flag.startswith("-") and is_secret_key(flag) and not value.startswith("-"):
+            remember(value)
 
 
 _looking_in_short_text = lru_cache(maxsize=8192)(redact_secret_looking)
