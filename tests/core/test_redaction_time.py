@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +16,14 @@ TRIES = 5
 
 PIECES = [
     "=", "A", "a", "-", "-----BEGIN", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "PRIVATE KEY-----",
-    '"', "'", "\\", '\\"', "`", "{", "[", "(", "<", "<a ", "</", "://", "//u:", "//a@", "@", "a@", "a.", "a,", ",a",
+    "\"", "'", "\\", "\\\"", "`", "{", "[", "(", "<", "<a ", "</", "://", "//u:", "//a@", "@", "a@", "a.", "a,", ",a",
     "a=", "a:", "=a", ":a", "eyJ", "eyJhbGciOiJ.", "-eyJaaaaaaaaa", "AKIA", "Bearer ", "token ", "token token=",
-    "password=", 'password="', "password='", "password: {", "password: [", 'password=\\"', "password=,", "password=a,b",
-    "Authorization: ", "Cookie: a;", "--password ", "--token=", "('token', ", " 'x'x", "\"x\"x", "1", "1-", "1 ", "\x1b[",
-    "\x1b]", "\x1b[0", "\u200b", "%3D", "%22", "a%22", "&#34;", "%2F%2F", "%2F%2Fa%3A", "%40", "&quot;", "&sig=", "?key=", "\\u0022", "sk-", "-sk-a",
-    "MII", "IBAAK", "login ", "login a password ", "name:", '"name": "token", ', "a b ", "api key", "\n", "password: |\n ",
-    "jdbc:oracle:thin:", "-u a", " -u a:", "\t", " ", "é", "𝟘", "_", ".", "$", "ghp_", "xoxb-", "PuTTY-User-Key-File",
+    "password=", "password=\"", "password='", "password: {", "password: [", "password=\\\"", "password=,",
+    "password=a,b", "Authorization: ", "Cookie: a;", "--password ", "--token=", "('token', ", " 'x'x", "\"x\"x", "1",
+    "1-", "1 ", '\x1b[', '\x1b]', '\x1b[0', '\u200b', "%3D", "%22", "a%22", "&#34;", "%2F%2F", "%2F%2Fa%3A", "%40",
+    "&quot;", "&sig=", "?key=", "\\u0022", "sk-", "-sk-a", "MII", "IBAAK", "login ", "login a password ", "name:",
+    "\"name\": \"token\", ", "a b ", "api key", '\n', 'password: |\n ', "jdbc:oracle:thin:", "-u a", " -u a:", '\t',
+    " ", "\u00e9", "\ud835\udfd8", "_", ".", "$", "ghp_", "xoxb-", "PuTTY-User-Key-File",
 ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ _NO_PORT = LazyPattern(r"[^:]*+:(?!\d{0,5}\Z)")
 _BEGIN = r"(?:-{4,5} ?BEGIN(?: |%20|\+)[A-Z0-9 %+]{0,40}PRIVATE(?: |%20|\+)KEY|PuTTY-User-Key-File)"
 _PRIVATE_KEY = LazyPattern(rf"{_BEGIN}.*?(?:-{{4,5}} ?END[A-Z0-9 %+]{{0,50}}-{{4,5}}|\Z)", re.DOTALL)
 _KEY_END = LazyPattern(r"-{4,5} ?END[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{0,5}")
-_KEY_TAIL = LazyPattern(r"(?:[A-Za-z0-9+/=\s]|[nr]\\)*+")  # read backwards
+_KEY_TAIL = LazyPattern(r"(?:[nr]\\++|[A-Za-z0-9+/=\s])*+")  # read backwards
 _SHAPES = [
     LazyPattern(r"(?<![A-Za-z0-9])(?P<value>(?:AKIA|ASIA)[0-9A-Z]{16})(?![A-Za-z0-9])"),
     LazyPattern(r"(?<![A-Za-z0-9_-])(?P<value>eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)*+)"),

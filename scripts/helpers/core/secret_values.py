@@ -13,7 +13,9 @@ QUOTE = r"(?:\\*+[\"'`]|\\++u002[27]|&quot;|&apos;|&#(?:3[49]|x2[27]);|%2[27])" 
 _OPENED = LazyPattern(rf"[bBrRuU]{{0,2}}(?P<first>{QUOTE})(?P<second>(?P=first))?")
 _ENDS = frozenset(" \t\r\n,;:)]}>&")
 _HEADERS = frozenset({"authorization", "cookie", "cookies"})
-_BLOCK = LazyPattern(r"[|>][+-]?[ \t]*\n(?P<lines>(?:[ \t]++[^\n]*+\n?)*+)")  # YAML
+_BLOCK = LazyPattern(  # YAML
+    r"[|>][+-]?[ \t]*+(?:\n|\\++n)(?P<lines>(?:[ \t]++(?:(?!\\++n)[^\n])*+(?:\n|\\++n)?)*+)"
+)
 _BRACKETS = LazyPattern(r"\\.|[\[\]{}]|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z)", re.DOTALL)
 _LINE = LazyPattern(r"[^\r\n]*+")
 _SCHEME = LazyPattern(r"[A-Za-z][A-Za-z0-9-]{2,29}[ \t]++(?=\S)")
@@ -49,6 +51,9 @@ def find_value(text: str, name: str, match: re.Match[str]) -> tuple[int, int]:
         return begin, begin
     if not _HEADERS.isdisjoint(words_of(name)[-1:]):
         return begin, _end_of_header(text, match)
+    after = begin + len(MARK)
+    if text.startswith(MARK, begin) and (after == len(text) or text[after] in _ENDS):
+        return begin, begin
     scheme = _SCHEME.match(text, begin)
     is_scheme = scheme is not None and scheme[0].strip().lower() in _SCHEMES
     bare = _BARE.match(text, scheme.end() if scheme and is_scheme else begin)
@@ -74,16 +79,16 @@ def _quoted(text: str, opened: re.Match[str]) -> tuple[int, int]:
     if quote[-1] not in "\"'`":
         end = text.find(quote, begin)
         return begin, len(text) if end < 0 else end
-    return begin, _closing_quote(text, begin, quote[-1], len(quote) - 1)
+    return begin, _closing_quote(text, begin, quote[-1], len(quote) - 1, len(text))
 
 
-def _closing_quote(text: str, begin: int, quote: str, escapes: int) -> int:
-    """Where the quote is, with as many backslashes before it as there were at the opening, or the end of the text.
+def _closing_quote(text: str, begin: int, quote: str, escapes: int, last: int) -> int:
+    """Where the quote is, with as many backslashes before it as there were at the opening, or ``last``.
 
     In JSON inside JSON, ``\\"`` closes what ``\\"`` opened, and ``\\\\\\"`` is a quote in the value.
     """
     at = begin
-    while (at := text.find(quote, at)) >= 0:
+    while (at := text.find(quote, at, last)) >= 0:
         before = at
         while before > begin and text[before - 1] == "\\":
             before -= 1
@@ -92,7 +97,7 @@ def _closing_quote(text: str, begin: int, quote: str, escapes: int) -> int:
                 return at - escapes
             at += 1  # doubled, as in SQL
         at += 1
-    return len(text)
+    return last
 
 
 def _end_of_bracket(text: str, begin: int) -> int:
@@ -109,10 +114,10 @@ def _end_of_header(text: str, match: re.Match[str]) -> int:
     """The end of the line, or of the quotation that the header is in."""
     line = _LINE.match(text, match.end())
     end = line.end() if line else match.end()
-    around = text[max(match.start("name") - 1, 0) : match.start("name")]
-    if around and around in "\"'`":
-        closing = text.find(around, match.end(), end)
-        while closing > match.end() and text[closing - 1] == "\\":
-            closing -= 1
-        end = closing if closing >= 0 else end
-    return end
+    before = match.start("name") - 1
+    if before < 0 or text[before] not in "\"'`":
+        return end
+    escapes = 0
+    while escapes < before and text[before - escapes - 1] == "\\":
+        escapes += 1
+    return _closing_quote(text, match.end(), text[before], escapes, end)
