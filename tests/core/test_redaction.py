@@ -101,6 +101,14 @@ def test_what_surrounds_a_secret_stays() -> None:
     assert redact.redact_text("Server=h;Pwd=x;Port=5") == f"Server=h;Pwd={MARK};Port=5"
 
 
+def test_of_two_secrets_on_escaped_lines_both_go() -> None:
+    for entry in planted():
+        for name in ("password = ", "api key: ", "token="):
+            text = json.dumps(f"pwd=first-1\n{name}second-2\n{entry.text}")
+            shown = redact.redact_text(text)
+            assert not [hidden for hidden in ("first-1", "second-2", entry.secret) if hidden in shown], shown
+
+
 def base64_in_the_middle(value: str, lead: int) -> str:
     return base64.b64encode(b"u" * lead + value.encode() + b":tail").decode()
 
@@ -170,11 +178,11 @@ def test_what_is_forgotten_is_an_ordinary_word_again() -> None:
 def test_the_environment_is_known_but_not_its_folders() -> None:
     proxy = "http://bob:pr%2Fxy-pw1@p.test:8080"
     redact.remember_environment(
-        {"HTTPS_PROXY": proxy, "PWD": "/work/abc-123", "MY_API_KEY": "k-12345678", "LANG": "en_GB"}
+        {"HTTPS_PROXY": proxy, "PWD": "/srv/abc-123", "MY_API_KEY": "k-12345678", "LANG": "en_GB"}
     )
     assert (
-        redact.redact_text("pr%2Fxy-pw1 pr/xy-pw1 /work/abc-123 k-12345678 en_GB")
-        == f"{MARK} {MARK} /work/abc-123 {MARK} en_GB"
+        redact.redact_text("pr%2Fxy-pw1 pr/xy-pw1 /srv/abc-123 k-12345678 en_GB")
+        == f"{MARK} {MARK} /srv/abc-123 {MARK} en_GB"
     )
 
 

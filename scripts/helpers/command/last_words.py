@@ -8,7 +8,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from helpers.command.streams import write_error
 from helpers.core.redact import redact_text
@@ -35,5 +35,12 @@ def _show_failure(failure: Any) -> None:
     write_error(redact_text("".join(lines)))
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
-    write_error(redact_text(warnings.formatwarning(message, category, filename, lineno)))
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001  # as Python calls it
+    line: str | None = None,
+) -> None:
+    write_error(redact_text(warnings.formatwarning(message, category, filename, lineno, line)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -17,8 +18,8 @@ class LazyPattern:
     def _compiled(self) -> re.Pattern[str]:
         return re.compile(*self._source)
 
-    def match(self, text: str, position: int = 0) -> re.Match[str] | None:
-        return self._compiled.match(text, position)
+    def match(self, text: str, position: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
+        return self._compiled.match(text, position, end)
 
     def search(self, text: str, position: int = 0) -> re.Match[str] | None:
         return self._compiled.search(text, position)

@@ -14,15 +14,20 @@ from helpers.core.secret_values import MARK, QUOTE, find_value
 
 SHORTEST_LOGIN = 16  # characters; a user without a password in a URL is a token from here on
 
-_ASSIGNED = rf"{QUOTE}{{0,4}}+[ \t]*+(?:=>|:=|={{1,3}}|:|%3[AaDd])[ \t]*+"
+_ASSIGNED = rf"{QUOTE}{{0,4}}+[ \t]*+(?:=>|:=|={{1,3}}|:|%3[AaDd]|\\++u003[AaDd])[ \t]*+"
 _NAME = r"(?<![A-Za-z0-9_.$-])(?P<name>[A-Za-z0-9_.$-]++)"
 _ASSIGNMENT = LazyPattern(_NAME + _ASSIGNED)
 _OTHER_NOTATIONS = [
-    LazyPattern(r"(?<![A-Za-z0-9_-])(?P<name>--?[A-Za-z][A-Za-z0-9_-]*+)[ \t]++(?=[^\s-])"),  # --password VALUE
+    LazyPattern(
+        r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?P<name>--?[A-Za-z][A-Za-z0-9_-]*+)[ \t]++(?=[^\s-])"
+    ),  # --password VALUE
     LazyPattern(rf"\(b?{QUOTE}(?P<name>[A-Za-z0-9_.$-]++){QUOTE}, ?(?=b?{QUOTE})"),  # ('password', 'VALUE')
-    LazyPattern(r"(?i)(?<![A-Za-z0-9_.-])(?P<name>password|passwd|passphrase|pwd|identified by)[ \t]++(?=[\"'])"),
+    LazyPattern(
+        r"(?i)(?:(?<![A-Za-z0-9_.-])|(?<=\\[nrt]))"
+        r"(?P<name>password|passwd|passphrase|pwd|identified by)[ \t]++(?=[\"'])"
+    ),
     LazyPattern(  # {"name": "password", "value": VALUE}
-        rf"(?<![A-Za-z0-9_.-])(?:name|key|header|field|parameter){_ASSIGNED}{QUOTE}(?P<name>[A-Za-z0-9_.$-]++){QUOTE}"
+        rf"(?:(?<![A-Za-z0-9_.-])|(?<=\\[nrt]))(?:name|key|header|field|parameter){_ASSIGNED}{QUOTE}(?P<name>[A-Za-z0-9_.$-]++){QUOTE}"
         rf"\s*+,\s*+{QUOTE}?value{_ASSIGNED}"
     ),
 ]
@@ -30,6 +35,7 @@ _TAG = LazyPattern(r"<(?P<name>[A-Za-z0-9_.:-]++)(?:\s[^<>]*+)?>(?:<!\[CDATA\[)?
 _COMPLETED = frozenset(
     {"key", "keys", "string", "value", "header", "code", "hash"}
 )  # by the words before: "api key: …"
+_ESCAPED = LazyPattern(r"u00(?:26|3[fF]|23)")  # & ? # in JSON
 _WORDS_BEFORE = LazyPattern(r"(?:[A-Za-z]{1,20} ){1,2}\Z")
 
 _USER_INFO = LazyPattern(r"(?://|\\/\\/)(?P<info>(?:(?!//)[^\s\"'<>`|\\\[\]{}])++)")
@@ -44,24 +50,29 @@ _PRIVATE_KEY = LazyPattern(rf"{_BEGIN}.*?(?:-{{4,5}} ?END[A-Z0-9 %+]{{0,50}}-{{4
 _KEY_END = LazyPattern(r"-{4,5} ?END[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{0,5}")
 _KEY_TAIL = LazyPattern(r"(?:[nr]\\++|[A-Za-z0-9+/=\s])*+")  # read backwards
 _SHAPES = [
-    LazyPattern(r"(?<![A-Za-z0-9])(?P<value>(?:AKIA|ASIA)[0-9A-Z]{16})(?![A-Za-z0-9])"),
-    LazyPattern(r"(?<![A-Za-z0-9_-])(?P<value>eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)*+)"),
-    LazyPattern(r"(?<![A-Za-z0-9+/_-])(?P<value>(?:eyJ|ewog)[A-Za-z0-9+/_-]{40,}+=*+)"),  # a JSON object in base64
+    LazyPattern(r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))(?P<value>(?:AKIA|ASIA)[0-9A-Z]{16})(?![A-Za-z0-9])"),
+    LazyPattern(
+        r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?P<value>eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)*+)"
+    ),
+    LazyPattern(
+        r"(?:(?<![A-Za-z0-9+/_-])|(?<=\\[nrt]))(?P<value>(?:eyJ|ewog)[A-Za-z0-9+/_-]{40,}+=*+)"
+    ),  # a JSON object in base64
     LazyPattern(  # the first bytes of a private key, when its header is cut off
-        r"(?<![A-Za-z0-9])(?P<value>(?:MII[A-Za-z0-9+/]{3,4}(?:IBAAK|IBADAN)|MHcCAQEE|MC4CAQAw|b3BlbnNzaC1rZXktdjE)"
+        r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))(?P<value>(?:MII[A-Za-z0-9+/]{3,4}(?:IBAAK|IBADAN)|MHcCAQEE|MC4CAQAw|b3BlbnNzaC1rZXktdjE)"
         r"(?:[A-Za-z0-9+/=]|\\[nr]|[\r\n])*+)"
     ),
     LazyPattern(
-        r"(?<![A-Za-z0-9_.-])(?P<value>(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[sr]k_live_|sk-|AIza|ya29\.|SG\.|npm_|dapi|"
+        r"(?:(?<![A-Za-z0-9_.-])|(?<=\\[nrt]))(?P<value>(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[sr]k_live_|sk-|AIza|ya29\.|SG\.|npm_|dapi|"
         r"hf_|pypi-|shpat_|dop_v1_)(?=[A-Za-z_.-]*+\d)[A-Za-z0-9_.-]{16,}+)"
     ),
     LazyPattern(
-        r"(?i)(?<![A-Za-z0-9_-])(?:bearer|basic)(?: ++|%20|\+)"
+        r"(?i)(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?:bearer|basic)(?: ++|%20|\+)"
         r"(?P<value>(?![a-z]++[.,:]?(?:[\s\"')]|\Z))[\w.~+/=%:-]{8,}+)",
         re.ASCII,
     ),
     LazyPattern(
-        r"(?i)(?<![a-z0-9_-])(?:api-?key|token|digest|negotiate|ntlm|hmac|sharedkey|aws4-hmac-sha256) ++"
+        r"(?i)(?:(?<![a-z0-9_-])|(?<=\\[nrt]))"
+        r"(?:api-?key|token|digest|negotiate|ntlm|hmac|sharedkey|aws4-hmac-sha256) ++"
         r"(?P<value>(?=[a-z_.~+/=:-]*+\d)[\w.~+/=%:-]{8,}+)",
         re.ASCII,
     ),
@@ -130,11 +141,20 @@ def _without_values(text: str, notation: LazyPattern) -> str:
 
 def _secret_name(text: str, match: re.Match[str]) -> str:
     """The name in a match if it is secret, with the words that belong to it; otherwise nothing."""
-    name, begin = match["name"], match.start("name")
-    is_encoded = text[begin - 1 : begin] == "%"  # as in %26token%3D
-    name = name[2:] if is_encoded else name
-    if is_encoded or text[max(begin - 1, 0) : begin] in ("?", "&", "#") or text.endswith("&amp;", 0, begin):
+    name: str = match["name"]
+    begin = match.start("name")
+    before = text[max(begin - 1, 0) : begin]
+    is_parameter = before in ("?", "&", "#") or text.endswith("&amp;", 0, begin)
+    if before == "%":  # the rest of an encoded character
+        name, is_parameter = name[2:], True
+    elif before == "\\" and (escaped := _ESCAPED.match(name)):
+        name, is_parameter = name[escaped.end() :], True
+    if is_parameter:
         return name if is_secret_parameter(name) else ""
-    if name.lower() in _COMPLETED and (words := _WORDS_BEFORE.search(text[max(begin - 42, 0) : begin])):
-        name = words[0] + name
-    return name if name.lower() == "identified by" or is_secret_key(name) else ""
+    words = _WORDS_BEFORE.search(text[max(begin - 42, 0) : begin]) if name.lower() in _COMPLETED else None
+    for start, form in ((begin, name), *([(begin - len(words[0]), words[0] + name)] if words else ())):
+        is_after_break = text[max(start - 1, 0) : start] == "\\" and form[:1] in ("n", "r", "t")
+        for spelt in (form, form[1:]) if is_after_break else (form,):
+            if spelt.lower() == "identified by" or is_secret_key(spelt):
+                return str(spelt)
+    return ""

@@ -16,8 +16,8 @@ _HEADERS = frozenset({"authorization", "cookie", "cookies"})
 _BLOCK = LazyPattern(  # YAML
     r"[|>][+-]?[ \t]*+(?:\n|\\++n)(?P<lines>(?:[ \t]++(?:(?!\\++n)[^\n])*+(?:\n|\\++n)?)*+)"
 )
-_BRACKETS = LazyPattern(r"\\.|[\[\]{}]|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z)", re.DOTALL)
 _LINE = LazyPattern(r"[^\r\n]*+")
+_BRACKETS = LazyPattern(r"\\.|[\[\]{}]|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z)", re.DOTALL)
 _SCHEME = LazyPattern(r"[A-Za-z][A-Za-z0-9-]{2,29}[ \t]++(?=\S)")
 _SCHEMES = word_set("bearer basic digest token apikey api-key negotiate ntlm hmac sharedkey sharedaccesssignature")
 # After a name and a colon, these words begin a sentence about it.
@@ -26,9 +26,11 @@ _PROSE = LazyPattern(
     r"rejected|refused)(?=[\s,.;:!?)\]}]|\Z)"
 )
 _LITERAL = LazyPattern(r"(?P<none>null|None|none|nil|undefined)|(?P<flag>(?i:true|false))|\d++(?![^\s,;)\]}&])")
-# A bare value ends at white space or a tag, at a quote that closes, and at a separator before the next name.
+# A bare value ends at white space or a tag, at a quote that closes, and at a separator or an escaped line break before
+# the next name.
 _BARE = LazyPattern(
-    r"(?:[^\s\"'`,;&<\\]|[,;&](?!\s|[\"'`\\]|\Z|[A-Za-z0-9_.$-]*+[\"']?[:=])|[\"'`\\](?![\s,;:)\]}>\"'`]|\Z))*+"
+    r"(?:[^\s\"'`,;&<\\]|[,;&](?!\s|[\"'`\\]|\Z|[A-Za-z0-9_.$-]*+[\"']?[:=])"
+    r"|[\"'`\\](?![\s,;:)\]}>\"'`]|[nr](?![a-z])|[nrt][A-Za-z0-9_. $-]{0,60}[:=]|\Z))*+"
 )
 
 
@@ -79,16 +81,16 @@ def _quoted(text: str, opened: re.Match[str]) -> tuple[int, int]:
     if quote[-1] not in "\"'`":
         end = text.find(quote, begin)
         return begin, len(text) if end < 0 else end
-    return begin, _closing_quote(text, begin, quote[-1], len(quote) - 1, len(text))
+    return begin, _closing_quote(text, begin, quote[-1], len(quote) - 1)
 
 
-def _closing_quote(text: str, begin: int, quote: str, escapes: int, last: int) -> int:
-    """Where the quote is, with as many backslashes before it as there were at the opening, or ``last``.
+def _closing_quote(text: str, begin: int, quote: str, escapes: int) -> int:
+    """Where the quote is, with as many backslashes before it as there were at the opening, or the end of the text.
 
     In JSON inside JSON, ``\\"`` closes what ``\\"`` opened, and ``\\\\\\"`` is a quote in the value.
     """
     at = begin
-    while (at := text.find(quote, at, last)) >= 0:
+    while (at := text.find(quote, at)) >= 0:
         before = at
         while before > begin and text[before - 1] == "\\":
             before -= 1
@@ -97,7 +99,7 @@ def _closing_quote(text: str, begin: int, quote: str, escapes: int, last: int) -
                 return at - escapes
             at += 1  # doubled, as in SQL
         at += 1
-    return last
+    return len(text)
 
 
 def _end_of_bracket(text: str, begin: int) -> int:
@@ -112,12 +114,12 @@ def _end_of_bracket(text: str, begin: int) -> int:
 
 def _end_of_header(text: str, match: re.Match[str]) -> int:
     """The end of the line, or of the quotation that the header is in."""
-    line = _LINE.match(text, match.end())
-    end = line.end() if line else match.end()
-    before = match.start("name") - 1
-    if before < 0 or text[before] not in "\"'`":
-        return end
-    escapes = 0
-    while escapes < before and text[before - escapes - 1] == "\\":
-        escapes += 1
-    return _closing_quote(text, match.end(), text[before], escapes, end)
+    begin, before = match.end(), match.start("name") - 1
+    end = len(text)
+    if before >= 0 and text[before] in "\"'`":
+        escapes = 0
+        while escapes < before and text[before - escapes - 1] == "\\":
+            escapes += 1
+        end = _closing_quote(text, begin, text[before], escapes)
+    line = _LINE.match(text, begin, end)
+    return line.end() if line else end
