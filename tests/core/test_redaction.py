@@ -87,7 +87,7 @@ def test_a_text_that_looks_secret_is_redacted(entry: Planted) -> None:
      "password: null", "max_tokens=512", "2026-11-21T20:00:00Z", "credentials: [1, 2]", "has_password=true",
      "the token is invalid", "see https://d.test/y?page=2&sort=name", "unknown key 'password', did you mean it?",
      "postgres://h.test:5432/db", "Token refresh failed", "s3://bucket/key=5/x",
-     "argument --token-file: expected one argument",
+     "argument --token-file: expected one argument", "--alert-webhook exposes a secret",
      "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBg\n-----END CERTIFICATE-----", "a=b=c",
      "key: id, value: 5"],
 )  # fmt: skip

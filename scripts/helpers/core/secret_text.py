@@ -19,7 +19,7 @@ _NAME = r"(?<![A-Za-z0-9_.$-])(?P<name>[A-Za-z0-9_.$-]++)"
 _ASSIGNMENT = LazyPattern(_NAME + _ASSIGNED)
 _OTHER_NOTATIONS = [
     LazyPattern(
-        r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?P<name>--?[A-Za-z][A-Za-z0-9_-]*+)[ \t]++(?=[^\s-])"
+        r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?P<name>--?[A-Za-z][A-Za-z0-9_-]*+)[ \t]++(?=[^\s-])(?![a-z]++ [a-z])"
     ),  # --password VALUE
     LazyPattern(rf"\(b?{QUOTE}(?P<name>[A-Za-z0-9_.$-]++){QUOTE}, ?(?=b?{QUOTE})"),  # ('password', 'VALUE')
     LazyPattern(
