@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
 def _forget_secrets() -> Iterator[None]:
     """What one test's scripts have learned to be secret, in this process, is an ordinary word in the next."""
     yield
-    importlib.reload(redact)
+    redact.forget()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -117,11 +117,51 @@ def test_an_age_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("secret", "shown"), [("qzx", "a qzx b"), ("qzxv", "a [redacted] b"), ("qzxvw", "a [redacted] b")]
+    ("secret", "shown"),
+    [("qz3x5", "a qz3x5 b"), ("qz3x56", "a [redacted] b"), ("qz3x567", "a [redacted] b")],
 )
-def test_a_secret_has_at_least_four_characters(secret: str, shown: str) -> None:
+def test_a_known_secret_has_at_least_six_characters(secret: str, shown: str) -> None:
     redact.remember(secret)
     assert redact.redact_text(f"a {secret} b") == shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [("qz3x56", "xqz3x56y"), ("qz3x567", "xqz3x567y"), ("qz3x5678", "x[redacted]y"), ("qz3x56789", "x[redacted]y")],
+)
+def test_a_known_secret_of_eight_characters_is_found_inside_a_word(secret: str, shown: str) -> None:
+    redact.remember(secret)
+    assert redact.redact_text(f"x{secret}y") == shown
+
+
+@pytest.mark.parametrize(("length", "is_known"), [(15, False), (16, True), (17, True)])
+def test_a_part_of_a_known_key_or_url_has_16_characters(length: int, is_known: bool) -> None:
+    part = "0123456789abcdefg"[:length]
+    redact.remember(f"first\n{part}\nlast")
+    assert (redact.redact_text(part) == redact.MARK) is is_known
+    redact.forget()
+    redact.remember_url(f"https://h.test/a/{part}/b?c=d")
+    assert (redact.redact_text(part) == redact.MARK) is is_known
+
+
+@pytest.mark.parametrize(("length", "is_shown"), [(14, True), (15, True), (16, False), (17, False)])
+def test_a_user_of_16_characters_in_a_url_is_a_token(length: int, is_shown: bool) -> None:
+    user = "abcdefghijklmnopqrst"[:length]
+    assert (user in redact.redact_text(f"https://{user}@h.test/")) is is_shown
+
+
+@pytest.mark.parametrize(("length", "is_secret"), [(119, True), (120, True), (121, False)])
+def test_the_last_128_characters_of_a_name_are_judged(length: int, is_secret: bool) -> None:
+    """The name consists of ``pwd``, digits and the neutral word ``value``; cut off, nothing of ``pwd`` is left."""
+    assert redact.is_secret_key("pwd" + "1" * length + "value") is is_secret
+
+
+@pytest.mark.parametrize(("depth", "is_shown"), [(99, True), (100, True), (101, False)])
+def test_an_object_is_shown_100_levels_deep(depth: int, is_shown: bool) -> None:
+    value: Any = "inside"
+    for _ in range(depth):
+        value = [value]
+    assert ("inside" in str(redact.redact(value))) is is_shown
 
 
 @pytest.mark.parametrize(("length", "shown"), [(199, 199), (200, 200), (201, 201)])

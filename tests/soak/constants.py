@@ -185,9 +185,18 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         (CORE, "three_words_that_share_six_tenths_of_their_letters", "MIN_SIMILARITY", "0.01"),
     ],
     "helpers/core/redact.py": [
-        (CORE, "a_secret_has_at_least_four_characters", "SHORTEST_SECRET", "1"),
         (CORE, "an_excerpt_has_200_characters", "excerpt(length)", "1"),
+        (CORE, "an_object_is_shown_100_levels_deep", "MAX_DEPTH", "1"),
     ],
+    "helpers/core/known_secrets.py": [
+        (CORE, "a_known_secret_has_at_least_six_characters", "SHORTEST_SECRET", "1"),
+        (CORE, "a_known_secret_of_eight_characters_is_found_inside_a_word", "LONGEST_WORD", "1"),
+        (CORE, "a_part_of_a_known_key_or_url_has_16_characters", "SHORTEST_PART", "1"),
+    ],
+    "helpers/core/secret_names.py": [
+        (CORE, "the_last_128_characters_of_a_name_are_judged", "LONGEST_NAME", "1"),
+    ],
+    "helpers/core/secret_text.py": [(CORE, "a_user_of_16_characters_in_a_url_is_a_token", "SHORTEST_LOGIN", "1")],
     "retry_helpers.py": [
         (RETRY, "only_these_statuses_are_repeated", "RETRYABLE_STATUSES[0] RETRYABLE_STATUSES[1] "
          "RETRYABLE_STATUSES[2] RETRYABLE_STATUSES[3]", "1"),
@@ -311,6 +320,9 @@ EXEMPT = {
     "helpers/api/paging.py Pages.__init__(workers)": "how many reads go side by side; the rows are the same",
     **dict.fromkeys((f"helpers/api/paging.py _Pass.{name}" for name in ("malformed", "pages", "empty")), COUNT),
     "helpers/core/times.py Moment.age": "a fixed time has none",
+    "helpers/core/redact.py _looking_in_short_text(maxsize)": "how many texts are kept; the result is the same",
+    "helpers/core/secret_names.py @is_secret_key(maxsize)": "how many names are kept; the result is the same",
+    "helpers/core/redact.py LONGEST_CACHED": "which texts are kept after they were redacted; the result is the same",
     "helpers/command/render.py WIDTH": "how wide a table in a file is; what it says is the same",
     "helpers/monitor/alert_text.py TITLE_MAX": "no title is so long: it holds three counts and their names",
 }

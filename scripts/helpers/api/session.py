@@ -113,11 +113,12 @@ class Session:
         self._clock_skew = skew if abs(skew) > MIN_CLOCK_SKEW else 0.0
 
     def note_user(self, token_response: str) -> None:
-        """Remember the caller and their organisation from the body of the token response."""
+        """Remember the caller, their organisation and every secret from the body of the token response."""
         try:
             document = json.loads(token_response)
+            redact.remember_document(document)
             self.user_id, self.org_id = int(document["user"]["id"]), int(document["org"]["id"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return
 
     def server_time(self) -> float:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from helpers.command.last_words import redacted_last_words
 from helpers.command.output import OutputOptions, Result, json_line
 from helpers.command.parser import CommonOptions, Parser, common_options
 from helpers.command.progress import Reporter
@@ -19,7 +20,7 @@ from helpers.command.streams import discard, finish_streams, prepare_streams, wr
 from helpers.core import limits
 from helpers.core.commands import BUNDLE, connect_by, python_line
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.redact import redact_text
+from helpers.core.redact import redact_text, remember_environment
 from helpers.core.settings import Settings, load_settings
 
 RUN_AGAIN = "run again; a command that writes takes --resume"
@@ -59,6 +60,12 @@ def main(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
     Returns:
         The exit code.
     """
+    with redacted_last_words():
+        remember_environment(os.environ)  # all of it: a proxy's password can be in any message
+        return _run(command, parser, build_request, argv)
+
+
+def _run(command: Command, parser: Parser, build_request: BuildRequest, argv: Sequence[str] | None) -> int:
     options: CommonOptions | None = None
     output: OutputOptions | None = None
     meta: Meta = dict

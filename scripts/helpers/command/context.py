@@ -9,6 +9,7 @@ from typing import Any
 
 from helpers.api.session import Session
 from helpers.command.invocation import Invocation
+from helpers.command.log_lines import redact_log_lines
 from helpers.command.parser import CommonOptions
 from helpers.command.progress import Reporter
 from helpers.core.limits import Deadline, RateLimiter
@@ -32,6 +33,7 @@ class Context:
     def __init__(
         self, options: CommonOptions, invocation: Invocation, reporter: Reporter, settings: Settings | None
     ) -> None:
+        redact_log_lines()
         self.report: Callable[[str], None] = reporter.report
         self.progress: Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]] = reporter.progress
         self.workers, self.invocation = options.workers, invocation

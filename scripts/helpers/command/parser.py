@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,11 @@ from helpers.command.invocation import Invocation
 from helpers.command.output import FORMATS
 from helpers.core.errors import MEANINGS, usage
 from helpers.core.nearest import did_you_mean
+from helpers.core.redact import MARK, remember_arguments
 from helpers.core.version import VERSION
 
 EXIT_TABLE = "exit codes:\n" + "\n".join(f"  {int(code):>3} {code.name:<16} {text}" for code, text in MEANINGS.items())
+_KEY_LIKE = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])(?!-)[A-Za-z0-9_+=-]{20,}")  # a key in the wrong place
 FILE = "FILE"  # the metavar of flags that name a file
 
 
@@ -29,8 +32,9 @@ class Parser(argparse.ArgumentParser):
     _given: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Like that of argparse; it remembers the arguments for its errors."""
+        """Parse; the arguments are kept for errors, and values that look like secrets are registered: errors repeat them."""
         self._given = sys.argv[1:] if args is None else list(args)
+        remember_arguments(self._given)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
@@ -40,7 +44,9 @@ class Parser(argparse.ArgumentParser):
             if is_flag and name not in self._option_string_actions:
                 guess = did_you_mean(f"--{name.lstrip('-')}", self._option_string_actions)
                 raise usage(f"unknown flag {name}", f"{guess}see {self.prog} --help")
-        raise usage(message, f"see {self.prog} --help")
+        text, found, words = message.partition("unrecognized arguments: ")
+        shown = (MARK if _KEY_LIKE.fullmatch(word) else word for word in words.split(" "))
+        raise usage(text + found + " ".join(shown), f"see {self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -44,7 +44,7 @@ class Reporter:
 
         def show(done: int) -> None:
             filled = min(20, 20 * done // total)
-            write_error(f"{CLEAR_LINE}{title} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}")
+            write_error(f"{CLEAR_LINE}{redact_text(title)} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}")
 
         try:
             yield show

@@ -161,7 +161,7 @@ def _table(document: _Document, out: TextIO) -> None:
     console = Console(file=out, width=width, soft_wrap=False, highlight=False, markup=False, emoji=False)
     rows = [redact(row) for row in result.rows()]
     console.print(_object_table(rows[0] or {}) if isinstance(result.data, dict) else _row_table(result, rows))
-    console.print(Text(_footer(document.all_meta()), style="dim"))
+    console.print(Text(_footer(redact(document.all_meta())), style="dim"))
 
 
 def _object_table(fields: dict[str, Any]) -> Table:

@@ -68,7 +68,7 @@ def read(
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         raise usage(f"{path} uses variables that are not set: {names}", "export them and run again")
-    _remember_secrets(expanded)
+    redact.remember_document(expanded)
     found = list(problems(expanded, schema, schema))
     if found:
         raise invalid_config(path, found, hint)
@@ -203,17 +203,3 @@ def _expand(value: Any, environ: Mapping[str, str], missing: list[str], *, need_
         return environ[match[1]]
 
     return _VARIABLE.sub(replace, value)
-
-
-def _remember_secrets(value: Any) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in ("credentials", "template_config") or redact.is_secret_key(str(key)):
-                redact.remember_tree(item)
-            else:
-                _remember_secrets(item)
-    elif isinstance(value, list):
-        for item in value:
-            _remember_secrets(item)
-    elif isinstance(value, str):
-        redact.remember_inline(value)

@@ -1,123 +1,121 @@
 """Removes secrets and control characters at the one place where text leaves the process.
 
-Two rules: a value under a secret-looking key is redacted, and a known secret is redacted wherever it appears, also in
-base64 or URL-encoded. Text from the API is data: control, ANSI, zero-width and bidi characters are stripped.
+A value under a secret-looking key is redacted (``secret_names``), the values of the secrets that the process was given
+are redacted wherever they appear (``known_secrets``), and so is text that looks secret (``secret_text``).
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-MARK = "[redacted]"
-SHORTEST_SECRET = 4  # shorter values would redact half the output
-
-_SENSITIVE = (
-    r"pass(?:word|wd|phrase)?|secret(?:[-_.]?(?:access)?[-_.]?key)?|token|api[-_.]?key|service[-_.]?key|access[-_.]?key|private[-_.]?key|"
-    r"authorization|auth[-_.]?header|cookie|signature|sas|connection[-_.]?string|webhook[-_.]?url|dsn|pwd"
+from helpers.core.known_secrets import (
+    SHORTEST_SECRET,
+    forget,
+    remember,
+    remember_environment,
+    remember_tree,
+    remember_url,
+    remember_user_info,
+    replace_known,
 )
-_SECRET_KEY = re.compile(rf"(?:^|[^a-z]|(?<=[a-z]))(?:{_SENSITIVE})s?$", re.IGNORECASE)
-_NOT_SECRET_KEY = re.compile(r"(?:_id|_ids|_type|_version|_status|_count|_name|primary[._]?key)$", re.IGNORECASE)
-_INLINE = [
-    re.compile(r"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{8,})"),
-    re.compile(rf"(?i)(?:{_SENSITIVE})[\"']?\s*[=:]\s*[\"']?([^\s\"'&,;}}]{{4,}})"),
-    re.compile(r"://[^/\s:@]*:([^/\s@]+)@"),
-    re.compile(r"\b(AKIA[0-9A-Z]{16})\b"),
-    re.compile(r"\b(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"),
-    re.compile(r"(?i)[?&](?:x-amz-signature|sig|signature)=([^&\s]+)"),
-    re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))", re.DOTALL),
-]
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u061c]")
+from helpers.core.lazy_pattern import LazyPattern
+from helpers.core.plain_text import plain
+from helpers.core.secret_names import is_secret_key, may_hide
+from helpers.core.secret_text import redact_secret_looking
+from helpers.core.secret_values import MARK
 
-_ADDRESSES = frozenset({"host", "port", "database", "bucket", "region", "schema", "warehouse", "account", "role"})
-_NOT_SECRETS = frozenset({"true", "false", "null", "none"})
+__all__ = [
+    "MARK", "excerpt", "forget", "is_secret_key", "plain", "redact", "redact_text", "remember", "remember_arguments",
+    "remember_document", "remember_environment", "remember_tree", "remember_url", "without_quotes", "without_values",
+]  # fmt: skip
 
-_QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"")
-_BRACKETS = re.compile(r"\([^()]*\)")
-_ADDRESS = re.compile(r"[^\s=]+@[^\s,;]+")
-_LONG = re.compile(r"\d[\d -]{7,}\d|\d{6,}")
+MAX_DEPTH = 100  # of objects in objects; what is nested deeper is not shown
+TOO_DEEP = "[nested too deep]"
+LONGEST_CACHED = 200  # characters; longer texts seldom come twice
+_NAMES = ("name", "key", "header", "field", "parameter")  # {"name": "password", "value": "…"}
 
-_known: set[str] = set()
+_QUOTED = LazyPattern(r"(?<!\w)'(?:[^'\n]|'(?=\w))*+(?:'|(?=\n)|\Z)|\"[^\"]*+\"")
+_BRACKETS = LazyPattern(r"\([^()]*\)")
+_ADDRESS = LazyPattern(r"(?<![^\s=,;])@*+[^\s=@,;]++@[^\s,;]++")
+_LONG = LazyPattern(r"\d[\d -]{7,}\d|\d{6,}")
 
 
-def remember(*secrets: str | None) -> None:
-    """Register secret values. From then on, they are redacted in each of their usual encodings."""
-    for secret in secrets:
-        if not secret or len(secret.strip()) < SHORTEST_SECRET or secret.strip().lower() in _NOT_SECRETS:
-            continue
-        bare = secret.strip()
-        raw = bare.encode()
-        forms = {secret, bare, quote(bare), quote(bare, safe=""), quote_plus(bare), base64.b64encode(raw).decode()}
-        forms |= {json.dumps(bare)[1:-1], json.dumps(bare, ensure_ascii=False)[1:-1]}
-        forms |= {base64.urlsafe_b64encode(raw).decode(), base64.b64encode(raw).decode().rstrip("=")}
-        _known.update(forms)
+def remember_document(value: Any) -> None:
+    """Register the secrets in a config or a response: what is under secret keys, and what looks secret in its texts."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            for key, part in item.items():
+                secret = is_secret_key(str(key)) or (key == "value" and _names_secret(item))
+                (remember_tree if secret and may_hide(str(key), part) else waiting.append)(part)
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str):
+            _remember_looking(item)
 
 
-def remember_tree(value: Any) -> None:
-    """Register every string inside a value, such as the ``credentials`` object of a config, except plain addresses."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if str(key).lower() not in _ADDRESSES:
-                remember_tree(item)
-    elif isinstance(value, list):
-        for item in value:
-            remember_tree(item)
-    elif isinstance(value, str):
-        remember(value)
+def _remember_looking(text: str) -> None:
+    """Register what looks secret inside a text, such as the password in a URL: what redaction takes out of it."""
+    remember_user_info(text)
+    first, *others = redact_secret_looking(text).split(MARK)
+    begin = len(first)
+    for kept in others:
+        end = text.find(kept, begin + 1) if kept else len(text)
+        remember(text[begin : max(end, begin)])
+        begin = max(end, begin) + len(kept)
 
 
-def remember_inline(text: str) -> None:
-    """Register what looks secret inside a text, such as the password in a URL."""
-    for pattern in _INLINE:
-        remember(*(match[1] for match in pattern.finditer(text)))
+def remember_arguments(words: Sequence[str]) -> None:
+    """Register the secrets on a command line: values of flags with secret names, and what looks secret."""
+    for flag, value in zip(words, [*words[1:], ""], strict=False):
+        _remember_looking(flag)
+        if flag.startswith("-") and is_secret_key(flag) and not value.startswith("-"):
+            remember(value)
 
 
-def is_secret_key(key: str) -> bool:
-    """Whether a key's name suggests that its value is secret."""
-    if key.lower() in ("credentials", "template_config"):
-        return True
-    return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
-
-
-def plain(text: str) -> str:
-    """The text without control, ANSI, zero-width and bidi characters; tabs and newlines stay."""
-    return _INVISIBLE.sub("", _ANSI.sub("", text))
+_looking_in_short_text = lru_cache(maxsize=8192)(redact_secret_looking)
 
 
 def redact_text(text: str) -> str:
     """The text without control characters, with known secrets and secret-looking parts replaced."""
-    text = plain(text)  # first, because an invisible character could hide a secret from the patterns
-    for secret in sorted(_known, key=len, reverse=True):
-        text = text.replace(secret, MARK)
-    for pattern in _INLINE:
-        text = pattern.sub(lambda match: match[0].replace(match[1], MARK), text)
-    return text
+    text = replace_known(plain(text), MARK)  # plain first: an invisible character could hide a secret
+    return _looking_in_short_text(text) if len(text) <= LONGEST_CACHED else redact_secret_looking(text)
 
 
-def _may_hide(key: str, value: Any) -> bool:
-    """Whether a value under a secret-looking key can be secret. ``credentials`` is also a kind, with counts and ids."""
-    if value in (None, "", [], {}) or isinstance(value, bool):
-        return False
-    return not (key == "credentials" and isinstance(value, int | float | list))
+def _names_secret(item: dict[Any, Any]) -> bool:
+    """Whether an object is a pair of a secret name and its value."""
+    return any(isinstance(item.get(name), str) and is_secret_key(item[name]) for name in _NAMES)
 
 
-def redact(value: Any, *, key: str = "") -> Any:
+def redact(value: Any, *, key: str = "", depth: int = 0) -> Any:
     """A JSON value that is safe to print: secrets are redacted by key name and by value, at any depth, also in keys.
 
     Args:
         key: the key that holds the value, if any.
+        depth: how many objects and lists the value is in.
     """
-    if key and is_secret_key(key) and _may_hide(key, value):
+    if key and is_secret_key(key) and may_hide(key, value):
         return MARK
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict | list | tuple) and depth == MAX_DEPTH:
+        return TOO_DEEP
     if isinstance(value, dict):
-        return {redact_text(str(name)): redact(item, key=str(name)) for name, item in value.items()}
+        secret_value = "value" in value and _names_secret(value) and may_hide("value", value["value"])
+        return {
+            redact_text(str(name)): MARK
+            if secret_value and name == "value"
+            else redact(item, key=str(name), depth=depth + 1)
+            for name, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [redact(item) for item in value]
-    return redact_text(value) if isinstance(value, str) else value
+        return [redact(item, depth=depth + 1) for item in value]
+    if isinstance(value, int) and len(str(value)) >= SHORTEST_SECRET and replace_known(str(value), MARK) == MARK:
+        return MARK
+    return value
 
 
 def excerpt(text: str, length: int = 200) -> str:

@@ -63,6 +63,7 @@ def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -
     key = (values.get("NEXLA_SERVICE_KEY") or "").strip()
     token = (values.get("NEXLA_ACCESS_TOKEN") or "").strip()
     redact.remember(key, token)
+    redact.remember_environment(values)
     url = _checked_url((values.get("NEXLA_API_URL") or "").strip() or DEFAULT_URL)
     if key and token:
         noticed.append("NEXLA_SERVICE_KEY and NEXLA_ACCESS_TOKEN are both set; using the service key")

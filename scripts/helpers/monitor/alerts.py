@@ -59,9 +59,14 @@ def webhook(url: str | None, file: str | None, environ: Mapping[str, str | None]
         url = (environ.get("NEXLA_ALERT_WEBHOOK") or "").strip() or None
     if url is None:
         return None, ["no alert webhook is set: incidents are counted, but nobody is alerted"]
-    redact.remember(url, urlsplit(url).path)
-    parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+    redact.remember(url)
+    try:
+        parts = urlsplit(url)
+        redact.remember_url(url)
+        host = parts.hostname
+    except ValueError as error:
+        raise config_error("the alert webhook is not a URL") from error
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)):
         raise config_error("the alert webhook is not an https URL")
     return url, warnings
 
