@@ -25,6 +25,7 @@ from sandbox.resources import (  # noqa: F401 - each registers its routes
     access,
     audit,
     code,
+    connectors,
     credentials,
     flows,
     metrics,

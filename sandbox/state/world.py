@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,11 @@ class World:
         self.clock.reset()
         self.engine.forget()
         self.store.restore(snapshot)
+        kept = {row.get("file") for seed in self.seeds.values() for rows in seed.values() for row in rows.values()}
         for name in ("batches", "quarantine"):
-            shutil.rmtree(self.data / name, ignore_errors=True)
+            for file in (self.data / name).resolve().rglob("*"):
+                if file.is_file() and str(file) not in kept:
+                    file.unlink(missing_ok=True)
 
     def brief_user(self, user_id: int) -> Doc:
         """A user as it appears inside other resources; a deleted one gets a substitute."""

@@ -77,7 +77,9 @@ HEADER = {"command": "test", "subject": "s", "identity": "i"}
 
 
 def start(folder: str, *, resume: bool = False) -> ChangeRun:
-    session: Any = SimpleNamespace(deadline=limits.Deadline(None), settings=SimpleNamespace(read_only=False))
+    session: Any = SimpleNamespace(
+        deadline=limits.Deadline(None), settings=SimpleNamespace(read_only=False, dry_run=False)
+    )
     return ChangeRun(session, lambda text: None, Journal(Path(folder) / "j.jsonl", HEADER, resume=resume))
 
 

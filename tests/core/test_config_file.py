@@ -9,16 +9,26 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.core import config_file
 from helpers.core.errors import Exit, OperatorError
 from helpers.deploy import config as flow_config
+from helpers.deploy import model
 from support import ROOT
 
 SCHEMA = json.loads(flow_config.SCHEMA_FILE.read_text())
 VALID = json.loads((ROOT / "examples" / "flows" / "orders-two-destinations.json").read_text())
+SOURCE, SINKS = VALID["source"], VALID["destinations"]
+LEGAL = [
+    VALID,
+    {"source": SOURCE},
+    {"source": SOURCE, "nexsets": VALID["nexsets"]},
+    {"source": SOURCE, "destination": SINKS[0], "nexset": {"name": "a"}, "nexsets": []},
+    {"destination": {**SINKS[0], "data_set_id": 5}, "tags": ["a"], "verify": {}},
+    {"destinations": [{**sink, "data_set_id": 5} for sink in SINKS], "source": None, "credential_id": 7},
+]
 VALUES = [None, True, 0, -1, 7, 2.5, "", "a", "0 0 6 * * ?", "x" * 300, [], [1], ["a"], {}, {"name": "n"}]
 
 
@@ -28,29 +38,55 @@ def paths(value: Any, so_far: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [so_far, *(path for key, item in items for path in paths(item, (*so_far, key)))]
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(paths(VALID)[1:]), st.sampled_from(["set", "drop", "add"]), st.sampled_from(VALUES)),
-        max_size=3,
-    )
-)
-def test_it_refuses_exactly_what_the_jsonschema_library_refuses(edits: list[tuple[Any, str, Any]]) -> None:
-    document = copy.deepcopy(VALID)
-    for path, action, value in edits:
+TOP_KEYS = [(key,) for key in SCHEMA["properties"]]
+PIECES = [SOURCE, SINKS[0], SINKS, VALID["nexsets"], {"fields": ["a"]}, {"name": "a", "fields": ["a"]}, "  ", " a"]
+
+
+@st.composite
+def edited_configs(draw: st.DrawFn) -> Any:
+    """A legal config with up to three edits: a value is set or dropped, or an object gets one more key."""
+    document = copy.deepcopy(draw(st.sampled_from(LEGAL)))
+    known = [
+        ("data_set_id",),
+        ("nexset",),
+        ("credential",),
+        ("data_credentials_id",),
+        ("transform",),
+        ("transform_id",),
+    ]
+    for _ in range(draw(st.integers(0, 3))):
+        path = draw(st.sampled_from([*paths(document)[1:], *TOP_KEYS]))
+        action, value = draw(st.sampled_from(["set", "drop", "add"])), draw(st.sampled_from([*VALUES, *PIECES]))
+        extra = draw(st.sampled_from(["new", *(key for (key,) in known)]))
         place = document
         try:
             for part in path[:-1]:
                 place = place[part]
             if action == "set":
-                place[path[-1]] = value
+                place[path[-1]] = copy.deepcopy(value)
             elif action == "drop":
                 del place[path[-1]]
             else:
-                place[path[-1]]["new"] = value
+                place[path[-1]][extra] = copy.deepcopy(value)
         except (KeyError, IndexError, TypeError):
             continue
-    ours = list(config_file.problems(document, SCHEMA, SCHEMA))
+    return document
+
+
+@pytest.mark.parametrize("document", LEGAL)
+def test_a_legal_config_is_one_for_the_schema_the_checks_and_the_model(document: Any) -> None:
+    assert list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)) == []
+    assert [*config_file.problems(document, SCHEMA, SCHEMA), *flow_config.contradictions(document)] == []
+    model.parse(flow_config.LoadedConfig("-", document, ""))
+
+
+@settings(max_examples=400)
+@given(edited_configs())
+def test_the_checks_refuse_exactly_what_the_printed_schema_refuses(document: Any) -> None:
+    ours = list(config_file.problems(document, SCHEMA, SCHEMA)) or list(flow_config.structure(document))
     assert bool(ours) == bool(list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(document))), ours
+    if not ours and not list(flow_config.references(document)):
+        model.parse(flow_config.LoadedConfig("-", document, ""))
 
 
 @pytest.mark.parametrize(

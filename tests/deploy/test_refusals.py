@@ -27,7 +27,20 @@ from support.deploying import deploy, rows
         ({"credential_id": "8"}, "credential_id"),
         ({"credential_id": None}, "has no credential"),
         ({"destinations": [{"name": "x", "sink_type": "s3"}]}, "not both"),
-        ({"destination": None}, "needs a destination"),
+        ({"source": None, "nexsets": [], "destination": None}, "source: is missing"),
+        ({"source": None, "nexsets": []}, "data_set_id must name an existing nexset"),
+        ({"source": None}, "nexsets: needs a source"),
+        (
+            {
+                "source": {
+                    "name": "x",
+                    "source_type": "s3",
+                    "data_credentials_id": 1,
+                    "credential": {"name": "c", "credentials_type": "s3"},
+                }
+            },
+            "source: set either credential or data_credentials_id",
+        ),
         ({"verify": {"min_records": -1}}, "verify.min_records"),
         ({"nexset": {}}, "either name or fields"),
         ({"source": {"name": "${NOT_SET_ANYWHERE}", "source_type": "s3"}}, "NOT_SET_ANYWHERE"),

@@ -43,3 +43,16 @@ def test_control_requests(sandbox: Sandbox) -> None:
     assert "ValueError" in sandbox.control("POST", "faults", [{"action": "explode"}])["message"]
     assert "tokens" not in sandbox.snapshot()
     assert sandbox.control("POST", "clock", {"advance_seconds": -1})["message"].startswith("ValueError")
+
+
+def test_a_reset_keeps_the_records_that_the_demo_has_already_read(sandbox: Sandbox) -> None:
+    """A new destination of its nexset gets them, as at the first start."""
+    for seed in ("empty", "demo"):
+        sandbox.reset(seed)
+    body = {"name": "late", "sink_type": "s3", "data_credentials_id": 123, "data_set_id": 123,
+            "sink_config": {"path": "late", "data_format": "json"}}  # fmt: skip
+    number = sandbox.api("POST", "/data_sinks", body)[1]["id"]
+    sandbox.api("PUT", f"/data_sinks/{number}/activate")
+    sandbox.idle()
+    runs = sandbox.api("GET", f"/data_sinks/{number}/metrics/run_summary?groupby=runId&page=1&size=5")[1]
+    assert [(row["records"], row["errors"]) for row in runs["metrics"]["data"]] == [(500, 0)]

@@ -121,7 +121,7 @@ def json_problems(text: str) -> list[str]:
             continue
         try:
             value: Any = json.loads(block.body)
-            if isinstance(value, dict) and "source" in value:
+            if isinstance(value, dict) and {"source", "destination"} & value.keys():
                 FlowConfig.model_validate(value)
                 problems += [f"line {block.line}: {found}" for found in contradictions(value)]
         except ValueError as error:

@@ -30,14 +30,17 @@ def probe(session: Session, credential_id: int) -> ProbeResult:
         The verdict; it is ``ok`` only after a clear success.
 
     Raises:
-        OperatorError: NOT_FOUND, when the credential does not exist; AUTH, when the session is rejected.
+        OperatorError: NOT_FOUND, when the credential does not exist; AUTH, when the session is rejected; CONFIG while
+            NEXLA_READ_ONLY is set, because a probe stores its result.
     """
+    refuse_if_read_only(session, f"the probe of credential {credential_id}")
     try:
         response = call(
             session,
             "GET",
             item_path(KINDS["credentials"], credential_id, "probe"),
             expect=(type(None), dict, list, str, int),
+            effect="repeat",
         )
     except ApiError as error:
         if error.http_status == 404:
@@ -66,9 +69,8 @@ def try_probe(session: Session, credential_id: int) -> ProbeResult:
     """As ``probe``, but a missing credential is ``unknown``, so that it does not end a check of many credentials.
 
     Raises:
-        OperatorError: CONFIG while NEXLA_READ_ONLY is set, because a probe stores its result; AUTH.
+        OperatorError: CONFIG and AUTH, as ``probe``.
     """
-    refuse_if_read_only(session, f"the probe of credential {credential_id}")
     try:
         return probe(session, credential_id)
     except OperatorError as error:

@@ -52,8 +52,11 @@ def refuse_if_read_only(session: Session, what: str) -> None:
         what: the write, for the message.
 
     Raises:
-        OperatorError: CONFIG, while NEXLA_READ_ONLY is set in the environment or the env file.
+        OperatorError: CONFIG, while NEXLA_READ_ONLY is set in the environment or the env file; ERROR, when a step of a
+            dry run tries to write, which is a defect.
     """
+    if session.settings.dry_run:
+        raise OperatorError(Exit.ERROR, f"a dry run must not write: {what} was not sent")
     if session.settings.read_only:
         text = f"NEXLA_READ_ONLY is set: {what} was not sent"
         raise OperatorError(Exit.CONFIG, text, hint="unset NEXLA_READ_ONLY to write")
@@ -78,7 +81,7 @@ def call(
     Args:
         path: path below the API URL; the caller has checked the ids in it.
         effect: what the request does, when its method does not tell: ``read`` for a POST that only reads, ``once``
-            for a PUT that must not be repeated.
+            for a PUT that must not be repeated, ``repeat`` for a GET that stores something.
         expect: the JSON types that the response may have; ``type(None)`` allows an empty body.
         report: called with one line before every wait.
 

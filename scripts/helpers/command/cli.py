@@ -79,6 +79,8 @@ def _run(command: Command, parser: Parser, build_request: BuildRequest, argv: Se
         request = build_request(args)
         reporter = Reporter(quiet=options.quiet)
         settings = _settings(options, reporter) if command.connects(request) else None
+        if settings is not None:
+            settings = settings._replace(dry_run=getattr(args, "dry_run", False))
         context = _load("helpers.command.context:Context")(options, parser.invocation(args), reporter, settings)
         meta = context.meta
         result: Result = _load(command.job)(request, context)

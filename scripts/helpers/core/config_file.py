@@ -141,9 +141,9 @@ def _problems_of_value(value: Any, schema: Schema, where: str) -> Iterator[str]:
     if "enum" in schema and value not in schema["enum"]:
         yield f"{where}: must be one of {', '.join(map(str, schema['enum']))}"
     if isinstance(value, str):
-        if not schema.get("minLength", 0) <= len(value.strip()) <= schema.get("maxLength", len(value)):
+        if len(value.strip()) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
             yield f"{where}: must have {_range_text(schema.get('minLength'), schema.get('maxLength'))} characters"
-        if "pattern" in schema and not re.search(schema["pattern"], value.strip()):
+        elif "pattern" in schema and not re.search(schema["pattern"], value):
             yield f"{where}: must be {schema.get('description', 'like ' + schema['pattern'])}"
     elif isinstance(value, int | float):
         if not math.isfinite(value):

@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     Attributes:
         api_url: base URL, without a trailing slash.
         read_only: whether NEXLA_READ_ONLY forbids every write.
+        dry_run: whether ``--dry-run`` forbids every write.
         notes: remarks for the user about how the settings were read.
     """
 
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     access_token: str | None = None
     read_only: bool = False
     notes: tuple[str, ...] = ()
+    dry_run: bool = False
 
     def __repr__(self) -> str:
         return f"Settings({self.api_url!r})"  # without the secrets

@@ -12,6 +12,7 @@ from helpers.change.set_status import ACTIVE, INIT, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
 from helpers.deploy.checks import CheckStep
+from helpers.deploy.leftovers import leftover_warnings
 from helpers.deploy.model import FlowConfig
 from helpers.deploy.state import FlowState
 
@@ -98,15 +99,21 @@ class ConfirmStep(CheckStep):
                     Exit.ERROR, f"{member.label} is {member.status}, not {ACTIVE}",
                     resource={"type": step.kind, "id": member.id},
                 )  # fmt: skip
+        if self.state.config.source is not None:  # otherwise, the rest of the flow is not the config's
+            self._warn_of_others(run, flow)
+        return Found(PASSED, flow.origin.node_id)
+
+    def _warn_of_others(self, run: ChangeRun, flow: Flow) -> None:
+        config = self.state.config
         detected = self.state.detected(run)
-        if self.state.config.nexset is None and len(detected) > 1:
+        if config.nexset is None and len(detected) > 1:
             names = "; ".join(f"{member.id} {member.name!r}" for member in detected)
             run.warnings.append(f"the source now has {len(detected)} nexsets: {names}")
-        others = describe_members(unconfigured_members(flow, self.state.config))
-        listed = ", ".join(filter(None, [others, *flow.unknown]))
+        others = unconfigured_members(flow, config)
+        listed = ", ".join(filter(None, [describe_members(others), *flow.unknown]))
         if listed:
             run.warnings.append(f"the flow also has members that are not in the config: {listed}")
-        return Found(PASSED, flow.origin.node_id)
+        run.warnings += leftover_warnings(flow, others, config)
 
 
 def unconfigured_members(flow: Flow, config: FlowConfig) -> list[Member]:

@@ -39,6 +39,13 @@ class ProbeStep(CheckStep):
         credential_id = run.results.get(f"credential:{self.role}", self.credential_id)
         if credential_id is None:
             return Found("check")
+        if run.dry or run.session.settings.read_only:
+            why = "this is a dry run" if run.dry else "NEXLA_READ_ONLY is set"
+            run.warnings.append(
+                f"credential {credential_id} was not probed, so its login was not checked: a probe stores its result "
+                f"on the server, and {why}"
+            )
+            return Found(SKIPPED, credential_id)
         probed = self.state.facts.probed
         if credential_id not in probed:
             probed[credential_id] = probe(run.session, credential_id)

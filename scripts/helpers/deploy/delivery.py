@@ -27,11 +27,11 @@ class DeliverStep(CheckStep):
     """
 
     def __init__(self, config: model.Destination, state: FlowState, timeout: float, upstream: set[str]) -> None:
-        super().__init__(f"deliver:{config.name}", f"first run of destination {config.name}")
-        self.target, self.activation = f"destination:{config.name}", f"activate:destination:{config.name}"
+        super().__init__(f"deliver:{config.key}", f"first run of destination {config.name}")
+        self.target, self.activation = f"destination:{config.key}", f"activate:destination:{config.key}"
         self.state, self.rule, self.timeout = state, state.config.verify, timeout
         self.upstream = {*upstream, self.target}
-        self.name, self.kind = config.name, "destinations"
+        self.name, self.kind, self.config = config.name, "destinations", config
         self._arrived = 0
 
     def find(self, run: ChangeRun) -> Found:
@@ -66,7 +66,7 @@ class DeliverStep(CheckStep):
             last = fresh
         if not enough:
             raise self._missing(found.id, fresh)
-        self.state.facts.delivered[self.name] = fresh
+        self.state.facts.delivered[self.config.key] = fresh
         return Applied(found.id)
 
     def lasting_effects(self) -> list[str]:

@@ -137,7 +137,7 @@ class DestinationStep(ResourceStep):
     """A destination on one nexset of the flow. A destination with the same name in another flow is never changed."""
 
     def __init__(self, config: model.Destination, nexset_key: str, state: FlowState) -> None:
-        super().__init__(f"destination:{config.name}", KINDS["destinations"], config.name, state)
+        super().__init__(f"destination:{config.key}", KINDS["destinations"], config.name, state)
         self.config, self.nexset_key = config, nexset_key
         self._no_foreign_one = False
 
@@ -148,7 +148,7 @@ class DestinationStep(ResourceStep):
         nexset_id = self.config.data_set_id or run.results.get(self.nexset_key)
         fields |= {"data_set_id": nexset_id} if nexset_id is not None else {}
         own = self.config.data_credentials_id or self.state.config.credential_id
-        return with_credential(fields, run, self.name, inline=self.config.credential is not None, own=own)
+        return with_credential(fields, run, self.config.key, inline=self.config.credential is not None, own=own)
 
     def comparable(self, desired: Row) -> Row:
         skipped = ("name", "sink_type", "vendor_endpoint_id", "template_config")

@@ -7,9 +7,11 @@ from typing import Any
 from helpers.change.model import Step
 from helpers.deploy.activation import ActivateStep, ConfirmStep
 from helpers.deploy.checks import DiscoverStep, LookupStep, NameConflictStep, ProbeStep, ProveStep
+from helpers.deploy.connectors import ConnectorsStep, credential_users
 from helpers.deploy.delivery import DeliverStep, SourceErrorsStep
+from helpers.deploy.destination_only import destination_only_steps
 from helpers.deploy.members import DestinationStep, NexsetStep
-from helpers.deploy.model import Credential, Destination, FlowConfig
+from helpers.deploy.model import Destination, FlowConfig
 from helpers.deploy.project import ProjectStep
 from helpers.deploy.resource_steps import CredentialStep, SourceStep
 from helpers.deploy.state import DETECTED, SOURCE_STEP, FlowState, nexset_key, nexset_name
@@ -23,10 +25,14 @@ def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step
         timeout: how long to wait for detection, and again for each delivery, in seconds.
     """
     config = state.config
+    if config.source is None:
+        return destination_only_steps(state, credential_steps(state), verify=verify, timeout=timeout)
     destinations = [DestinationStep(entry, _nexset_key(entry, config), state) for entry in config.all_destinations]
+    roles = ["source", *(entry.key for entry in config.all_destinations)]
     steps: list[Step] = _lookups(config)
     steps.append(NameConflictStep(destinations, state))
-    steps += _credential_steps(state)
+    steps.append(ConnectorsStep(config, dict.fromkeys(roles, state)))
+    steps += credential_steps(state)
     steps.append(SourceStep(state))
     steps.append(ActivateStep(SOURCE_STEP, "sources", config.source.name, state))
     steps.append(DiscoverStep(state, timeout))
@@ -72,24 +78,16 @@ def _upstream(key: str, config: FlowConfig) -> set[str]:
     return keys
 
 
-def _credential_users(config: FlowConfig) -> list[tuple[str, Credential | None, int | None]]:
-    """(role, inline credential, credential id) of the source and of each destination."""
-    source = config.source
-    users = [("source", source.credential, source.data_credentials_id or config.credential_id)]
-    for entry in config.all_destinations:
-        users.append((entry.name, entry.credential, entry.data_credentials_id or config.credential_id))
-    return users
-
-
-def _credential_steps(state: FlowState) -> list[Step]:
+def credential_steps(state: FlowState) -> list[Step]:
     """Steps that create inline credentials and probe every credential that is used once."""
     steps: list[Step] = []
     probed: set[Any] = set()
-    for role, inline, credential_id in _credential_users(state.config):
-        identity = (inline.name, inline.credentials_type) if inline else credential_id
+    for user in credential_users(state.config):
+        inline = user.inline
+        identity = (inline.name, inline.credentials_type) if inline else user.credential_id
         if inline:
-            steps.append(CredentialStep(role, inline, state))
+            steps.append(CredentialStep(user.role, inline, state))
         if identity is not None and identity not in probed:
-            steps.append(ProbeStep(role, None if inline else credential_id, state))
+            steps.append(ProbeStep(user.role, None if inline else user.credential_id, state))
         probed.add(identity)
     return steps

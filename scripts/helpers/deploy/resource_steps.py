@@ -185,6 +185,15 @@ def set_fields(entry: Any, *names: str) -> Row:
     return {name: value for name in names if (value := getattr(entry, name)) not in (None, [], {})}
 
 
+def unchanged_secret(name: str, credential_id: int) -> str:
+    """The warning that an existing credential keeps its secret, and how to change it."""
+    return (
+        f"credential {name!r} (id {credential_id}) exists: its secret was NOT changed, even if the config has a new "
+        "one, because Nexla returns no secret to compare with. To change it, edit the credential in Nexla, or send "
+        f"PUT /data_credentials/{credential_id} (REFERENCE.md, Change the secret of a credential)"
+    )
+
+
 class CredentialStep(ResourceStep):
     """An inline credential. The server never returns its secrets, so an existing credential is used unchanged."""
 
@@ -210,9 +219,9 @@ class CredentialStep(ResourceStep):
                 rows = self._of_type(shared_by_name(run.session, self.api, self.name))
             row = require_unique(self.api, self.name, rows)
         if row is not None and not run.created(self.key):
-            run.warnings.append(
-                f"credential {self.name!r} (id {row['id']}) exists and is used unchanged: secrets cannot be compared"
-            )
+            text = unchanged_secret(self.name, row["id"])
+            if text not in run.warnings:
+                run.warnings.append(text)
         return row
 
     def _of_another_member(self, run: ChangeRun) -> Row | None:
@@ -234,11 +243,11 @@ class SourceStep(ResourceStep):
     """The source. Changing the config of an ACTIVE source pauses it first; a later step activates it again."""
 
     def __init__(self, state: FlowState) -> None:
-        super().__init__(SOURCE_STEP, KINDS["sources"], state.config.source.name, state)
+        super().__init__(SOURCE_STEP, KINDS["sources"], state.config.flow_source.name, state)
         self.config = state.config
 
     def desired(self, run: ChangeRun) -> Row:
-        source = self.config.source
+        source = self.config.flow_source
         fields = set_fields(source, "name", "source_type", "description", "ingest_method", "vendor_endpoint_id",
                        "template_config")  # fmt: skip
         settings = self.config.source_settings()

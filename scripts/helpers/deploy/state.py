@@ -48,7 +48,7 @@ class DeployFacts:
         flow_id: the node id of the flow's origin.
         probed: the result of each probe, by credential id.
         credentials: the ids of the inline credentials, by name and type; several members may use the same.
-        delivered: what arrived at each verified destination, by its name.
+        delivered: what arrived at each verified destination, by its key in the config.
         source_errors: the number of records that the source could not read; None until it was checked.
     """
 
@@ -99,7 +99,7 @@ class FlowState:
         return self._source
 
     def _only(self, run: ChangeRun, read: Callable[..., list[Row]]) -> Row | None:
-        kind, name = KINDS["sources"], self.config.source.name
+        kind, name = KINDS["sources"], self.config.flow_source.name
         rows = wait_until_unique(run, lambda: self.of_source_type(read(run.session, kind, name, expand=1)))
         return require_unique(kind, name, rows)
 
@@ -110,7 +110,7 @@ class FlowState:
 
     def of_source_type(self, rows: list[Row]) -> list[Row]:
         """The rows with the type of the config's source, oldest first."""
-        wanted = self.config.source.source_type
+        wanted = self.config.flow_source.source_type
         return sorted((row for row in rows if row.get("source_type") == wanted), key=lambda row: row["id"])
 
     def flow(self, run: ChangeRun) -> Flow | None:
@@ -163,6 +163,21 @@ class FlowState:
         rows = [m for top in above for m in top.children if m.kind == "nexsets" and same_name(m.name, name)]
         require_unique(KINDS["nexsets"], name, [{"id": m.id, "status": m.status} for m in rows])
         return rows[0] if rows else None
+
+    def existing(self, run: ChangeRun, role: str) -> Member | None:
+        """The existing source or destination that the config describes; None when there is none, or several.
+
+        Args:
+            role: ``source``, or the key of a destination.
+        """
+        source = self.source(run)
+        if source is not None:
+            run.results.setdefault(SOURCE_STEP, source["id"])
+        if role == SOURCE_STEP:
+            return Member("sources", source["id"], source.get("flow_node_id") or 0, source) if source else None
+        entry = next(entry for entry in self.config.all_destinations if entry.key == role)
+        members = self.destinations(run, entry.name, entry.sink_type)
+        return members[0] if len(members) == 1 else None
 
     def destinations(self, run: ChangeRun, name: str, sink_type: str) -> list[Member]:
         """The destinations with this name and type in this flow, oldest first."""

@@ -13,7 +13,10 @@ from helpers.core.kinds import KINDS, Kind
 from helpers.core.marks import same_name
 from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
-from helpers.deploy.model import DerivedNexset, Destination, FlowConfig
+from helpers.deploy.connectors import credential_users
+from helpers.deploy.destination_only import TargetNexsetStep, nexset_states
+from helpers.deploy.leftovers import way_out
+from helpers.deploy.model import Destination, FlowConfig
 from helpers.deploy.state import SOURCE_STEP, FlowState, nexset_key
 
 
@@ -31,13 +34,14 @@ class UnconfiguredMembersStep(CheckStep):
             return Found(SKIPPED)
         run.results[SOURCE_STEP] = source["id"]
         flow = self.state.flow(run)
-        others = describe_members(unconfigured_members(flow, self.state.config)) if flow else ""
-        listed = ", ".join(filter(None, [others, *(flow.unknown if flow else [])]))
+        others = unconfigured_members(flow, self.state.config) if flow else []
+        listed = ", ".join(filter(None, [describe_members(others), *(flow.unknown if flow else [])]))
         if listed:
+            hint = way_out(others) or "remove them first"
             raise OperatorError(
                 Exit.ERROR,
                 f"the flow has members that are not in the config: {listed}",
-                hint="nothing was deleted; add them to the config, or delete them first",
+                hint=f"nothing was deleted; {hint}",
                 resource={"type": "flows", "id": flow.origin.node_id if flow else None},
             )
         return Found(PASSED, flow.origin.node_id if flow else None)
@@ -61,19 +65,22 @@ class RemoveStep(Step):
             rows = [row for row in rows if row.get("credentials_type") == self.config.credentials_type]
             row = require_unique(self.api, self.name, rows)
             return row["id"] if row else None
-        source = self.state.source(run)
-        if source is None:
-            return None
-        run.results[SOURCE_STEP] = source["id"]
-        return int(source["id"]) if self.kind == "sources" else self._member_id(run)
+        if self.state.config.source is not None:
+            source = self.state.source(run)
+            if source is None:
+                return None
+            run.results[SOURCE_STEP] = source["id"]
+            if self.kind == "sources":
+                return int(source["id"])
+        return self._member_id(run)
 
     def _member_id(self, run: ChangeRun) -> int | None:
         flow = self.state.flow(run)
-        members = [member for member in flow.of_kind(self.kind) if same_name(member.name, self.name)] if flow else []
         if isinstance(self.config, Destination):
-            members = [member for member in members if member.row.get("sink_type") == self.config.sink_type]
-        if isinstance(self.config, DerivedNexset):
-            members = [member for member in members if not member.row.get("data_source_id")]
+            members = self.state.destinations(run, self.name, self.config.sink_type)
+        else:  # a derived nexset
+            named = [member for member in flow.of_kind(self.kind) if same_name(member.name, self.name)] if flow else []
+            members = [member for member in named if not member.row.get("data_source_id")]
         row = require_unique(self.api, self.name, [{"id": m.id, "status": m.status} for m in members])
         return row["id"] if row else None
 
@@ -97,14 +104,24 @@ class RemoveStep(Step):
 def teardown_steps(config: FlowConfig) -> list[Step]:
     """Steps that delete destinations, derived nexsets, the source with its detected nexsets, and inline credentials."""
     state = FlowState(config)
-    steps: list[Step] = [UnconfiguredMembersStep(state)]
-    for destination in config.all_destinations:
-        steps.append(RemoveStep(f"destination:{destination.name}", KINDS["destinations"], state, destination))
+    steps: list[Step] = []
+    states: dict[str, FlowState] = {entry.key: state for entry in config.all_destinations}
+    if config.source is None:
+        nexsets = nexset_states(config, state.facts)
+        steps += [TargetNexsetStep(nexset, deploys=False, verify=False) for nexset in dict.fromkeys(nexsets.values())]
+        states = dict(nexsets)
+    else:
+        steps.append(UnconfiguredMembersStep(state))
+    for entry in config.all_destinations:
+        steps.append(RemoveStep(f"destination:{entry.key}", KINDS["destinations"], states[entry.key], entry))
     for nexset in reversed(config.nexsets):
         steps.append(RemoveStep(nexset_key(nexset.name), KINDS["nexsets"], state, nexset))
-    steps.append(RemoveStep("source", KINDS["sources"], state, config.source))
-    credentials = [config.source.credential, *(destination.credential for destination in config.all_destinations)]
-    inline = {credential.name: credential for credential in credentials if credential}
-    for name, credential in inline.items():
-        steps.append(RemoveStep(f"credential:{name}", KINDS["credentials"], state, credential))
+    if config.source is not None:
+        steps.append(RemoveStep(SOURCE_STEP, KINDS["sources"], state, config.source))
+    inline = {(user.inline.name, user.inline.credentials_type): user.inline
+              for user in credential_users(config) if user.inline}  # fmt: skip
+    names = [name for name, _ in inline]
+    for (name, connector), credential in inline.items():
+        key = f"credential:{name}" if names.count(name) == 1 else f"credential:{name} ({connector})"
+        steps.append(RemoveStep(key, KINDS["credentials"], state, credential))
     return steps
