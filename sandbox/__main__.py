@@ -27,6 +27,7 @@ from sandbox.resources import (  # noqa: F401 - each registers its routes
     code,
     credentials,
     flows,
+    lookups,
     metrics,
     nexsets,
     notifications,
