@@ -42,9 +42,7 @@ def read_log(session: Session, target: AccessTarget, since: int, until: int) -> 
     Raises:
         ApiError: The log could not be read.
     """
-    log_kind = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
-    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the start of that day
-    pages = Pages(session, log_kind, params)
+    pages = log_pages(session, target, since)
     rows, unknown = [], 0
     for entry in pages:
         moment = _moment(entry)
@@ -54,6 +52,20 @@ def read_log(session: Session, target: AccessTarget, since: int, until: int) -> 
             rows.append(_row(target, entry, moment))
     unknown += pages.malformed + max(0, (pages.total or 0) - pages.received)
     return Log(rows, unknown)
+
+
+def log_pages(session: Session, target: AccessTarget, since: int, **paging: int) -> Pages:
+    """The log of one resource, newest entry first, from the day of ``since`` (epoch milliseconds) on.
+
+    Args:
+        session: The API session.
+        target: The resource.
+        since: Start of the window; entries from earlier on that day are included.
+        paging: See Pages.
+    """
+    log_kind = Kind(target.kind.name, f"{target.kind.path}/{target.id}/audit_log", "", "audit log", ())
+    params = {"from": str(iso(since))[:10], "expand": 1}  # no "to": it may mean the start of that day
+    return Pages(session, log_kind, params, **paging)
 
 
 def _is_readable(entry: Row) -> bool:
