@@ -28,6 +28,7 @@ from sandbox.resources import (  # noqa: F401 - each registers its routes
     connectors,
     credentials,
     flows,
+    lookups,
     metrics,
     nexsets,
     notifications,

@@ -24,7 +24,11 @@ PATHS = {  # path → kind, placeholder
     "code_containers": ("code", "code_container_id"),
     "projects": ("projects", "project_id"),
     "teams": ("teams", "team_id"),
+    "data_maps": ("lookups", "data_map_id"),
+    "data_schemas": ("schemas", "data_schema_id"),
+    "doc_containers": ("docs", "doc_container_id"),
 }
+FLOW_PATHS = {"flows": "flow_id", "data_flows": "data_flow_id"}  # the second is the former name of the first
 KINDS = {"USER": "users", "TEAM": "teams", "ORG": "orgs"}
 NAME_KEYS = {"USER": "email", "TEAM": "name", "ORG": "email_domain"}
 
@@ -146,7 +150,7 @@ def _register(path: str, parameter: str, locate_rules: Locate) -> None:
         before = doc.get(key, [])
         if change:
             after = change(before, kind)
-            audit.record_rules(request, path, doc, before, after)
+            audit.record_rules(request, "flows" if path in FLOW_PATHS else path, doc, before, after)
             request.world.store.put(kind, {**doc, key: after})
             doc = {**doc, key: after}
         return _view(request.world, doc.get(key, []))
@@ -177,13 +181,18 @@ def _resource_rules(kind: str, parameter: str) -> Locate:
     return locate_rules
 
 
-def _flow_rules(request: Request, needed: str) -> tuple[str, Doc, str]:
+def _flow_rules(parameter: str) -> Locate:
     """The rules of a flow are those of its origin, whichever node is named (public server sources)."""
-    root, _ = locate(request, request.ids["flow_id"])
-    require_role(request, root, needed)
-    return "sources", root.doc, "flow_rules"
+
+    def locate_rules(request: Request, needed: str) -> tuple[str, Doc, str]:
+        root, _ = locate(request, request.ids[parameter])
+        require_role(request, root, needed)
+        return "sources", root.doc, "flow_rules"
+
+    return locate_rules
 
 
 for _path, (_kind, _parameter) in PATHS.items():
     _register(_path, _parameter, _resource_rules(_kind, _parameter))
-_register("flows", "flow_id", _flow_rules)
+for _path, _parameter in FLOW_PATHS.items():
+    _register(_path, _parameter, _flow_rules(_parameter))

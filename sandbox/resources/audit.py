@@ -29,6 +29,9 @@ AUDITED = {
     "code_containers": Audited("code", "CodeContainer", "code_container_id"),
     "projects": Audited("projects", "Project", "project_id"),
     "teams": Audited("teams", "Team", "team_id"),
+    "data_maps": Audited("lookups", "DataMap", "data_map_id"),
+    "data_schemas": Audited("schemas", "DataSchema", "schema_id"),
+    "doc_containers": Audited("docs", "DocContainer", "doc_container_id"),
     "flows": Audited("sources", "FlowNode", "flow_id"),
 }
 CHANGES = ("status", "acl", "schema", "samples", "owner", "org", "transform", "code", "config", "copied")

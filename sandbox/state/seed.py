@@ -61,6 +61,7 @@ def seed_demo(world: World) -> None:
     _add_flow(world, 789, "payments", columns["payments"], credential_id=789)
     _add_flow(world, 321, "inventory", columns["inventory"])
     _add_transforms(world)
+    _add_shareable(world)
     for flow in (123, 456, 789):
         _set_status(world, flow, "ACTIVE")
     for source_id in (123, 456, 789):
@@ -180,3 +181,13 @@ def _add_transforms(world: World) -> None:
     mask = {"id": 456, "name": "mask-all", "output_type": "attribute", "code_type": "python", "public": True}
     mask |= {"code_encoding": "base64", "code": script, **common}
     world.store.put("code", world.stamp(mask, new=True))
+
+
+def _add_shareable(world: World) -> None:
+    """One each of the kinds that the flows do without but whose access is managed."""
+    common = {"id": 123, "description": None, "owner_id": _owner_id(world), "org_id": 1}
+    rows = [{"code": "DE", "country": "Germany"}, {"code": "FR", "country": "France"}]
+    lookup = {"name": "countries", "map_primary_key": "code", "data_map": rows}
+    world.store.put("lookups", world.stamp(lookup | common, new=True))
+    world.store.put("schemas", world.stamp({"name": "order", "schema": {"type": "object"}} | common, new=True))
+    world.store.put("docs", world.stamp({"name": "orders handbook"} | common, new=True))

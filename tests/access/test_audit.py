@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support import Done, Exit, Sandbox
+from helpers.access.roles import SHARED, UNLISTED
+from support import Done, Exit, Sandbox, answers
 from support.access import ANA, BOB, CHLOE, access, audit, entry, plant, seen, user
 
 
@@ -69,8 +70,7 @@ def test_one_person_the_other_way_round(sandbox: Sandbox) -> None:
 def test_everything_that_one_owns(sandbox: Sandbox) -> None:
     done = audit(sandbox, "--all")
     kinds = {row["type"] for row in done.data["access"]}
-    owned = {"sources", "nexsets", "destinations", "credentials", "projects", "code_containers", "teams", "flows"}
-    assert kinds == owned
+    assert kinds == set(SHARED) - set(UNLISTED)
     assert {row["accessor"] for row in done.data["access"]} == {ANA}
     plant(sandbox, "flows", 1230, entry("TEAM", 7, "operator"))
     assert ("flows", 1230, CHLOE, "operator") in seen(audit(sandbox, "--all", "--accessor", CHLOE))
@@ -112,6 +112,113 @@ def test_changes_say_who_when_what_and_for_whom(sandbox: Sandbox) -> None:
     assert {(row["who"], row["accessor"], row["impersonator"]) for row in done.data["changes"]} == {
         (ANA, "Team 42", None)
     }
+
+
+LATER = "2031-01-01T00:00:00.000Z"
+SOON = "2029-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("view", [["--accessor", CHLOE], ["--expand-teams"], []])
+def test_the_end_of_access_is_in_every_view(sandbox: Sandbox, view: list[str]) -> None:
+    plant(sandbox, "sources", 123, entry("USER", user(sandbox, CHLOE), "operator", access_role_expires_at=LATER))
+    done = audit(sandbox, "--resource-type", "sources", "--resource-id", "123", *view)
+    (row,) = [row for row in done.data["access"] if row["accessor"] == CHLOE]
+    assert (row["role"], row["expires_at"]) == ("operator", LATER)
+    assert LATER in row["via"]
+
+
+BY_RULE, BY_PERSON, BY_TEAMS = list[str](), ["--accessor", CHLOE], ["--expand-teams"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "views", "role", "end"),
+    [
+        # the role in force, and its own end: a weaker role may last longer
+        ([("USER", "operator", LATER), ("USER", "collaborator", None)], [BY_RULE, BY_PERSON, BY_TEAMS],
+         "operator", LATER),
+        ([("USER", "operator", LATER), ("TEAM", "operator", None)], [BY_PERSON, BY_TEAMS], "operator", None),
+        ([("USER", "operator", SOON), ("TEAM", "operator", LATER)], [BY_PERSON, BY_TEAMS], "operator", LATER),
+        ([("TEAM", "admin", SOON), ("USER", "operator", None)], [BY_PERSON, BY_TEAMS], "admin", SOON),
+        ([("ORG", "admin", SOON), ("USER", "operator", None)], [BY_PERSON], "admin", SOON),
+    ],
+)  # fmt: skip
+def test_the_end_is_that_of_the_strongest_role(
+    sandbox: Sandbox, rules: list[Any], views: list[list[str]], role: str, end: str | None
+) -> None:
+    ids = {"USER": user(sandbox, CHLOE), "TEAM": 7, "ORG": 1}
+    for kind, name, expires in rules:
+        more = {"access_role_expires_at": expires} if expires else {}
+        plant(sandbox, "sources", 123, entry(kind, ids[kind], name, **more))
+    for view in views:
+        done = audit(sandbox, "--resource-type", "sources", "--resource-id", "123", *view)
+        (row,) = [row for row in done.data["access"] if row["accessor"] == CHLOE]
+        assert (row["role"], row["expires_at"]) == (role, end), view
+
+
+FLOW = ["--resource-type", "flows", "--resource-id", "1230"]
+
+
+def test_a_team_on_the_source_is_expanded_when_the_flow_is_audited_alone(sandbox: Sandbox) -> None:
+    plant(sandbox, "sources", 123, entry("TEAM", 7, "operator"))
+    done = audit(sandbox, *FLOW, "--expand-teams").ok()
+    assert seen(done) == {("flows", 1230, person, role)
+                          for person, role in ((ANA, "owner"), (BOB, "operator"), (CHLOE, "operator"))}  # fmt: skip
+    sandbox.faults({"action": "status", "status": 403, "path": "/teams/7/members", "times": 9})
+    dark = audit(sandbox, *FLOW, "--expand-teams").ends(Exit.PARTIAL)
+    assert [(row["type"], row["id"]) for row in dark.data["unread"]] == [("teams", 7)]
+
+
+def test_what_is_found_about_the_source_is_found_about_the_flow_audited_alone(sandbox: Sandbox) -> None:
+    plant(sandbox, "sources", 123, entry("ORG", 1, "collaborator"))
+    found = [(row["finding"], row["type"]) for row in audit(sandbox, *FLOW, "--findings").data["findings"]]
+    assert found == [("org-wide", "flows")]
+    both = audit(sandbox, "--pipeline-of", "sources:123", "--findings").data["findings"]
+    assert [(row["finding"], row["type"]) for row in both] == [("org-wide", "sources")], "once is enough"
+
+
+@pytest.mark.parametrize("select", [FLOW, ["--pipeline-of", "nexsets:456"]])
+def test_a_flow_that_begins_at_a_nexset_has_the_rules_of_that_nexset(sandbox: Sandbox, select: list[str]) -> None:
+    """Not those of the source that happens to have the same id."""
+    plant(sandbox, "sources", 456, entry("TEAM", 42, "admin"))
+    plant(sandbox, "nexsets", 456, entry("TEAM", 7, "operator"))
+    nexset = {"id": 456, "name": "shared", "owner_id": user(sandbox, ANA), "status": "ACTIVE"}
+    node = {"id": 1230, "origin_node_id": 1230, "data_set_id": 456, "children": []}
+    body = {"flows": [node], "data_sets": [nexset], "data_sources": [], "data_sinks": []}
+    sandbox.faults(answers(body, "/flows/1230|/data_sets/456/flow"))
+    done = audit(sandbox, *select).ok()
+    rows = [row for row in done.data["access"] if row["type"] == "flows"]
+    assert [(row["accessor"], row["via"]) for row in rows] == [
+        (ANA, "owner"), ("Analysts", "rule on nexset 456: operator")
+    ]  # fmt: skip
+    people = audit(sandbox, *select, "--accessor", BOB).ok()
+    assert {row["via"] for row in people.data["access"] if row["type"] == "flows"} == {
+        "team Analysts on its nexset: operator"
+    }
+
+
+def test_teams_of_others_are_not_in_question(sandbox: Sandbox) -> None:
+    bob = user(sandbox, BOB)
+    sandbox.control("POST", "edit", {"kind": "teams", "id": 42, "set": {"owner_id": bob}})
+    sandbox.clear_journal()
+    done = audit(sandbox, "--all").ok()
+    assert {row["id"] for row in done.data["access"] if row["type"] == "teams"} == {7}
+    assert not [request for request in sandbox.journal() if request["path"].startswith("/teams/42")]
+    token = audit_with_token(sandbox)
+    assert {row["id"] for row in token.data["access"] if row["type"] == "teams"} == {7}
+
+
+def audit_with_token(sandbox: Sandbox) -> Done:
+    """With an access token there is no login that says who the caller is."""
+    env = {"NEXLA_ACCESS_TOKEN": sandbox.token, "NEXLA_SERVICE_KEY": ""}
+    return sandbox.run_inside("audit_access.py", "--all", env=env).ok()
+
+
+def test_members_of_the_org_are_in_question_only_where_people_are(sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "status", "status": 403, "path": "/orgs/1/members", "times": 99})
+    one = ["--resource-type", "sources", "--resource-id", "123"]
+    audit(sandbox, *one).ok()
+    for flags in (["--expand-teams"], ["--findings"]):
+        audit(sandbox, *one, *flags).ends(Exit.PARTIAL)
 
 
 def changes_of(sandbox: Sandbox, *entries: Any, total: int | None = None) -> Done:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from support import Sandbox
-from support.access_machine import ORDER, AccessMachine
+from support.access_machine import ORDER, SOURCES, AccessMachine, operation, some_sources
 from support.clocks import VirtualClock
 
 
@@ -25,6 +27,24 @@ def test_any_sequence_ends_as_the_model_says(machine: type[AccessMachine]) -> No
             max_examples=40, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+def test_two_people_at_the_same_time_touch_nothing_of_each_others(machine: type[AccessMachine]) -> None:
+    """One whole command of another person between any two requests of ours, which take and give roles there were."""
+
+    @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        by_role=st.booleans(), first=st.lists(operation, min_size=1, max_size=3), ours=operation, sources=some_sources,
+        theirs=operation, their_sources=some_sources, nth=st.integers(2, 16),
+    )  # fmt: skip
+    def series(by_role: bool, first: list[Any], **two: Any) -> None:
+        state = machine()
+        state.begin(by_role=by_role)
+        for what in first:
+            state.change(what=what, sources=set(SOURCES), problem=None)
+        state.change_while_another_person_changes(**two)
+
+    series()
 
 
 @pytest.mark.parametrize("by_role", [False, True])

@@ -38,7 +38,8 @@ def test_start_up_costs_at_most_four_times_a_bare_python(args: list[str]) -> Non
 # Besides Python's own modules below, --help may import these of ours, and the request of the command's family.
 ROOMS_OF_HELP = {
     "command": {"cli", "invocation", "last_words", "output", "parser", "progress", "streams", "target"},
-    "core": {"commands", "config_file", "errors", "kinds", "known_secrets", "lazy_pattern", "limits", "nearest", "plain_text",
+    "core": {"commands", "config_file", "errors", "kinds", "known_secrets", "lazy_pattern", "limits", "nearest",
+             "plain_text",
              "redact", "secret_names", "secret_text", "secret_values", "settings", "times", "version"},
     "access": {"declaration", "request", "roles"},
     "deploy": {"config", "request"},

@@ -164,7 +164,7 @@ def test_what_others_own_is_shown_only_when_asked(sandbox: Sandbox) -> None:
             for name in ("id", "name", "status", "tag")
         ],
         (["--type", "sources", "--project", "999"], Exit.NOT_FOUND, "404"),
-        (["--type", "lookups"], Exit.UPSTREAM, "501"),
+        (["--type", "async_tasks"], Exit.UPSTREAM, "501"),
     ],
 )
 def test_wrong_input(sandbox: Sandbox, args: list[str], code: Exit, words: str) -> None:

@@ -1,12 +1,14 @@
-"""Access changes under faults, kills and resumes, as a state machine beside a simple model of sets."""
+"""Access changes under faults, kills, resumes and other people's changes, as a state machine beside a model of sets."""
 
 from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -16,8 +18,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from support import Done, Exit, Sandbox
-from support.access import CHLOE, entry, plant, rules, user
+from helpers.api.session import Session
+from support import Done, Exit, Sandbox, finish
+from support.access import CHLOE, acting_as, entry, plant, rules, user
 from support.interference import Killed, killed_at
 
 SOURCES = (123, 456, 789)
@@ -41,6 +44,8 @@ trouble = st.one_of(
     st.tuples(st.just("refused"), st.integers(1, 4), st.sampled_from([400, 403])),
 )
 COUNT = itertools.count()
+some_sources = st.sets(st.sampled_from(SOURCES), min_size=1)
+BOSS = "boss@example.com"  # an org admin: may change everything without a rule
 
 
 def expected(model: Model, what: Any, targets: set[int]) -> Model:
@@ -114,11 +119,12 @@ class AccessMachine(RuleBasedStateMachine):
         self.sandbox.control("POST", "settings", {"delete_matches_role": by_role})
         self.count = next(COUNT)
         self.sandbox.state = self.folder / f"state-{self.count}"
+        self.sandbox.control("POST", "users", {"email": BOSS, "org_admin": True})
         self.model: Model = {number: {} for number in SOURCES}
         self.cut_off: tuple[list[str], Model, bool] | None = None  # a killed command, and what it was on the way to
 
     @precondition(lambda self: self.cut_off is None)
-    @rule(what=operation, sources=st.sets(st.sampled_from(SOURCES), min_size=1), problem=trouble)
+    @rule(what=operation, sources=some_sources, problem=trouble)
     def change(self, what: Any, sources: set[int], problem: Any) -> None:
         self.count = next(COUNT)
         args, wanted = words(what, sources, self.folder, self.count), expected(self.model, what, sources)
@@ -132,6 +138,43 @@ class AccessMachine(RuleBasedStateMachine):
             return
         done.ends(Exit.OK, Exit.ROLLED_BACK)
         self.model = wanted if done.code == Exit.OK else self.model
+
+    @precondition(lambda self: self.cut_off is None)
+    @rule(ours=operation, sources=some_sources, theirs=operation, their_sources=some_sources, nth=st.integers(1, 25))
+    def change_while_another_person_changes(
+        self, ours: Any, sources: set[int], theirs: Any, their_sources: set[int], nth: int
+    ) -> None:
+        """Somebody else runs a command of their own, from its beginning to its end, between two requests of ours.
+
+        It ends as if one of the two had come first; if ours is rolled back, as if there had been only theirs.
+        """
+        before, self.count = self.model, next(COUNT)
+        args = words(ours, sources, self.folder, self.count)
+        self.count = next(COUNT)
+        their_args = words(theirs, their_sources, self.folder, self.count)
+        other = acting_as(self.sandbox, BOSS)
+        other.state = self.folder / f"state-{self.count}"
+        another = other.fork("manage_access.py", *their_args, "--yes")
+        with pytest.MonkeyPatch.context() as patch:
+            their_end = before_nth_request(patch, nth, lambda: ended(finish(another)))
+            done = self.sandbox.run_inside("manage_access.py", *args, "--yes").ends(
+                Exit.OK, Exit.ROLLED_BACK, Exit.LEFT_BEHIND
+            )
+        their_end = their_end or [ended(finish(another))]
+        self.model = now(self.sandbox)
+        if their_end == [Exit.ROLLED_BACK]:  # not being the owner, they would lock themselves out half-way
+            their_sources = set()
+        ours_alone, theirs_alone = expected(before, ours, sources), expected(before, theirs, their_sources)
+        ends = [expected(theirs_alone, ours, sources), expected(ours_alone, theirs, their_sources)]
+        rolled_back = done.code != Exit.OK
+        for number, who in itertools.product(SOURCES, (*ACCESSORS, *set().union(*self.model.values()))):
+            allowed = [end[number].get(who) for end in ends]
+            if rolled_back:
+                allowed.append(theirs_alone[number].get(who))
+                if ends[1][number].get(who) == ours_alone[number].get(who):  # theirs saw what was rolled back later
+                    allowed.append(before[number].get(who))
+            found = self.model[number].get(who)
+            assert found in allowed, done.told(f"{who} on {number} has {found}, not one of {allowed}: {before}")
 
     @precondition(lambda self: self.cut_off is not None)
     @rule()
@@ -164,6 +207,23 @@ class AccessMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.sandbox.faults()
+
+
+def ended(done: Done) -> Exit:
+    return Exit(done.ends(Exit.OK, Exit.ROLLED_BACK).code)
+
+
+def before_nth_request(patch: pytest.MonkeyPatch, nth: int, do: Callable[[], object]) -> list[object]:
+    """Do something once, right before the nth request of a command; the list holds what it gave, if it was done."""
+    send, count, done = Session.send, itertools.count(1), list[object]()
+
+    def sending(self: Session, method: str, path: str, params: Any, body: Any) -> Any:
+        if next(count) == nth:
+            done.append(do())
+        return send(self, method, path, params, body)
+
+    patch.setattr(Session, "send", sending)
+    return done
 
 
 def run(sandbox: Sandbox, args: list[str], problem: Any) -> Done:

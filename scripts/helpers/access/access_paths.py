@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from helpers.access.audit import AuditedResource, OrgPeople
 from helpers.access.roles import ACCESSOR_TYPES
 from helpers.access.rules import Accessor, AccessRule, AccessRules, in_force, rank, rules_for, strongest, text_of
-from helpers.core.kinds import Row
+from helpers.core.kinds import KINDS, Row
 
 
 class AccessPath(NamedTuple):
@@ -18,11 +18,17 @@ class AccessPath(NamedTuple):
         role: The role that it grants.
         by: What grants it: ownership, a rule, a team, an org.
         label: The accessor's email, name or domain.
+        expires_at: When it ends, ISO 8601 in UTC; None is forever.
     """
 
     role: str
     by: str
     label: str
+    expires_at: str | None = None
+
+    def as_text(self) -> str:
+        """The path, for people."""
+        return f"{self.by}: {self.role}" + (f" until {self.expires_at}" if self.expires_at else "")
 
 
 AccessPaths = dict[Accessor, list[AccessPath]]
@@ -41,7 +47,7 @@ def rows_of(resource: AuditedResource, people: OrgPeople, now: str) -> Iterator[
         yield _row(resource, ("USER", owner_id), people.email(owner_id), "owner", "owner")
     yield from _rows_of_rules(resource, resource.rules, "rule", now)
     if parent_key:
-        by = f"rule on {parent_key[0].removesuffix('s')} {parent_key[1]}"
+        by = f"rule on {KINDS[parent_key[0]].singular} {parent_key[1]}"
         yield from _rows_of_rules(resource, resource.inherited, by, now)
 
 
@@ -51,14 +57,21 @@ def _rows_of_rules(resource: AuditedResource, all_rules: AccessRules, by: str, n
     for accessor in sorted(accessors, key=lambda found: (ACCESSOR_TYPES.index(found[0]), found[1])):
         rules = rules_for(all_rules, accessor)
         role = strongest(rules_for(live, accessor))
-        latest = max((rule.expires_at for rule in rules), key=lambda end: (end is None, end or ""))
-        yield _row(resource, accessor, rules[0].label, role, f"{by}: {text_of(rules)}") | {"expires_at": latest}
+        end = _latest(rule.expires_at for rule in rules if role in (None, rule.role))
+        yield _row(resource, accessor, rules[0].label, role, f"{by}: {text_of(rules)}", end)
 
 
-def _row(resource: AuditedResource, accessor: Accessor, label: str, role: str | None, via: str) -> Row:
+def _latest(ends: Iterable[str | None]) -> str | None:
+    """The latest of several ends; None, which is forever, is later than any."""
+    return max(ends, key=lambda end: (end is None, end or ""))
+
+
+def _row(
+    resource: AuditedResource, accessor: Accessor, label: str, role: str | None, via: str, end: str | None = None
+) -> Row:
     target = resource.target
     row: Row = {"type": target.kind.name, "id": target.id, "name": target.name, "accessor_type": accessor[0]}
-    return row | {"accessor_id": accessor[1], "accessor": label, "role": role, "via": via, "expires_at": None}
+    return row | {"accessor_id": accessor[1], "accessor": label, "role": role, "via": via, "expires_at": end}
 
 
 def paths_to(resource: AuditedResource, people: OrgPeople, now: str) -> AccessPaths:
@@ -67,7 +80,9 @@ def paths_to(resource: AuditedResource, people: OrgPeople, now: str) -> AccessPa
     owner_id = resource.target.owner_id
     if owner_id is not None:
         paths["USER", owner_id] = [AccessPath("owner", "owner", people.email(owner_id))]
-    for rules, where in ((resource.rules, ""), (resource.inherited, " on its source")):
+    parent_key = resource.target.parent_key
+    on_origin = f" on its {KINDS[parent_key[0]].singular}" if parent_key else ""
+    for rules, where in ((resource.rules, ""), (resource.inherited, on_origin)):
         for rule in in_force(rules, now).values():
             for accessor, path in _paths_by(rule, where, people):
                 paths.setdefault(accessor, []).append(path)
@@ -80,12 +95,12 @@ def paths_to(resource: AuditedResource, people: OrgPeople, now: str) -> AccessPa
 def _paths_by(rule: AccessRule, where: str, people: OrgPeople) -> Iterator[tuple[Accessor, AccessPath]]:
     """The access that one rule grants, and to whom: a team's rule to each member of the team."""
     if rule.type != "TEAM":
-        yield rule.accessor, AccessPath(rule.role, f"rule{where}", rule.label)
+        yield rule.accessor, AccessPath(rule.role, f"rule{where}", rule.label, rule.expires_at)
         return
     for member in people.teams.get(rule.id, []):
         if isinstance(member.get("id"), int):
             by = f"team {rule.label or rule.id}{where}"
-            yield ("USER", member["id"]), AccessPath(rule.role, by, str(member.get("email")))
+            yield ("USER", member["id"]), AccessPath(rule.role, by, str(member.get("email")), rule.expires_at)
 
 
 def persons_of(resource: AuditedResource, people: OrgPeople, now: str) -> Iterator[Row]:
@@ -107,6 +122,8 @@ def access_of_person(resource: AuditedResource, people: OrgPeople, user: AccessR
     return _row(resource, user.accessor, user.label, *_strongest_path(found)) if found else None
 
 
-def _strongest_path(paths: list[AccessPath]) -> tuple[str, str]:
-    """The strongest role, and every access path with the role that it grants."""
-    return max((path.role for path in paths), key=rank), "; ".join(f"{path.by}: {path.role}" for path in paths)
+def _strongest_path(paths: list[AccessPath]) -> tuple[str, str, str | None]:
+    """The strongest role, every access path with the role that it grants, and when the strongest role ends."""
+    role = max((path.role for path in paths), key=rank)
+    end = _latest(path.expires_at for path in paths if path.role == role)
+    return role, "; ".join(path.as_text() for path in paths), end

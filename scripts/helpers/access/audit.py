@@ -1,7 +1,8 @@
 """Reading who has access: the rules of many resources, and the people behind them.
 
 Roles come from ownership, access rules, team membership and org admin rights. Public server sources suggest [?] that
-org admins may do everything in their org, and that a flow's own rules apply in addition to those of its source.
+org admins may do everything in their org, and that a flow's own rules apply in addition to those of its origin, which
+is a source or a shared nexset.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from helpers.access.accessors import org_members, team_members
-from helpers.access.rules import AccessRules, read_rules
+from helpers.access.roles import UNLISTED
+from helpers.access.rules import AccessRule, AccessRules, read_rules
 from helpers.access.targets import AccessTarget, origin_target, target_from_row
 from helpers.api.resources import get
 from helpers.api.session import Session
@@ -27,7 +29,7 @@ class AuditedResource:
     Attributes:
         target: The resource.
         rules: Its own access rules.
-        inherited: For a flow, the rules of its source.
+        inherited: For a flow, the rules of its origin.
         problem: Why the rules could not be read; empty if they were.
     """
 
@@ -35,6 +37,10 @@ class AuditedResource:
     rules: AccessRules = field(default_factory=dict)
     inherited: AccessRules = field(default_factory=dict)
     problem: str = ""
+
+    def all_rules(self) -> list[AccessRule]:
+        """Its own rules, and those of its origin."""
+        return [*self.rules.values(), *self.inherited.values()]
 
 
 @dataclass
@@ -98,8 +104,11 @@ def read_resources(
 def _read_resource(session: Session, target: AccessTarget, *, with_public: bool) -> AuditedResource:
     if target.kind.name == "flows":
         target = target if target.parent_key else origin_target(session, target)
-        inherited = read_rules(session, KINDS["sources"], target.parent_key[1]) if target.parent_key else {}
+        origin = target.parent_key
+        inherited = read_rules(session, KINDS[origin[0]], origin[1]) if origin else {}
         return AuditedResource(target, read_rules(session, target.kind, target.id), inherited)
+    if target.kind.name in UNLISTED:
+        return AuditedResource(target, read_rules(session, target.kind, target.id))
     if target.owner_id is None or (with_public and target.kind.name == "nexsets"):
         row = get(session, target.kind, target.id)
         if row.get("id") != target.id:
@@ -117,7 +126,10 @@ def read_people(session: Session) -> OrgPeople:
         ApiError: The caller could not be read.
         OperatorError: Nothing more can be read (see ``ends_audit``).
     """
-    org = call(session, "GET", "/users/current").data.get("org") or {}
+    current = call(session, "GET", "/users/current").data
+    org = current.get("org") or {}
+    if session.user_id is None:  # an access token was given, so that no login has told it
+        session.user_id = (current.get("user") or {}).get("id")
     people = OrgPeople(org.get("id"), str(org.get("email_domain") or "").casefold(), {})
     try:
         people.members = {row["id"]: row for row in org_members(session)}
@@ -141,7 +153,7 @@ def read_teams(session: Session, people: OrgPeople, resources: Iterable[AuditedR
         OperatorError: Nothing more can be read (see ``ends_audit``).
     """
     unread = []
-    team_ids = {rule.id for resource in resources for rule in resource.rules.values() if rule.type == "TEAM"}
+    team_ids = {rule.id for resource in resources for rule in resource.all_rules() if rule.type == "TEAM"}
     for team_id in sorted(team_ids):
         try:
             people.teams[team_id] = team_members(session, team_id)

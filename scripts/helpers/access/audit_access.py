@@ -14,6 +14,7 @@ from helpers.access.declared import Declared, resolve_declaration
 from helpers.access.findings import differences_to, findings_of
 from helpers.access.report import page, text
 from helpers.access.request import AccessorName, AuditRequest
+from helpers.access.roles import SHARED, UNLISTED, access_kind
 from helpers.access.rules import AccessRule
 from helpers.access.targets import AccessTarget, find_targets, target_from_row
 from helpers.api.paging import Pages, read_all_or_fail
@@ -21,10 +22,10 @@ from helpers.command.context import Context
 from helpers.command.html_page import write_page
 from helpers.command.output import Result
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.kinds import KINDS, Row
+from helpers.core.kinds import Row
 from helpers.core.times import check_order, iso
 
-OWNED = ("sources", "nexsets", "destinations", "credentials", "projects", "code_containers", "teams", "flows")
+OWNED = tuple(name for name in SHARED if name not in UNLISTED)
 COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "role", "via", "expires_at")
 CHANGE_COLUMNS = ("time", "who", "impersonator", "type", "id", "event", "accessor", "before", "after")
 FINDING_COLUMNS = ("finding", "type", "id", "name", "accessor", "text")
@@ -55,7 +56,7 @@ def run(request: AuditRequest, context: Context) -> Result:
     data: dict[str, Any] = {"access": [], "unread": [_unread(r.target, r.problem) for r in resources if r.problem]}
     if request.expand_teams or request.person or wants_findings:
         data["unread"] += read_teams(session, people, readable)
-    if people.problem:
+    if people.problem and (request.expand_teams or request.person or wants_findings or request.declared is not None):
         data["unread"].append({"type": "orgs", "id": people.org_id, "problem": people.problem})
     data["access"] = _access(request, context, readable, people, moment)
     if wants_findings:
@@ -75,8 +76,14 @@ def _targets(request: AuditRequest, context: Context, declared: list[Declared]) 
     found = {each.target.key: each.target for each in declared}
     if request.everything:
         for name in OWNED:
-            for row in read_all_or_fail(Pages(context.session, KINDS[name], workers=context.workers), name):
-                found.setdefault((name, int(row["id"])), target_from_row(KINDS[name], row))
+            kind = access_kind(name)
+            for row in read_all_or_fail(Pages(context.session, kind, workers=context.workers), name):
+                target = target_from_row(kind, row)
+                caller_id = context.session.user_id
+                if (
+                    None in (caller_id, target.owner_id) or target.owner_id == caller_id
+                ):  # teams of others are listed, too
+                    found.setdefault(target.key, target)
     elif not request.selection.is_empty:
         for target in find_targets(context.session, request.selection):
             found.setdefault(target.key, target)
@@ -107,7 +114,7 @@ def _person(person: str, context: Context, resources: list[AuditedResource]) -> 
     except OperatorError as error:
         if error.code is not Exit.NOT_FOUND or (error.resource or {}).get("candidates"):
             raise
-        rules = [rule for resource in resources for rule in resource.rules.values() if rule.type == "USER"]
+        rules = [rule for resource in resources for rule in resource.all_rules() if rule.type == "USER"]
         former = next((rule for rule in rules if rule.label.casefold() == person.casefold()), None)
         if former is None:
             raise
@@ -172,8 +179,12 @@ def _warnings(request: AuditRequest, data: dict[str, Any], unknown: int, *, doma
     warnings = [f"{row['type']} {row['id']}: {row['problem']}" for row in data["unread"][:5]]
     if request.changes and any(row["type"] == "flows" for row in data["access"]):
         warnings.append("the API keeps no audit log for flows: changes to a flow's own rules are not listed")
+    if request.everything:
+        warnings.append(f"--all leaves out {', '.join(UNLISTED)}: the API has no list of them; audit them by id")
     if request.person and request.everything:
         warnings.append("--all covers only what you own: this person's access to other resources was not checked")
+    if any(row["type"] in UNLISTED for row in data["access"]):
+        warnings.append(f"the API does not show who owns {', '.join(UNLISTED)}")
     if request.findings and not domain:
         warnings.append("the org has no email domain: outside-domain was not checked")
     if unknown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from helpers.access.roles import UNLISTED
 from helpers.access.rules import (
     STRONG,
     AccessRule,
@@ -23,7 +24,6 @@ from helpers.api.caller import identify_caller
 from helpers.api.failures import ApiError
 from helpers.api.resources import get, get_or_none
 from helpers.api.session import Session
-from helpers.change.model import ChangeRun
 from helpers.core.kinds import KINDS
 
 
@@ -51,15 +51,26 @@ class Caller:
         """Whether the caller owns the resource; False if the owner cannot be read.
 
         Raises:
-            ApiError: The resource could not be read, other than a 404.
+            ApiError: The resource could not be read, other than a 403 or 404.
         """
         if target.key not in self._owned:
             owner_id = target.owner_id
             if owner_id is None and target.kind.name != "flows":
-                row = get_or_none(self.session, target.kind, target.id) or {}
-                owner_id = (row.get("owner") or {}).get("id")
+                owner_id = self._owner_of(target)
             self._owned[target.key] = owner_id is not None and owner_id == self.session.user_id
         return self._owned[target.key]
+
+    def _owner_of(self, target: AccessTarget) -> int | None:
+        if target.kind.name in UNLISTED:
+            return None
+        try:
+            row = get_or_none(self.session, target.kind, target.id) or {}
+        except ApiError as error:
+            if error.http_status != 403:  # owners may read what they own
+                raise
+            return None
+        owner_id: int | None = (row.get("owner") or {}).get("id")
+        return owner_id
 
     def _is_in_team(self, team_id: int) -> bool:
         if team_id not in self._teams:
@@ -72,14 +83,11 @@ class Caller:
         return self._teams[team_id]
 
 
-def confirmation_reasons(
-    run: ChangeRun, steps: list[AccessStep], caller: Caller, now: str, *, exact: bool
-) -> list[str]:
+def confirmation_reasons(steps: list[AccessStep], caller: Caller, now: str, *, exact: bool) -> list[str]:
     """The reasons why a change needs ``--yes``.
 
     Args:
-        run: The change.
-        steps: Its steps, with their rules already read.
+        steps: The steps of the change, with their rules already read.
         caller: The user who runs the command.
         now: ISO 8601 in UTC.
         exact: Whether the change removes every rule that is not declared.
@@ -90,7 +98,7 @@ def confirmation_reasons(
     found: dict[str, list[str]] = {}
     for step in steps:
         before = step.rules or {}
-        after = step.wanted(run, before)
+        after = step.wanted(before)
         for reason in _reasons(before, after, caller, now, exact=exact):
             titles = found.setdefault(reason, [])
             if step.target.title not in titles:

@@ -52,9 +52,15 @@ class Audited(NamedTuple):
     now: str
 
     @property
+    def rules(self) -> AccessRules:
+        """Its rules; for a flow whose origin is not audited itself, also those of the origin."""
+        parent_key = self.resource.target.parent_key
+        return self.resource.rules if parent_key in self.others else self.resource.inherited | self.resource.rules
+
+    @property
     def live(self) -> AccessRules:
         """The rules in force."""
-        return in_force(self.resource.rules, self.now)
+        return in_force(self.rules, self.now)
 
     def accessors(self) -> list[AccessRule]:
         """The first rule of each accessor that has access now."""
@@ -89,7 +95,7 @@ def _public(audited: Audited) -> Iterator[Finding]:
 
 
 def _expired(audited: Audited) -> Iterator[Finding]:
-    for rule in audited.resource.rules.values():
+    for rule in audited.rules.values():
         if rule.has_expired(audited.now):
             yield Finding("expired", rule.title, f"the role {rule.role} expired at {rule.expires_at}")
 

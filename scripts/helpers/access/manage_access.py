@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from helpers.access.audit_log import WITHOUT_LOG
 from helpers.access.confirmation import Caller, confirmation_reasons
+from helpers.access.own_access import TARGETS, RecordTargetsStep, own_access_last, recorded_targets
 from helpers.access.plan import now_of, plan_access, warn_of_unmatched
 from helpers.access.request import AccessRequest
 from helpers.access.rules import difference, read_rules
-from helpers.access.steps import AccessStep, read_all
+from helpers.access.steps import AccessStep, load_all
 from helpers.access.targets import find_targets
 from helpers.change.changes import apply, plan
 from helpers.change.identity import identity_of
@@ -16,7 +18,7 @@ from helpers.change.journal import Journal, open_journal
 from helpers.change.model import ChangeRun, RecoveryCommands
 from helpers.command.context import Context
 from helpers.command.output import Result
-from helpers.core.errors import usage
+from helpers.core.errors import Exit, usage
 
 COLUMNS = ("type", "id", "name", "accessor_type", "accessor_id", "accessor", "role", "expires_at")
 PLAN_COLUMNS = ("action", "type", "id", "name", "changes")
@@ -64,11 +66,13 @@ def _steps(request: AccessRequest, context: Context, change: ChangeRun) -> tuple
     """
     session = context.session
     caller = Caller(session)
-    steps = plan_access(request, session, caller, context.report)
-    read_all(session, steps, context.workers)
-    change.warnings += warn_of_unmatched(request, session, steps)
-    reasons = confirmation_reasons(change, steps, caller, now_of(session), exact=request.exact)
-    changes = {step.target.title: difference(now := step.read(session), step.wanted(change, now)) for step in steps}
+    steps = plan_access(request, session, caller, context.report, recorded_targets(change))
+    load_all(change, steps, context.workers)
+    readable = [step for step in steps if not step.ended]
+    if readable:
+        change.warnings += warn_of_unmatched(request, session, readable)
+    reasons = confirmation_reasons(readable, caller, now_of(session), exact=request.exact)
+    changes = {step.target.title: difference(now := step.read(session), step.wanted(now)) for step in readable}
     if request.operation == "replace" and any(changes.values()):
         reasons.insert(0, "replaces all existing rules")
     if reasons and not (request.confirmed or change.dry):
@@ -79,9 +83,7 @@ def _steps(request: AccessRequest, context: Context, change: ChangeRun) -> tuple
         raise error
     if not request.confirmed:
         for step in steps:
-            step.objections = lambda step: confirmation_reasons(
-                change, [step], caller, now_of(session), exact=request.exact
-            )
+            step.objections = lambda step: confirmation_reasons([step], caller, now_of(session), exact=request.exact)
     return steps, reasons
 
 
@@ -94,18 +96,46 @@ def _plan(request: AccessRequest, context: Context, change: ChangeRun) -> Result
 
 def _apply(request: AccessRequest, context: Context, change: ChangeRun) -> Result:
     assert change.journal is not None
-    steps, _ = _steps(request, context, change)
+    planned, _ = _steps(request, context, change)
+    steps, takes_own_access = own_access_last(planned)
     context.report(f"journal: {change.journal.path}")
     recovery = RecoveryCommands(context.invocation.resumed())
-    apply(change, steps, rollback=request.rollback, recovery=recovery, independent=True)
+    first = [RecordTargetsStep(steps)] if takes_own_access else []
+    apply(change, [*first, *steps], rollback=request.rollback, recovery=recovery, independent=True)
     return _result(context, change, steps, "changed" if change.changed else "unchanged")
 
 
 def _result(context: Context, change: ChangeRun, steps: list[AccessStep], outcome: str) -> Result:
-    rows = [each.as_row() for each in change.outcomes]
-    data = {"outcome": outcome, "changed": change.changed, "resources": rows}
+    rows = [each.as_row() for each in change.outcomes if each.key != TARGETS]
+    unverified = [
+        {"type": step.kind, "id": step.target.id, "name": step.name, "accessors": step.unverified}
+        for step in steps
+        if step.unverified
+    ]
+    data: dict[str, Any] = {"outcome": outcome, "changed": change.changed, "resources": rows}
+    data |= {"unverified": unverified} if unverified else {}
     meta: dict[str, Any] = {"api": context.host, "resources": len(steps)}
-    return Result(data, meta, change.warnings, columns=PLAN_COLUMNS, table="resources")
+    code = Exit.PARTIAL if unverified else Exit.OK
+    warnings = [*change.warnings, *_closing_warnings(steps)]
+    return Result(data, meta, warnings, code, columns=PLAN_COLUMNS, table="resources")
+
+
+def _closing_warnings(steps: list[AccessStep]) -> list[str]:
+    """What could not be seen at the end of a change."""
+    warnings = []
+    for step in (step for step in steps if step.ended):
+        text = f"{step.target.title} can no longer be read: this change has revoked your own access"
+        rest = f"; ask its owner to check {', '.join(step.unverified)}" if step.unverified else ""
+        warnings.append(text + rest)
+    unseen = [step for step in steps if step.log_problem and step.kind not in WITHOUT_LOG]
+    if unseen:
+        text = (
+            f"a role given in the same moment as the change may have been taken along unnoticed on {len(unseen)} of the"
+        )
+        warnings.append(
+            f"{text} resources: cannot read the audit log of {unseen[0].target.title}: {unseen[0].log_problem}"
+        )
+    return warnings
 
 
 def _open_journal(request: AccessRequest, context: Context) -> Journal:

@@ -8,25 +8,34 @@ from helpers.access import edits
 from helpers.access.accessors import find_accessor
 from helpers.access.confirmation import Caller
 from helpers.access.declaration import HINT, expiry
-from helpers.access.declared import resolve_declaration, rule_resolver
+from helpers.access.declared import Declared, resolve_declaration, rule_resolver
 from helpers.access.edits import RuleEdit
 from helpers.access.request import AccessorName, AccessRequest
 from helpers.access.roles import SHARER, access_kind
 from helpers.access.rules import AccessRule, AccessRules, in_force, read_rules
 from helpers.access.steps import AccessStep
-from helpers.access.targets import AccessTarget, find_targets
+from helpers.access.targets import find_targets
 from helpers.api.session import Session
 from helpers.core.errors import Exit, OperatorError, usage
 from helpers.core.times import iso
 
-REREAD_LIMIT = 100  # up to this many resources, each list is read again before and after the write
+REREAD_LIMIT = 100  # up to this many resources, each list is read again before and after a write that is harmless
 Report = Callable[[str], None]
 Matches = Callable[[AccessRule], bool]
 SEE_AUDIT = "see audit_access.py --accessor"
 
 
-def plan_access(request: AccessRequest, session: Session, caller: Caller, report: Report) -> list[AccessStep]:
+def plan_access(
+    request: AccessRequest, session: Session, caller: Caller, report: Report, recorded: list[Declared] | None = None
+) -> list[AccessStep]:
     """One step per resource.
+
+    Args:
+        request: The request.
+        session: The API session.
+        caller: The user who runs the command.
+        report: Called with a line for what an edit leaves as it is.
+        recorded: The resources of the interrupted run that is resumed, if it recorded them; None to select them.
 
     Raises:
         OperatorError: USAGE; NOT_FOUND for a resource or accessor that does not exist.
@@ -40,27 +49,33 @@ def plan_access(request: AccessRequest, session: Session, caller: Caller, report
             report(text)
 
     plan = _declared if request.operation == "sync" else _edited
-    planned = plan(request, session, report_once)
+    planned = plan(request, session, report_once, recorded)
     few = len(planned) <= REREAD_LIMIT
-    return [_step(target, edit, caller, exact=request.exact, reread=few) for target, edit in planned]
+    return [_step(each, edit, caller, exact=request.exact, reread=few) for each, edit in planned]
 
 
-def _step(target: AccessTarget, edit: RuleEdit, caller: Caller, *, exact: bool, reread: bool) -> AccessStep:
+def _step(each: Declared, edit: RuleEdit, caller: Caller, *, exact: bool, reread: bool) -> AccessStep:
     def applies_to_caller(rule: AccessRule) -> bool:
-        return caller.is_covered_by(rule) and not caller.owns(target)
+        return caller.is_covered_by(rule) and not caller.owns(each.target)
 
-    return AccessStep(target, edit, applies_to_caller, exact=exact, reread=reread)
+    return AccessStep(each.target, edit, applies_to_caller, declared=each.rules, exact=exact, reread=reread)
 
 
-def _declared(request: AccessRequest, session: Session, report: Report) -> list[tuple[AccessTarget, RuleEdit]]:
-    found = resolve_declaration(session, request.declared)
+def _declared(
+    request: AccessRequest, session: Session, report: Report, recorded: list[Declared] | None
+) -> list[tuple[Declared, RuleEdit]]:
+    found = resolve_declaration(session, request.declared) if recorded is None else recorded
     if request.prune:
-        return [(each.target, edits.replace(each.rules)) for each in found]
-    return [(each.target, edits.declare(each.rules, now_of(session), report)) for each in found]
+        return [(each, edits.replace(each.rules)) for each in found]
+    return [(each, edits.declare(each.rules, now_of(session), report)) for each in found]
 
 
-def _edited(request: AccessRequest, session: Session, report: Report) -> list[tuple[AccessTarget, RuleEdit]]:
+def _edited(
+    request: AccessRequest, session: Session, report: Report, recorded: list[Declared] | None
+) -> list[tuple[Declared, RuleEdit]]:
     edit, grants_sharer = _edit(request, session, report)
+    if recorded is not None:
+        return [(each, edit) for each in recorded]
     targets = find_targets(session, request.selection)
     if grants_sharer:
         if request.selection.pipeline_of:
@@ -68,7 +83,7 @@ def _edited(request: AccessRequest, session: Session, report: Report) -> list[tu
         wrong = [target.title for target in targets if target.kind.name != "nexsets"]
         if wrong:
             raise usage(f"the role sharer exists only for nexsets, not for {', '.join(wrong[:5])}")
-    return [(target, edit) for target in targets]
+    return [(Declared(target, {}), edit) for target in targets]
 
 
 def _edit(request: AccessRequest, session: Session, report: Report) -> tuple[RuleEdit, bool]:

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from helpers.access.roles import ACCESSOR_TYPES, IDENTIFIERS, access_kind
+from helpers.access.roles import ACCESSOR_TYPES, IDENTIFIERS, UNLISTED, access_kind, resource_kind
 from helpers.command.parser import ChangeOptions, flag, split_list
 from helpers.core.errors import usage
-from helpers.core.kinds import Kind, checked_id, kind_of
+from helpers.core.kinds import Kind, checked_id
 from helpers.core.times import Moment
 
 SELECTORS = ("resource_id", "resource_ids", "names", "pipeline_of", "project", "tag")
@@ -132,7 +132,7 @@ class AuditRequest(NamedTuple):
 def add_selection_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that select the resources of an access command."""
     what = parser.add_argument_group("which resources (one of)").add_argument
-    what("--resource-type", metavar="TYPE", help="sources, nexsets, destinations, credentials, …")
+    what("--resource-type", metavar="TYPE", help="sources, nexsets, destinations, credentials, lookups, …")
     what("--resource-id", metavar="ID")
     what("--resource-ids", metavar="ID,ID")
     what("--names", metavar="A,B", help="exact names")
@@ -174,7 +174,9 @@ def selection(given: Mapping[str, Any], *more: str) -> Selection:
         if not parts:
             raise usage(f"{flag(selector)} is empty", "is a variable unset?")
     if given["resource_type"] is not None:
-        kind = kind_of(given["resource_type"])
+        kind = resource_kind(given["resource_type"])
+        if kind.name in UNLISTED and selector in ("names", "tag"):
+            raise usage(f"the API has no list of {kind.name}", "select them with --resource-ids")
     by_id = selector in ("resource_id", "resource_ids")
     return Selection(
         kind=kind,
@@ -200,7 +202,7 @@ def typed_id(text: str, flag_name: str) -> tuple[Kind, int]:
     name, colon, resource_id = text.rpartition(":")
     if not colon:
         raise usage(f"{flag_name} must be TYPE:ID", f"for example {flag_name} sources:123")
-    return kind_of(name), checked_id(resource_id, flag_name)
+    return resource_kind(name), checked_id(resource_id, flag_name)
 
 
 def accessor_name(kind: Any, given: Mapping[str, Any], where: str) -> AccessorName:

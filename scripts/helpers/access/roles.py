@@ -13,8 +13,29 @@ SHARER = "sharer"  # nexsets only; unranked
 ROLE_NAMES = (*ROLES, SHARER)
 ACCESSOR_TYPES = ("USER", "TEAM", "ORG")
 IDENTIFIERS = {"USER": ("id", "email"), "TEAM": ("id", "name"), "ORG": ("id", "domain")}
-SHARED = ("sources", "nexsets", "destinations", "credentials", "flows", "projects", "teams", "code_containers")
+# Nothing but their access concerns the scripts, so they are no kinds of the other commands.
+ACCESS_ONLY = {
+    kind.name: kind
+    for kind in (
+        Kind("data_schemas", "/data_schemas", "data_schemas", "data schema", ("data_schema", "schemas", "schema")),
+        Kind("doc_containers", "/doc_containers", "doc_containers", "doc container", ("doc_container", "docs")),
+    )
+}
+UNLISTED = ("doc_containers",)  # the API has neither a list nor an item of them, only their rules and their log
+SHARED = ("sources", "nexsets", "destinations", "credentials", "flows", "projects", "teams", "code_containers",
+          "lookups", *ACCESS_ONLY)  # fmt: skip
 CONTAINERS = ("transforms", "attribute_transforms")  # their rules belong to the code container
+_ONLY_BY_ALIAS = {alias: kind for kind in ACCESS_ONLY.values() for alias in (kind.name, *kind.aliases)}
+
+
+def resource_kind(name: str) -> Kind:
+    """The kind with this name or alias, also of the resources that only access commands know.
+
+    Raises:
+        OperatorError: USAGE, for an unknown name.
+    """
+    alias = name.strip().lower().replace("-", "_").replace(" ", "_")
+    return _ONLY_BY_ALIAS.get(alias) or kind_of(name)
 
 
 def access_kind(name: str) -> Kind:
@@ -23,7 +44,7 @@ def access_kind(name: str) -> Kind:
     Raises:
         OperatorError: USAGE, for a type without access rules.
     """
-    kind = kind_of(name)
+    kind = resource_kind(name)
     if kind.name in CONTAINERS:
         return KINDS["code_containers"]
     if kind.name not in SHARED:

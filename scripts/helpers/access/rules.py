@@ -127,11 +127,16 @@ def _rules_of(row: Any) -> list[AccessRule]:
     good = isinstance(roles, list) and roles and all(isinstance(role, str) for role in roles)
     if not good or row.get("type") not in ACCESSOR_TYPES or type(row.get("id")) is not int:
         raise OperatorError(Exit.UPSTREAM, "the list of accessors has an entry that cannot be read")
-    label, expires_at = str(row.get(LABELS[row["type"]]) or ""), _expires_at(row.get("access_role_expires_at"))
+    label, expires_at = str(row.get(LABELS[row["type"]]) or ""), expiry_from(row.get("access_role_expires_at"))
     return [AccessRule(row["type"], row["id"], role, label, expires_at) for role in roles]
 
 
-def _expires_at(value: Any) -> str | None:
+def expiry_from(value: Any) -> str | None:
+    """An expiry time of a response as ISO 8601 in UTC; None is forever.
+
+    Raises:
+        OperatorError: UPSTREAM, for one that cannot be read: it must not be taken for no end.
+    """
     if value is None:
         return None
     try:

@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from helpers.access.edits import RuleEdit
+from helpers.access.meanwhile import MeanwhileLog
+from helpers.access.restore import compare, describe
+from helpers.access.roles import ROLE_NAMES
 from helpers.access.rules import (
+    Accessor,
     AccessRule,
     AccessRules,
     RuleKey,
@@ -20,7 +24,8 @@ from helpers.access.rules import (
     text_of,
 )
 from helpers.access.targets import AccessTarget
-from helpers.access.writer import RuleWriter
+from helpers.access.writer import Goal, RuleWriter
+from helpers.api.failures import ApiError
 from helpers.api.session import Session
 from helpers.change.journal import Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
@@ -34,13 +39,17 @@ class AccessStep(Step):
         target: The resource.
         edit: Turns the current rules into the wanted ones.
         applies_to_caller: See RuleWriter.
+        declared: The rules that a file declares for the resource; empty without one.
         exact: The edit removes every rule that is not declared; the rules are read again directly before the write.
-        reread: Whether to read the list again directly before and after the write, in addition to the list in the
-            response to the write.
+        reread: Whether to read the list again directly before and after the write, even if the write cannot take
+            anything of others along.
 
     Attributes:
         rules: The rules as last read; None if they must be read again.
         objections: Returns why the step needs a ``--yes`` that was not passed; called directly before the write.
+        ended: Whether an earlier run revoked the caller's own access here, so that the rules cannot be read any more.
+        log_problem: Why it is unknown whether the change took along what others gave in the same moment; or empty.
+        unverified: The accessors whose change by that run was never confirmed; the caller's own is, by the 403.
     """
 
     def __init__(
@@ -49,15 +58,43 @@ class AccessStep(Step):
         edit: RuleEdit,
         applies_to_caller: Callable[[AccessRule], bool],
         *,
+        declared: AccessRules,
         exact: bool = False,
         reread: bool = True,
     ) -> None:
         super().__init__(f"access:{target.kind.name}:{target.id}", f"access to {target.title}")
         self.target, self.edit, self.applies_to_caller = target, edit, applies_to_caller
-        self.exact, self.reread = exact, reread
+        self.declared, self.exact, self.reread = declared, exact, reread
         self.kind, self.name = target.kind.name, target.name or ""
         self.rules: AccessRules | None = None
         self.objections: Callable[[AccessStep], list[str]] = lambda _: []
+        self.ended, self.unverified, self.log_problem = False, list[str](), ""
+        self._unfinished: Entry | None = None
+        self._log: MeanwhileLog | None = None
+        self._granted: list[AccessRule] = []
+
+    def load(self, run: ChangeRun) -> None:
+        """Read the rules, and what an earlier run left unfinished.
+
+        Raises:
+            OperatorError: The rules could not be read.
+        """
+        entry = run.entry(self.key)
+        self._unfinished = entry if entry and not entry.done else None
+        try:
+            self.read(run.session)
+        except ApiError as error:
+            if error.http_status != 403 or entry is None or not self._took_own_access(entry):
+                raise
+            self.ended, self.rules = True, {}
+
+    def _took_own_access(self, entry: Entry) -> bool:
+        before, after = from_rows(entry.before["rules"]), from_rows(entry.resume_data["after"])
+        changed = {key: before.get(key) or after[key] for key in changed_keys(before, after)}
+        own = {rule.accessor for key, rule in changed.items() if key not in after and self.applies_to_caller(rule)}
+        if not entry.done:
+            self.unverified = list(dict.fromkeys(r.title for r in changed.values() if r.accessor not in own))
+        return bool(own)
 
     def read(self, session: Session) -> AccessRules:
         """The rules of the resource, read at most once.
@@ -73,15 +110,18 @@ class AccessStep(Step):
         return read_rules(session, self.target.kind, self.target.id)
 
     def find(self, run: ChangeRun) -> Found:
+        if self.ended:
+            return Found(UNCHANGED, self.target.id)
         before = self.read(run.session)
-        after = self.wanted(run, before)
+        after = self.wanted(before)
         pending = self.exact or changed_keys(before, after)
-        if not run.dry and pending and (self.reread or self._needs_reread(before, after)):
+        guarded = self._can_take_along(before, after)
+        if not run.dry and pending and (self.reread or self.exact or guarded):
+            self._log = self._mark(run.session) if guarded else None
             self.rules = None
             before = self.read(run.session)
-            after = self.wanted(run, before)
-            self._refuse_objections(run, before)
-        entry = run.entry(self.key)
+            after = self.wanted(before)
+            self._refuse_objections(before)
         changes = difference(before, after)
         if not changes:
             return Found(UNCHANGED, self.target.id)
@@ -90,11 +130,16 @@ class AccessStep(Step):
         }  # with all their roles: a DELETE may remove more than one
         keys = [list(key) for key in {**before, **after} if key[:2] in accessors]
         fresh = {"after": as_rows(after), "touched": keys}
-        resume_data = entry.resume_data if entry and not entry.done else fresh
+        resume_data = self._unfinished.resume_data if self._unfinished else fresh
         return Found("change", self.target.id, changes, {"rules": as_rows(before)}, resume_data)
 
-    def _refuse_objections(self, run: ChangeRun, before: AccessRules) -> None:
-        reasons = [*self._granted_meanwhile(run, before), *self.objections(self)]
+    def _mark(self, session: Session) -> MeanwhileLog:
+        log = MeanwhileLog(session, self.target)
+        log.set_mark()
+        return log
+
+    def _refuse_objections(self, before: AccessRules) -> None:
+        reasons = [*self._granted_meanwhile(before), *self.objections(self)]
         if reasons:
             raise OperatorError(
                 Exit.ERROR,
@@ -103,68 +148,103 @@ class AccessStep(Step):
                 resource={"type": self.kind, "id": self.target.id},
             )
 
-    def _needs_reread(self, before: AccessRules, after: AccessRules) -> bool:
+    def _can_take_along(self, before: AccessRules, after: AccessRules) -> bool:
         """Whether the write could undo a concurrent grant: by deleting a single role, or by shortening access."""
-        changed = changed_keys(before, after)
-        kept = {key[:2] for key in after}
-        return self.exact or any(key[:2] in kept if key not in after else after[key].expires_at for key in changed)
+        for key in changed_keys(before, after):
+            if key in after:
+                if after[key].expires_at:
+                    return True
+            elif not self._takes_all(before, key[:2]):
+                return True
+        return False
 
-    def wanted(self, run: ChangeRun, before: AccessRules) -> AccessRules:
+    def _takes_all(self, rules: AccessRules, accessor: Accessor) -> bool:
+        """Whether the edit would revoke any role from this accessor, also one that it does not have now."""
+        label = next((rule.label for rule in rules.values() if rule.accessor == accessor), "")
+        others = [AccessRule(*accessor, role, label) for role in ROLE_NAMES if (*accessor, role) not in rules]
+        with_others = {**rules, **{rule.key: rule for rule in others}}
+        return not any(key[:2] == accessor for key in self.wanted(with_others))
+
+    def wanted(self, before: AccessRules) -> AccessRules:
         """The rules to reach. An interrupted run is completed: it reaches the rules that it was working towards."""
-        entry = run.entry(self.key)
-        if entry is None or entry.done or self.exact:
+        if self._unfinished is None or self.exact:
             return self.edit(before)
-        return _merged(before, _keys(entry.resume_data["touched"]), from_rows(entry.resume_data["after"]))
+        planned = from_rows(self._unfinished.resume_data["after"])
+        return self.edit(_merged(before, _keys(self._unfinished.resume_data["touched"]), planned))
 
-    def _granted_meanwhile(self, run: ChangeRun, before: AccessRules) -> list[str]:
+    def _granted_meanwhile(self, before: AccessRules) -> list[str]:
         """Who was granted access after an exact run was interrupted: nobody has reviewed their removal."""
-        entry = run.entry(self.key)
-        if entry is None or entry.done or not self.exact:
+        if self._unfinished is None or not self.exact:
             return []
-        known = {*_keys(entry.resume_data["touched"]), *from_rows(entry.resume_data["after"])}
+        resume_data = self._unfinished.resume_data
+        known = {*_keys(resume_data["touched"]), *from_rows(resume_data["after"])}
         return [f"{rule.title} got the role {rule.as_text()}" for key, rule in before.items() if key not in known]
+
+    def lost_by_caller(self) -> list[AccessRule]:
+        """The rules through which the caller has access here and that the step revokes, by the rules as last read."""
+        before = self.rules or {}
+        after = self.wanted(before)
+        return [rule for key, rule in before.items() if key not in after and self.applies_to_caller(rule)]
 
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         before = self.read(run.session)
-        keys = _keys(found.resume_data["touched"])
-        after = _merged(before, keys, from_rows(found.resume_data["after"]))
+        unreadable = bool(self.lost_by_caller())
         self.rules = None
-        self._expect(self._writer(run).change(before, after), after, keys)
-        lost = [rule for key, rule in before.items() if key in keys and key not in after]
-        if self.reread and not any(map(self.applies_to_caller, lost)):  # otherwise it may no longer be readable
-            self._expect(self._read_now(run.session), after, keys)
+        keys = _keys(found.resume_data["touched"])
+        goal = Goal(self.wanted, lambda accessor: self._takes_all(before, accessor), self._log)
+        self._write(run, before, goal, keys, verify=(self.reread or self._log is not None) and not unreadable)
         return Applied(self.target.id)
 
-    def _writer(self, run: ChangeRun) -> RuleWriter:
-        return RuleWriter(run.session, self.target.kind, self.target.id, self.applies_to_caller, run.report)
+    def _write(self, run: ChangeRun, before: AccessRules, goal: Goal, keys: list[RuleKey], *, verify: bool) -> None:
+        """Write, and check the result: by the response, and (``verify``) by reading the list again."""
+        writer = RuleWriter(run.session, self.target, self.applies_to_caller, run.report)
+        try:
+            now = writer.change(before, goal)
+        finally:
+            run.warnings += writer.notes
+            self._granted = writer.granted
+        self._expect(now, goal.wanted, keys)
+        if verify:
+            self._expect(self._read_now(run.session), goal.wanted, keys)
+        self.log_problem = goal.log.problem if goal.log else ""
 
-    def _expect(self, now: AccessRules, wanted: AccessRules, keys: Iterable[RuleKey]) -> None:
-        """Check that the server's list shows the wanted rules of these accessors, or of all if the edit is exact."""
+    def _expect(self, now: AccessRules, wanted: RuleEdit, keys: Iterable[RuleKey]) -> None:
+        """Check that nothing is left to do for these accessors, or for all if the edit is exact."""
         accessors = {key[:2] for key in keys}
-        checked = {*keys, *(key for key in (*now, *wanted) if self.exact or key[:2] in accessors)}
-        wrong = [key for key in sorted(checked) if not same_expiry(now.get(key), wanted.get(key))]
+        rules = wanted(now)
+        checked = {key for key in (*now, *rules) if self.exact or key[:2] in accessors}
+        wrong = [key for key in sorted(checked) if not same_expiry(now.get(key), rules.get(key))]
         if wrong:
-            listed = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in wrong)
+            listed = ", ".join(dict.fromkeys(f"{kind} {accessor_id}" for kind, accessor_id, _ in wrong))
             text = f"{self.title}: the server does not show what was written for {listed}"
             raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": self.target.id})
 
+    def _changed_by_others(self, keys: list[RuleKey]) -> set[Accessor]:
+        """The accessors of which somebody else has changed or revoked one of these rules while this process wrote."""
+        theirs = self._log.changes(self._granted) if self._log else {}
+        return {key[:2] for key in theirs if key in keys}
+
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        now = self._read_now(run.session)
-        before, keys = from_rows(entry.before["rules"]), _keys(entry.resume_data["touched"])
-        after = _merged(now, keys, before)
+        keys = _keys(entry.resume_data["touched"])
+        before, written = from_rows(entry.before["rules"]), from_rows(entry.resume_data["after"])
+        self.exact = False
         try:
-            self.exact = False
-            revoked = [rule for key, rule in now.items() if key in keys and key not in after]
-            if changed_keys(now, after):
-                now = self._writer(run).change(now, after)
-            self._expect(now, after, keys)
-            if not any(map(self.applies_to_caller, revoked)):
-                self._expect(self._read_now(run.session), after, keys)
+            others = self._changed_by_others(keys)
+            self._log = self._mark(run.session)
+            now = self._read_now(run.session)
+            found = compare(before, written, now, keys, done=entry.done, others=others)
+            if changed_keys(now, found.applied_to(now)):
+                goal = Goal(found.applied_to, lambda _: False, self._log)
+                revoked = [rule for key, rule in now.items() if key in found.rules and found.rules[key] is None]
+                verify = not any(map(self.applies_to_caller, revoked))
+                self._write(run, now, goal, list(found.rules), verify=verify)
         except OperatorError as error:
             had = text_of(rule for key in keys if (rule := before.get(key))) or "nothing"
             accessors = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in keys)
             error.message += f"; before the change, {accessors} had {had}"
             raise
+        if found.conflicts:
+            raise OperatorError(Exit.LEFT_BEHIND, describe(self.target, found.conflicts))
 
 
 def _merged(rules: AccessRules, keys: list[RuleKey], wanted: AccessRules) -> AccessRules:
@@ -177,11 +257,11 @@ def _keys(rows: Iterable[Any]) -> list[RuleKey]:
     return [(str(kind), int(accessor_id), str(role)) for kind, accessor_id, role in rows]
 
 
-def read_all(session: Session, steps: list[AccessStep], workers: int) -> None:
+def load_all(run: ChangeRun, steps: list[AccessStep], workers: int) -> None:
     """Read the rules of every step's resource, ``workers`` at a time.
 
     Raises:
         OperatorError: The rules of one could not be read.
     """
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda step: step.read(session), steps))
+        list(pool.map(lambda step: step.load(run), steps))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from helpers.access.request import Selection
-from helpers.access.roles import access_kind
+from helpers.access.roles import ACCESS_ONLY, access_kind
 from helpers.api.flows import FLOW_KINDS, Flow, parse_flow, read_flow
 from helpers.api.paging import Pages, read_all_or_fail
 from helpers.api.resources import by_name, require_unique
@@ -28,7 +28,7 @@ class AccessTarget(NamedTuple):
         id: Its id of that kind.
         name: None if unknown.
         owner_id: None if unknown.
-        parent_key: Kind and id of its parent, if known; the parent of a flow is its source.
+        parent_key: Kind and id of its parent, if known; that of a flow is its origin, a source or a shared nexset.
         public: Whether everybody may use it; only known from the resource's own response.
     """
 
@@ -101,8 +101,8 @@ def origin_target(session: Session, target: AccessTarget) -> AccessTarget:
 
 
 def _origin_target(flow: Flow) -> AccessTarget:
-    source = target_from_row(KINDS["sources"], {**flow.origin.row, "id": flow.origin.id})
-    return AccessTarget(KINDS["flows"], flow.origin.node_id, flow.origin.name, source.owner_id, source.key)
+    origin = target_from_row(KINDS[flow.origin.kind], {**flow.origin.row, "id": flow.origin.id})
+    return AccessTarget(KINDS["flows"], flow.origin.node_id, flow.origin.name, origin.owner_id, origin.key)
 
 
 def target_from_row(kind: Kind, row: Row) -> AccessTarget:
@@ -117,8 +117,9 @@ def _named(session: Session, kind: Kind, name: str) -> AccessTarget:
     row = require_unique(kind, name, by_name(session, kind, name, access_role="collaborator"))
     if row is None:
         guess = similar_names(session, kind, name, access_role="collaborator")
-        hint = f"{guess}see {command_line('list_resources', '--type', kind.name, '--all')}; {NOTHING}"
-        raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=hint)
+        listing = command_line("list_resources", "--type", kind.name, "--all")
+        see = "" if kind.name in ACCESS_ONLY else f"see {listing}; "
+        raise OperatorError(Exit.NOT_FOUND, f"no {kind.singular} is named {name!r}", hint=guess + see + NOTHING)
     return target_from_row(kind, row)
 
 

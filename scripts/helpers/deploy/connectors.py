@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from helpers.api.failures import ApiError
-from helpers.api.resources import get, rows_of
+from helpers.api.paging import rows_of
+from helpers.api.resources import get
 from helpers.api.transport import call
 from helpers.change.model import PASSED, SKIPPED, ChangeRun, Found
 from helpers.core.commands import command_line

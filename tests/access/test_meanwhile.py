@@ -1,0 +1,145 @@
+"""What others give while a change runs: it is neither taken along nor taken back, whatever the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support import Done, Exit, Sandbox
+from support.access import BOB, CHLOE, SOURCE, access, acting_as, ends, entry, plant, rules, user
+from support.interference import before_request
+
+OPERATOR = ["--role", "operator", "--yes"]
+LATER = "2031-01-01"
+
+
+@pytest.fixture(params=[False, True], ids=["any role", "by role"])
+def by_role(sandbox: Sandbox, request: pytest.FixtureRequest) -> bool:
+    """Both kinds of server: a DELETE that takes every role, and one that takes the roles that it names."""
+    sandbox.control("POST", "settings", {"delete_matches_role": request.param})
+    return bool(request.param)
+
+
+def team7(sandbox: Sandbox, *roles: str) -> None:
+    plant(sandbox, "sources", 123, entry("TEAM", 7, *roles))
+
+
+def admin_for_team_7(sandbox: Sandbox) -> Callable[[], object]:
+    return lambda: plant(sandbox, "sources", 123, entry("TEAM", 7, "admin"))
+
+
+def revoke_operator(sandbox: Sandbox) -> Done:
+    return access(sandbox, "revoke", *SOURCE, "--accessor-type", "TEAM", "--accessor-id", "7", *OPERATOR)
+
+
+def test_on_many_resources_a_role_given_after_the_listing_stays(
+    sandbox: Sandbox, by_role: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.control("POST", "bulk", {"count": 101})
+    numbers = [row["id"] for row in sandbox.snapshot()["sources"] if str(row["name"]).startswith("bulk-")]
+    chloe, last = user(sandbox, CHLOE), numbers[-1]
+    for number in numbers:
+        plant(sandbox, "sources", number, entry("USER", chloe, "operator"))
+    others = before_request(
+        monkeypatch, "DELETE", ".*accessors", lambda: plant(sandbox, "sources", last, entry("USER", chloe, "admin"))
+    )
+    ids = ["--resource-type", "sources", "--resource-ids", ",".join(map(str, numbers))]
+    done = access(sandbox, "revoke", *ids, "--accessor-type", "USER", "--accessor-email", CHLOE, "--role", "operator")
+    assert others
+    assert done.ok().data["changed"] == 101
+    assert rules(sandbox, "sources", last) == {("USER", chloe): ["admin"]}
+    assert all(rules(sandbox, "sources", number) == {} for number in numbers[:-1])
+
+
+@pytest.mark.parametrize("had", [["operator"], ["collaborator", "operator"]])
+@pytest.mark.parametrize("by_another_account", [False, True])
+def test_a_role_given_between_the_last_read_and_the_delete_is_restored(
+    sandbox: Sandbox, by_role: bool, monkeypatch: pytest.MonkeyPatch, had: list[str], by_another_account: bool
+) -> None:
+    team7(sandbox, *had)
+    other = sandbox
+    if by_another_account:
+        plant(sandbox, "sources", 123, entry("USER", user(sandbox, BOB), "admin"))
+        other = acting_as(sandbox, BOB)
+    others = before_request(monkeypatch, "DELETE", ".*accessors", admin_for_team_7(other))
+    done = revoke_operator(sandbox).ok()
+    assert others
+    assert rules(sandbox, "sources", 123)["TEAM", 7] == sorted({*had, "admin"} - {"operator"})
+    restored = [warning for warning in done.json["warnings"] if "somebody else gave TEAM 7" in warning]
+    assert len(restored) == (not by_role), done.json["warnings"]
+
+
+def test_a_role_given_in_that_moment_is_restored_with_its_end(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team7(sandbox, "operator")
+    given = entry("TEAM", 7, "admin", access_role_expires_at=f"{LATER}T00:00:00.000Z")
+    before_request(monkeypatch, "DELETE", ".*accessors", lambda: plant(sandbox, "sources", 123, given))
+    revoke_operator(sandbox).ok()
+    assert ends(sandbox, "sources", 123) == {("TEAM", 7, "admin"): LATER}
+
+
+def test_a_role_that_another_account_revokes_in_that_moment_is_not_given_back(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team7(sandbox, "collaborator", "operator")
+    plant(sandbox, "sources", 123, entry("USER", user(sandbox, BOB), "admin"))
+    other, theirs = acting_as(sandbox, BOB), {"accessors": [{"type": "TEAM", "id": 7}]}
+    before_request(
+        monkeypatch, "DELETE", ".*accessors", lambda: other.api("DELETE", "/data_sources/123/accessors", theirs)
+    )
+    revoke_operator(sandbox).ok()
+    assert ("TEAM", 7) not in rules(sandbox, "sources", 123)
+
+
+def test_a_role_that_was_given_and_taken_before_is_not_given_again(sandbox: Sandbox) -> None:
+    """Whatever the log of the last seconds says: only what comes after the last read counts."""
+    team7(sandbox, "operator", "admin")
+    words = [*SOURCE, "--accessor-type", "TEAM", "--accessor-id", "7", "--yes"]
+    access(sandbox, "revoke", *words, "--role", "admin").ok()
+    access(sandbox, "revoke", *words, "--role", "operator").ok()
+    assert rules(sandbox, "sources", 123) == {}
+
+
+def test_a_grant_does_not_shorten_what_is_given_between_the_last_read_and_the_write(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_request(monkeypatch, "PUT", ".*accessors", lambda: team7(sandbox, "operator"))
+    words = ["--accessor-type", "TEAM", "--accessor-id", "7", "--role", "operator", "--expires-at", LATER]
+    access(sandbox, "grant", *SOURCE, *words).ok()
+    assert ends(sandbox, "sources", 123) == {("TEAM", 7, "operator"): None}
+
+
+def test_a_revoke_of_everything_takes_what_is_given_in_that_moment_too(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team7(sandbox, "operator")
+    before_request(monkeypatch, "DELETE", ".*accessors", admin_for_team_7(sandbox))
+    access(sandbox, "revoke", *SOURCE, "--accessor-type", "TEAM", "--accessor-name", "Analysts").ok()
+    assert rules(sandbox, "sources", 123) == {}
+
+
+ODD = {"id": 2, "item_type": "DataSourceAccessControl", "association_resource": {"type": "Team", "id": 7},
+       "object_changes": {"access_roles": [None, ["admin"]], "access_role_expires_at": [None, "soon"]}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"action": "status", "status": 403}, {"action": "status", "status": 200, "body": {}},
+     {"action": "status", "status": 200, "body": [ODD]}],
+)  # fmt: skip
+def test_a_log_that_cannot_be_read_is_said_and_stops_nothing(sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    team7(sandbox, "collaborator", "operator")
+    sandbox.faults({**fault, "path": ".*/audit_log", "nth": 2})
+    done = revoke_operator(sandbox).ok()
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["collaborator"]}
+    assert "may have been taken along unnoticed" in str(done.json["warnings"]), done.json["warnings"]
+
+
+def test_a_session_that_ends_while_the_log_is_read_ends_the_change(sandbox: Sandbox) -> None:
+    team7(sandbox, "collaborator", "operator")
+    sandbox.faults({"action": "status", "status": 401, "path": ".*/audit_log", "times": 99})
+    revoke_operator(sandbox).fails(Exit.AUTH)
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["collaborator", "operator"]}
