@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import selectors
+import socket
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +16,7 @@ import pytest
 from helpers.api.samples import Sample
 from helpers.change.model import SKIPPED, Found
 from helpers.core.errors import OperatorError
-from helpers.transforms import jail, script_process, worker
+from helpers.transforms import script_process, worker
 from helpers.transforms.code import code_from_file
 from helpers.transforms.local_run import run_locally
 from helpers.transforms.proof import failures
@@ -23,6 +27,7 @@ from helpers.transforms.rule_specs import FieldRule
 from helpers.transforms.steps import TransformFacts
 from helpers.transforms.trial import run_trial
 from support.clocks import VirtualClock
+from support.hostile import is_isolating
 from support.requesting import accepts, request_of
 from support.scripted import ScriptedSession, change_run
 from support.transforming import own_code

@@ -1,4 +1,4 @@
-"""A script that runs here cannot reach out, spy, flood or hang."""
+"""A script that does not look for a way around the guard cannot reach out, spy, flood or hang."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from helpers.core.errors import OperatorError
-from helpers.transforms import local_run
-from helpers.transforms.local_run import WORKER, run_locally
+from helpers.transforms import script_process
+from helpers.transforms.local_run import run_locally
+from helpers.transforms.script_process import WORKER
 from support import Exit, Sandbox, run_words
 from support.transforming import RECORDS, manage, own_code, script
 
@@ -85,9 +86,11 @@ def test_an_output_that_would_fill_the_memory_here_is_refused() -> None:
 
 def test_a_script_that_never_ends_or_eats_all_memory_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
-    monkeypatch.setattr(local_run, "SCRIPT_SECONDS", 0.3)
+    monkeypatch.setattr(script_process, "SCRIPT_SECONDS", 0.3)
     with pytest.raises(OperatorError, match=r"longer than 0\.3 s"):
-        run_locally(own_code("attribute", script="def transformAttribute(a, b, c):\n    while True:\n        pass\n"), [{}])
+        run_locally(
+            own_code("attribute", script="def transformAttribute(a, b, c):\n    while True:\n        pass\n"), [{}]
+        )
     monkeypatch.undo()
     (outcome,) = run_locally(
         own_code("attribute", script="def transformAttribute(a, b, c):\n    return 'x' * (1 << 33)\n"), [{}]

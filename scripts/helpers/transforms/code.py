@@ -108,10 +108,12 @@ class Code:
         return stages
 
     def as_text(self) -> str:
-        """The code for people and diffs: operations as JSON, scripts decoded."""
+        """The code for people and diffs: operations as JSON, scripts decoded; a script alone exactly as it is."""
         if self.kind == "attribute":
             return _titled(self.language, self.script)
-        return "\n".join(map(_part, self.readable())) + "\n"
+        parts = [_part(op) for op in self.readable()]
+        alone = len(parts) == 1 and self.operations[0].get("operation") == SCRIPT
+        return parts[0] if alone else "\n".join(parts) + "\n"
 
 
 def _with_text(op: Row) -> Row:
@@ -223,6 +225,6 @@ def code_from_row(row: Row) -> Code | None:
 def difference(before: Code, after: Code) -> list[str]:
     """A unified diff of the readable code, line by line; empty if it is the same."""
     lines = difflib.unified_diff(
-        before.as_text().splitlines(), after.as_text().splitlines(), "on the server", "in the file", lineterm="", n=1
+        before.as_text().split("\n"), after.as_text().split("\n"), "on the server", "in the file", lineterm="", n=1
     )
     return list(lines)
