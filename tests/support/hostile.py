@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import pytest
 from helpers.transforms import script_process
 from helpers.transforms.script_process import Job, run_script
 
-NOTHING = Job("def f(*_): pass", [], {}, "f")
 # A system that does not allow namespaces, and a user without rights: what follows runs there.
 UNISOLATED = [
     "unshare", "-Ur", "sh", "-c", 'echo 1 > /proc/sys/user/max_user_namespaces; exec unshare -U --map-user=1000 "$@"',
@@ -43,8 +43,9 @@ posixpath.abspath = _where
 
 @functools.cache
 def is_isolating() -> bool:
-    """Whether this system isolates scripts. If not, scripts from Nexla are refused."""
-    return run_script(NOTHING, must_isolate=False).not_isolated == ""
+    """Whether this system allows it, whatever the scripts make of that. If not, scripts from Nexla are refused."""
+    words = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "true"]
+    return shutil.which("unshare") is not None and subprocess.run(words, stderr=subprocess.DEVNULL).returncode == 0
 
 
 needs_isolation = pytest.mark.skipif(

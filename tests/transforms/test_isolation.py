@@ -312,6 +312,16 @@ def is_running(number: int) -> bool:
         return False
 
 
+@LINUX
+@needs_unshare
+@pytest.mark.parametrize(("mode", "out", "code"), [("preferred", "ran\n", 0), ("required", "", 125)])
+def test_where_nothing_is_isolated_it_runs_only_if_it_may(tmp_path: Path, mode: str, out: str, code: int) -> None:
+    words = [sys.executable, "-I", "-S", str(script_process.JAIL), mode, str(os.getpid())]
+    done = run_words([*UNISOLATED, *words, script(tmp_path, "print('ran')")], env=CLEAN, cwd=tmp_path)
+    assert (done.out, done.code) == (out, code)
+    assert done.err.startswith("not isolated: unshare: ")
+
+
 # -- what it answers
 
 FORGED = {
@@ -371,9 +381,8 @@ BEHAVES = {
 @pytest.mark.parametrize("name", BEHAVES)
 def test_a_script_that_misbehaves_harms_its_record_alone(name: str) -> None:
     body, wanted = BEHAVES[name]
-    (result,) = run_locally(
-        own_code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n"), [{}]
-    )
+    source = f"def transformAttribute(input, metadata, args):\n    {body}\n"
+    _, result = run_locally(own_code("attribute", script=source), [{}, {}])
     if isinstance(wanted, dict):
         assert (result.output, result.error) == (wanted, None)
     else:

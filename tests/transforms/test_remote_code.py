@@ -79,6 +79,15 @@ def test_it_does_not_run_unless_the_user_says_so(
     assert sandbox.snapshot() == before
 
 
+FEW = ["--min-samples", "50"]  # so that the code is not tried before it is attached
+
+
+def test_nothing_is_written_before_the_refusal(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    operation, *words = words_of("attach by id to a new nexset", sandbox, people, tmp_path)
+    manage(sandbox, operation, *words, *FEW).fails(Exit.USAGE, FLAG)
+    assert sandbox.writes() == []
+
+
 @needs_isolation
 @pytest.mark.parametrize("use", USES)
 def test_it_runs_when_the_user_says_so(
@@ -193,7 +202,7 @@ def test_a_resumed_attach_still_has_the_users_word(sandbox: Sandbox, people: int
 def test_it_does_not_run_where_it_cannot_be_isolated(sandbox: Sandbox, people: int, tmp_path: Path, use: str) -> None:
     operation, *words = words_of(use, sandbox, people, tmp_path)
     command = [*UNISOLATED, sys.executable, str(SCRIPTS / "manage_transforms.py"), "--operation", operation, *words]
-    done = run_words([*command, FLAG], env=sandbox.env)
+    done = run_words([*command, FLAG, *(FEW if operation == "attach" else [])], env=sandbox.env)
     done.fails(Exit.CONFIG, "does not isolate", "--file")
     assert sandbox.writes() == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import json
 import math
 import os
@@ -26,7 +27,6 @@ from helpers.transforms.worker import MAX_ERROR_LENGTH, MAX_OUTPUT
 
 JAIL, WORKER = (Path(__file__).with_name(name) for name in ("jail.py", "worker.py"))
 SCRIPT_SECONDS = 30
-PIPE_BYTES = 1 << 16
 LIMIT_SIGNALS = (signal.SIGKILL, signal.SIGXCPU)
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 
@@ -165,7 +165,7 @@ def _too_long() -> OperatorError:
 def _feed(selector: selectors.BaseSelector, stream: IO[bytes], rest: memoryview) -> memoryview:
     """Write a piece of the job; close the stream after the last one, or if nobody reads it any more."""
     try:
-        rest = rest[os.write(stream.fileno(), rest[:PIPE_BYTES]) :]
+        rest = rest[os.write(stream.fileno(), rest[: io.DEFAULT_BUFFER_SIZE]) :]
     except BrokenPipeError:
         rest = rest[:0]
     if not rest:
@@ -176,7 +176,7 @@ def _feed(selector: selectors.BaseSelector, stream: IO[bytes], rest: memoryview)
 
 def _read(selector: selectors.BaseSelector, stream: IO[bytes], found: bytearray) -> bool:
     """Read a piece; close the stream at its end. Whether what was found so far is within the limit."""
-    piece = os.read(stream.fileno(), PIPE_BYTES)
+    piece = os.read(stream.fileno(), io.DEFAULT_BUFFER_SIZE)
     if not piece:
         selector.unregister(stream)
         stream.close()

@@ -11,7 +11,7 @@ from helpers.command.output import Result
 from helpers.core.errors import Exit, usage
 from helpers.core.kinds import Row
 from helpers.transforms.code import Code
-from helpers.transforms.local_run import RecordResult, require_runnable, run_locally
+from helpers.transforms.local_run import RecordResult, run_locally
 from helpers.transforms.request import TransformRequest
 
 DEFAULT_LIMIT = 20
@@ -35,7 +35,6 @@ def run_trial(request: TransformRequest, context: Context, code: Code) -> Result
         OperatorError: USAGE, if the code or a file is invalid, or the code is from Nexla and may not run; TIMEOUT;
             CONFIG, if it cannot be isolated; the samples could not be read.
     """
-    require_runnable(code)
     records, warnings = _records(request, context), list[str]()
     results = run_locally(code, records, request.args, warnings)
     wanted = load_records(request.expect, "expected outputs") if request.expect else None
