@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.core.errors import Exit
 from helpers.transforms import script_process
 from helpers.transforms.script_process import Job, run_script
 
@@ -45,7 +46,9 @@ posixpath.abspath = _where
 def is_isolating() -> bool:
     """Whether this system allows it, whatever the scripts make of that. If not, scripts from Nexla are refused."""
     words = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--mount", "--ipc", "--uts", "--fork", "true"]
-    return shutil.which("unshare") is not None and subprocess.run(words, stderr=subprocess.DEVNULL).returncode == 0
+    return (
+        shutil.which("unshare") is not None and subprocess.run(words, stderr=subprocess.DEVNULL).returncode == Exit.OK
+    )
 
 
 needs_isolation = pytest.mark.skipif(

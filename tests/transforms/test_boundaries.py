@@ -155,7 +155,7 @@ def test_no_more_than_64_megabytes_are_read(length: int, good: bool) -> None:
     with left, right, selectors.DefaultSelector() as selector, left.makefile("rb", buffering=0) as stream:
         selector.register(stream, selectors.EVENT_READ)
         right.sendall(b"xyz")
-        assert script_process._read(selector, stream, bytearray(length - 3)) is good
+        assert script_process.read_piece(selector, stream, bytearray(length - 3)) is good
 
 
 @pytest.mark.parametrize(("length", "shown"), [(1999, 1999), (2000, 2000), (2001, 2000)])

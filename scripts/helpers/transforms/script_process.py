@@ -145,7 +145,7 @@ def _exchange(process: subprocess.Popen[bytes], job: bytes) -> tuple[bytes, byte
             for key, _ in selector.select(max(end - time.monotonic(), 0)):
                 if key.data is None:
                     rest = _feed(selector, process.stdin, rest)
-                elif not _read(selector, key.data, found[key.data]):
+                elif not read_piece(selector, key.data, found[key.data]):
                     raise usage(f"cannot run the script: the output is larger than {MAX_OUTPUT >> 20} MB")
             if time.monotonic() >= end:
                 raise _too_long()
@@ -174,7 +174,7 @@ def _feed(selector: selectors.BaseSelector, stream: IO[bytes], rest: memoryview)
     return rest
 
 
-def _read(selector: selectors.BaseSelector, stream: IO[bytes], found: bytearray) -> bool:
+def read_piece(selector: selectors.BaseSelector, stream: IO[bytes], found: bytearray) -> bool:
     """Read a piece; close the stream at its end. Whether what was found so far is within the limit."""
     piece = os.read(stream.fileno(), io.DEFAULT_BUFFER_SIZE)
     if not piece:
