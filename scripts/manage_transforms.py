@@ -49,6 +49,7 @@ GOES_WITH = {  # flag: the operations that accept it
     "expect": ("test",),
     "args": ("test",),
     "limit": ("test",),
+    "run_remote_code": ("test", "attach"),
     "activate": ("attach",),
     "yes": ("update", "delete", "detach"),
     **dict.fromkeys(PROOF, ("attach", "update")),
@@ -93,6 +94,8 @@ def build_parser() -> Parser:
     where("--expect", metavar=FILE, help="test: file of expected outputs; exit 10 if the outputs differ")
     where("--args", metavar="JSON", help="test: args for an attribute function, a JSON object")
     where("--limit", type=int, metavar="N", help="test: number of records to show (default: 20)")
+    where("--run-remote-code", action="store_true",
+          help="test, attach: run a script from Nexla on this machine, if it can be isolated")  # fmt: skip
     where("--min-samples", type=int, metavar="N", help="attach, update: samples needed for a proof (default: 5)")
     where("--must-not-contain", metavar="A,B", help="attach, update: fields whose name and value must be removed")
     where("--must-mask", metavar="A,B", help="attach, update: fields that must be present without their original value")
@@ -119,6 +122,8 @@ def build_request(args: argparse.Namespace) -> TransformRequest:
     """
     _check_combination(args)
     _check_names(args)
+    if args.run_remote_code and args.file:
+        raise usage("--run-remote-code is for a script in Nexla", "the code in --file runs without it")
     if args.operation == "test":
         _check_test(args)
     if args.operation == "attach":
@@ -145,6 +150,7 @@ def build_request(args: argparse.Namespace) -> TransformRequest:
         expect=args.expect,
         args=_json_object(args.args),
         limit=args.limit,
+        run_remote_code=args.run_remote_code,
         requirements=Requirements(*fields, args.min_samples or MIN_SAMPLES, args.may_change_nothing),
         proof_seconds=args.proof_timeout or PROOF_SECONDS,
         activate=args.activate,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from pyjolt import Chainr, PyJoltError
 from sandbox.state.store import Doc, Store
 
 RecordOutcome = tuple[Any, str | None]  # the output record (None: dropped) and the error, if any
-WORKER = Path(__file__).resolve().parents[2] / "scripts" / "helpers" / "transforms" / "worker.py"
+TRANSFORMS = Path(__file__).resolve().parents[2] / "scripts" / "helpers" / "transforms"
+JAIL, WORKER = TRANSFORMS / "jail.py", TRANSFORMS / "worker.py"
 SCRIPT_SECONDS = 30
 SCRIPT_OPERATION = "nexla.custom"
 VALIDATOR_OPERATION = "nexla.schema.validator"
@@ -134,24 +137,20 @@ def _script_source(spec: Doc) -> str:
 
 
 def _run_script(spec: Doc, records: list[Any]) -> list[RecordOutcome]:
-    """Run a Python script in the worker process, which limits its time and memory."""
+    """Run a Python script in the worker process: with limits, and isolated from this machine where Linux allows it."""
     if not str(spec.get("language", "")).startswith("python"):
         raise TransformError(f"the sandbox cannot run {spec.get('language')}")
     job = json.dumps({"source": _script_source(spec), "records": records})
+    words = [sys.executable, "-I", "-S", str(JAIL), "preferred", str(os.getpid()), str(WORKER)]
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(WORKER)],
-            input=job,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SCRIPT_SECONDS,
-            check=False,
-            env={},
-        )
+        with tempfile.TemporaryDirectory(prefix="sandbox-transform-", ignore_cleanup_errors=True) as folder:
+            done = subprocess.run(
+                words, input=job, capture_output=True, encoding="utf-8", errors="replace", timeout=SCRIPT_SECONDS,
+                check=False, env={}, cwd=folder,
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         return [(None, f"script ran longer than {SCRIPT_SECONDS} s")] * len(records)
     if done.returncode != 0 or not done.stdout.startswith("["):
-        reason = (done.stderr.strip().splitlines() or ["killed: memory or time limit"])[-1]
+        reason = (done.stderr.strip().splitlines()[1:] or ["killed: memory or time limit"])[-1]  # line 1: isolated?
         raise TransformError(f"script failed: {reason}")
     return [(result.get("output"), result.get("error")) for result in json.loads(done.stdout)]

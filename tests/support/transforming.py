@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from helpers.transforms.code import Code, Trust
 from support import ROOT, Done, Sandbox
 
 DEMANDS = ["--must-not-contain", "ssn", "--must-mask", "email,phone", "--must-keep", "customer_id"]
@@ -28,6 +30,11 @@ def transform(input, metadata, args):
 
 def manage(sandbox: Sandbox, operation: str, *args: str) -> Done:
     return sandbox.run_inside("manage_transforms.py", "--operation", operation, *args)
+
+
+def own_code(kind: str, operations: tuple[Any, ...] = (), script: str = "") -> Code:
+    """Code as from a file that the user passed: it may run here."""
+    return Code(kind, operations, script, trust=Trust.OWN)
 
 
 def script(tmp_path: Path, text: str, name: str = "transform.py") -> str:

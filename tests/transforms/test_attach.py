@@ -70,7 +70,8 @@ def test_what_is_attached_already_and_fails_the_proof_is_reported_as_attached(
     nexset = live_child(sandbox, people, tmp_path)
     done = attach(sandbox, people, script(tmp_path, GOOD), "--must-not-contain", "email")
     done.fails(Exit.ROLLED_BACK, f"nexset {nexset} ALREADY USES IT")
-    again = manage(sandbox, "attach", "--name", "mask", "--nexset", str(nexset), "--must-not-contain", "email")
+    again = manage(sandbox, "attach", "--name", "mask", "--nexset", str(nexset), "--must-not-contain", "email",
+                   "--run-remote-code")  # fmt: skip
     assert f"nexset {nexset} ALREADY USES IT" in again.error["message"]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
+import selectors
+import socket
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +16,8 @@ import pytest
 from helpers.api.samples import Sample
 from helpers.change.model import SKIPPED, Found
 from helpers.core.errors import OperatorError
-from helpers.transforms import worker
-from helpers.transforms.code import Code, code_from_file
+from helpers.transforms import script_process, worker
+from helpers.transforms.code import code_from_file
 from helpers.transforms.local_run import run_locally
 from helpers.transforms.proof import failures
 from helpers.transforms.proof_steps import LocalTrialStep, ProofStep
@@ -24,11 +27,13 @@ from helpers.transforms.rule_specs import FieldRule
 from helpers.transforms.steps import TransformFacts
 from helpers.transforms.trial import run_trial
 from support.clocks import VirtualClock
+from support.hostile import is_isolating
 from support.requesting import accepts, request_of
 from support.scripted import ScriptedSession, change_run
+from support.transforming import own_code
 
 NOW = 1_795_240_000.0
-UPPER = Code("attribute", script="def transformAttribute(input, metadata, args):\n    return input['a'].upper()\n")
+UPPER = own_code("attribute", script="def transformAttribute(input, metadata, args):\n    return input['a'].upper()\n")
 
 
 def pairs(*values: tuple[Any, Any]) -> list[Sample]:
@@ -97,45 +102,66 @@ def test_five_examples_are_kept(broken: int, shown: int) -> None:
 # -- running scripts
 
 
-def test_a_script_has_20_seconds_of_cpu_and_a_gigabyte() -> None:
+LIMITS = {"CPU": 20, "AS": 1_073_741_824, "FSIZE": 0, "NOFILE": 64, "CORE": 0}
+
+
+def test_what_a_script_may_use() -> None:
+    """Twenty seconds of CPU, a gigabyte, 64 open files, no file to write; and isolated, 32 threads and nobody's id."""
     text = (
-        "import resource\ndef transformAttribute(input, metadata, args):\n"
-        "    return [resource.getrlimit(getattr(resource, name)) for name in ('RLIMIT_CPU', 'RLIMIT_AS')]\n"
+        "import os, resource\ndef transformAttribute(names, metadata, args):\n"
+        "    return {name: resource.getrlimit(getattr(resource, f'RLIMIT_{name}')) for name in names}, os.getuid()\n"
     )
-    (result,) = run_locally(Code("attribute", script=text), [{}])
-    assert (result.output, result.error) == ([[20, 20], [1_073_741_824] * 2], None)
+    wanted = LIMITS | ({"NPROC": 32} if is_isolating() else {})
+    (result,) = run_locally(own_code("attribute", script=text), [list(wanted)])
+    assert result.error is None
+    limits, user = result.output
+    assert limits == {name: [value, value] for name, value in wanted.items()}
+    assert user == (65534 if is_isolating() and os.getuid() == 0 else os.getuid())
 
 
-def test_a_script_has_30_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[float] = []
+@pytest.mark.parametrize(("passed", "good"), [(29.0, True), (29.999, True), (30.0, False), (30.001, False)])
+def test_a_script_has_30_seconds(monkeypatch: pytest.MonkeyPatch, passed: float, good: bool) -> None:
+    times = chain([0.0], repeat(passed))
+    monkeypatch.setattr(script_process, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    try:
+        assert run_locally(UPPER, [{"a": "x"}])[0].output == "X"
+        assert good, "it was allowed"
+    except OperatorError as error:
+        assert not good, error
+        assert "longer than 30 s" in error.message
 
-    def run(words: Any, *, timeout: float, **options: Any) -> Any:
-        given.append(timeout)
-        raise subprocess.TimeoutExpired(words, timeout)
 
-    monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(OperatorError):
-        run_locally(UPPER, [{"a": "x"}])
-    assert given == [30]
-
-
-def outcome_of(body: str) -> Any:
+def reply_to(body: str) -> str:
     source = f"def transform(input, metadata, args):\n    {body}\n"
-    return worker.run_script({"source": source, "records": [{}]})[0]
+    return worker.run_script({"source": source, "records": [{}]})
+
+
+WRAPPING = len('[{"output": ""},')
 
 
 @pytest.mark.parametrize(("length", "good"), [(67_108_863, True), (67_108_864, True), (67_108_865, False)])
 def test_the_output_has_64_megabytes(length: int, good: bool) -> None:
     try:
-        outcome_of(f"return 'x' * {length - 2}")
+        reply_to(f"return 'x' * {length - WRAPPING - 1}")
         assert good, "it was taken"
     except MemoryError as error:
         assert not good, error
 
 
+@pytest.mark.parametrize(("length", "good"), [(67_108_863, True), (67_108_864, True), (67_108_865, False)])
+def test_no_more_than_64_megabytes_are_read(length: int, good: bool) -> None:
+    """Whatever the script's process thinks of its limits."""
+    left, right = socket.socketpair()
+    with left, right, selectors.DefaultSelector() as selector, left.makefile("rb", buffering=0) as stream:
+        selector.register(stream, selectors.EVENT_READ)
+        right.sendall(b"xyz")
+        assert script_process.read_piece(selector, stream, bytearray(length - 3)) is good
+
+
 @pytest.mark.parametrize(("length", "shown"), [(1999, 1999), (2000, 2000), (2001, 2000)])
 def test_an_error_has_2000_characters(length: int, shown: int) -> None:
-    assert len(outcome_of(f"raise ValueError('x' * {length - len('ValueError: ')})")["error"]) == shown
+    (outcome,) = json.loads(reply_to(f"raise ValueError('x' * {length - len('ValueError: ')})"))
+    assert len(outcome["error"]) == shown
 
 
 # -- steps
@@ -143,7 +169,7 @@ def test_an_error_has_2000_characters(length: int, shown: int) -> None:
 
 @pytest.mark.parametrize("step", ["trial", "proof"])
 def test_thirty_samples_are_asked_for(clock: VirtualClock, step: str) -> None:
-    session, code = ScriptedSession(lambda asked: []), Code("record")
+    session, code = ScriptedSession(lambda asked: []), own_code("record")
     if step == "trial":
         LocalTrialStep(7, code, Requirements(), parent=True).find(change_run(session))
     else:
@@ -155,7 +181,7 @@ def test_thirty_samples_are_asked_for(clock: VirtualClock, step: str) -> None:
 
 @pytest.mark.parametrize(("samples", "action"), [(4, SKIPPED), (5, "check"), (6, "check")])
 def test_a_local_trial_needs_five_samples(samples: int, action: str) -> None:
-    code = Code("record", ({"operation": "default", "spec": {"b": 1}},))
+    code = own_code("record", ({"operation": "default", "spec": {"b": 1}},))
     session = ScriptedSession(lambda asked: [{"a": n} for n in range(samples)])
     assert LocalTrialStep(7, code, Requirements(), parent=True).find(change_run(session)).action == action
 

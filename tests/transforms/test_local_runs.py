@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers.transforms.code import Code, code_from_file
+from helpers.transforms.code import code_from_file
 from helpers.transforms.local_run import run_locally
 from support import Exit, Sandbox
-from support.transforming import EXAMPLES, GOOD, LAST, RECORDS, manage, script
+from support.transforming import EXAMPLES, GOOD, LAST, RECORDS, manage, own_code, script
 
 
 def test_a_transform_is_tried_locally_and_nothing_is_sent(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def transform(input, metadata, args):
 """
     spec = {"language": "python", "encoding": "none", "script": source}
     (outcome,) = run_locally(
-        Code("record", ({"operation": "nexla.custom", "spec": spec},)), [{"modules": USUAL.split()}]
+        own_code("record", ({"operation": "nexla.custom", "spec": spec},)), [{"modules": USUAL.split()}]
     )
     assert outcome.output == {"time": "2026-07-01T00:00:00+02:00", "left": 1}, outcome
 
 
 def test_the_function_that_runs_is_the_kinds_own() -> None:
     both = "def transform(i, m, a):\n    return 'WRONG'\ndef transformAttribute(i, m, a):\n    return 'right'\n"
-    (outcome,) = run_locally(Code("attribute", script=both), [{}])
+    (outcome,) = run_locally(own_code("attribute", script=both), [{}])
     assert outcome.output == "right"
 
 

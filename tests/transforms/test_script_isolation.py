@@ -1,4 +1,4 @@
-"""A script that runs here cannot reach out, spy, flood or hang."""
+"""A script that does not look for a way around the guard cannot reach out, spy, flood or hang."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from helpers.core.errors import OperatorError
-from helpers.transforms import local_run
-from helpers.transforms.code import Code
-from helpers.transforms.local_run import WORKER, run_locally
+from helpers.transforms import script_process
+from helpers.transforms.local_run import run_locally
+from helpers.transforms.script_process import WORKER
 from support import Exit, Sandbox, run_words
-from support.transforming import RECORDS, manage, script
+from support.transforming import RECORDS, manage, own_code, script
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from support.transforming import RECORDS, manage, script
 )
 def test_a_script_cannot_reach_out(body: str) -> None:
     (outcome,) = run_locally(
-        Code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n"), [{}]
+        own_code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n"), [{}]
     )
     assert "PermissionError" in str(outcome.error), outcome
     assert not Path("/tmp/written-by-a-transform").exists()
@@ -51,7 +51,7 @@ def test_a_script_cannot_reach_out(body: str) -> None:
 )
 def test_a_script_cannot_spy(body: str) -> None:
     source = f"def transformAttribute(input, metadata, args):\n    {body}\n"
-    (outcome,) = run_locally(Code("attribute", script=source), [{}])
+    (outcome,) = run_locally(own_code("attribute", script=source), [{}])
     assert "PermissionError" in str(outcome.error), outcome
     assert not Path("/tmp/x-written").exists()
 
@@ -65,7 +65,7 @@ def test_a_script_cannot_spy(body: str) -> None:
     ],
 )
 def test_side_effects_of_a_script_go_nowhere(body: str, error: str | None) -> None:
-    code = Code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n")
+    code = own_code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n")
     (outcome,) = run_locally(code, [{}])
     assert (outcome.output, outcome.error) == (None if error else 1, error)
 
@@ -78,7 +78,7 @@ def test_what_a_script_prints_without_end_does_not_reach_the_caller() -> None:
 
 
 def test_an_output_that_would_fill_the_memory_here_is_refused() -> None:
-    code = Code("attribute", script="def transformAttribute(input, metadata, args):\n    return 'x' * 40_000_000\n")
+    code = own_code("attribute", script="def transformAttribute(input, metadata, args):\n    return 'x' * 40_000_000\n")
     assert len(run_locally(code, [{}])[0].output) == 40_000_000
     with pytest.raises(OperatorError, match="larger than 64 MB"):
         run_locally(code, [{}] * 2)
@@ -86,12 +86,14 @@ def test_an_output_that_would_fill_the_memory_here_is_refused() -> None:
 
 def test_a_script_that_never_ends_or_eats_all_memory_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
-    monkeypatch.setattr(local_run, "SCRIPT_SECONDS", 0.3)
+    monkeypatch.setattr(script_process, "SCRIPT_SECONDS", 0.3)
     with pytest.raises(OperatorError, match=r"longer than 0\.3 s"):
-        run_locally(Code("attribute", script="def transformAttribute(a, b, c):\n    while True:\n        pass\n"), [{}])
+        run_locally(
+            own_code("attribute", script="def transformAttribute(a, b, c):\n    while True:\n        pass\n"), [{}]
+        )
     monkeypatch.undo()
     (outcome,) = run_locally(
-        Code("attribute", script="def transformAttribute(a, b, c):\n    return 'x' * (1 << 33)\n"), [{}]
+        own_code("attribute", script="def transformAttribute(a, b, c):\n    return 'x' * (1 << 33)\n"), [{}]
     )
     assert "MemoryError" in str(outcome.error)
 

@@ -11,6 +11,7 @@ import ast
 import base64
 import binascii
 import difflib
+import enum
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,20 @@ from helpers.core.kinds import KINDS, Kind, Row
 
 SCRIPT = "nexla.custom"
 FUNCTIONS = {"record": "transform", "attribute": "transformAttribute"}
+
+
+class Trust(enum.Enum):
+    """Whether a script may run on this machine.
+
+    Attributes:
+        NONE: It is from Nexla; anybody who may write the transform wrote it. It does not run.
+        ISOLATED: It is from Nexla, and the user passed ``--run-remote-code``. It runs only where it can be isolated.
+        OWN: It is in a file that the user passed.
+    """
+
+    NONE = "none"
+    ISOLATED = "isolated"
+    OWN = "own"
 
 
 class Code:
@@ -33,12 +48,15 @@ class Code:
         operations: Operations of a record transform; empty for an attribute transform.
         script: Source of an attribute transform.
         language: Language of the script.
+        trust: Whether a script in it may run here.
     """
 
     def __init__(  # not a dataclass: that import takes longer than argparse, and a wrong file must be refused fast
-        self, kind: str, operations: tuple[Any, ...] = (), script: str = "", language: str = "python"
-    ) -> None:
+        self, kind: str, operations: tuple[Any, ...] = (), script: str = "", language: str = "python",
+        trust: Trust = Trust.NONE,
+    ) -> None:  # fmt: skip
         self.kind, self.operations, self.script, self.language = kind, operations, script, language
+        self.trust = trust
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Code) and self._identity() == other._identity()
@@ -48,6 +66,10 @@ class Code:
 
     def _identity(self) -> str:
         return json.dumps([self.kind, self.language, self.script, self.readable()])
+
+    def isolated(self) -> Code:
+        """The same code, for which the user passed ``--run-remote-code``."""
+        return Code(self.kind, self.operations, self.script, self.language, Trust.ISOLATED)
 
     def readable(self) -> list[Any]:
         """The operations with scripts decoded: the redactor would not recognise a secret in base64."""
@@ -86,10 +108,12 @@ class Code:
         return stages
 
     def as_text(self) -> str:
-        """The code for people and diffs: operations as JSON, scripts decoded."""
+        """The code for people and diffs: operations as JSON, scripts decoded; a script alone exactly as it is."""
         if self.kind == "attribute":
             return _titled(self.language, self.script)
-        return "\n".join(map(_part, self.readable())) + "\n"
+        parts = [_part(op) for op in self.readable()]
+        alone = len(parts) == 1 and self.operations[0].get("operation") == SCRIPT
+        return parts[0] if alone else "\n".join(parts) + "\n"
 
 
 def _with_text(op: Row) -> Row:
@@ -149,11 +173,10 @@ def code_from_file(path: str, kind: str) -> Code:
     if path.lower().endswith(".py"):
         _check_script(path, text, FUNCTIONS[kind])
         if kind == "attribute":
-            return Code(kind, script=text)
+            return Code(kind, script=text, trust=Trust.OWN)
         encoded = base64.b64encode(text.encode()).decode()
-        return Code(
-            kind, ({"operation": SCRIPT, "spec": {"language": "python", "encoding": "base64", "script": encoded}},)
-        )
+        spec = {"language": "python", "encoding": "base64", "script": encoded}
+        return Code(kind, ({"operation": SCRIPT, "spec": spec},), trust=Trust.OWN)
     if kind == "attribute":
         raise usage(f"{path}: an attribute transform must be a .py file", "it must define transformAttribute(...)")
     try:
@@ -166,7 +189,7 @@ def code_from_file(path: str, kind: str) -> Code:
     for position, op in enumerate(operations, 1):
         if not isinstance(op, dict) or not isinstance(op.get("operation"), str):
             raise usage(f"{path}: entry {position} is not an object with an operation")
-    return Code(kind, tuple(operations))
+    return Code(kind, tuple(operations), trust=Trust.OWN)
 
 
 def _check_script(path: str, text: str, function: str) -> None:
@@ -202,6 +225,6 @@ def code_from_row(row: Row) -> Code | None:
 def difference(before: Code, after: Code) -> list[str]:
     """A unified diff of the readable code, line by line; empty if it is the same."""
     lines = difflib.unified_diff(
-        before.as_text().splitlines(), after.as_text().splitlines(), "on the server", "in the file", lineterm="", n=1
+        before.as_text().split("\n"), after.as_text().split("\n"), "on the server", "in the file", lineterm="", n=1
     )
     return list(lines)

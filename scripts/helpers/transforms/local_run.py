@@ -1,22 +1,17 @@
-"""Running a transform locally: Jolt in this process, Python in a child process with limits. Nothing is sent."""
+"""Running a transform locally: Jolt, which is data, in this process; Python in an isolated one. Nothing is sent."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyjolt import Chainr, PyJoltError
 
-from helpers.core.errors import Exit, OperatorError, usage
-from helpers.transforms.code import FUNCTIONS, Code
-
-WORKER = Path(__file__).with_name("worker.py")
-SCRIPT_SECONDS = 30
+from helpers.core.errors import OperatorError, usage
+from helpers.transforms.code import FUNCTIONS, Code, Trust
+from helpers.transforms.script_process import Job, run_script
 
 
 @dataclass(frozen=True)
@@ -64,27 +59,63 @@ def check_jolt(path: str, code: Code) -> None:
         raise usage(f"{path}: {error.message}", error.hint) from error
 
 
-def run_locally(code: Code, records: list[Any], args: dict[str, Any] | None = None) -> list[RecordResult]:
+def is_foreign(code: Code) -> bool:
+    """Whether the code has a script that nobody allowed to run here: it is from Nexla, and not from a local file.
+
+    Raises:
+        OperatorError: USAGE, for a script in another language.
+    """
+    return code.trust is Trust.NONE and _has_script(code)
+
+
+def _has_script(code: Code) -> bool:
+    return any(name == "python" for name, _ in code.stages())
+
+
+def require_runnable(code: Code) -> None:
+    """Check, before anything is written, that the code may and can run here.
+
+    Raises:
+        OperatorError: USAGE, if the code is from Nexla and the user did not pass ``--run-remote-code``, or if it is a
+            script in another language; CONFIG, if it would have to be isolated and this system cannot do that.
+    """
+    if is_foreign(code):
+        raise usage(
+            "the transform is a Python script from Nexla: it does not run on this machine unless you say so",
+            "read it first (--operation get); then add --run-remote-code, or save it to a file and pass --file",
+        )
+    if code.trust is Trust.ISOLATED and _has_script(code):
+        run_script(Job("def f(*_): pass", [], {}, "f"), must_isolate=True)
+
+
+def run_locally(
+    code: Code, records: list[Any], args: dict[str, Any] | None = None, warned: list[str] | None = None
+) -> list[RecordResult]:
     """Run a transform on records locally; nothing is sent. A record transform must return a record or None.
 
     Args:
         code: The transform.
         records: The input.
         args: The third argument of an attribute function.
+        warned: Warnings; one is added if a script could not be isolated.
 
     Returns:
         One result per record, in order.
 
     Raises:
-        OperatorError: USAGE if the code cannot run at all; TIMEOUT if it takes too long.
+        OperatorError: USAGE if the code may not or cannot run at all; TIMEOUT if it takes too long; CONFIG if it is
+            from Nexla and cannot be isolated.
     """
+    if is_foreign(code):
+        require_runnable(code)
     results = [RecordResult(record) for record in records]
     for name, stage in code.stages():
         live = [i for i, result in enumerate(results) if result.error is None and result.output is not None]
         inputs = [results[i].output for i in live]
-        outputs = (
-            _jolt(compile_jolt(stage), inputs) if name == "jolt" else _python(stage, inputs, code.kind, args or {})
-        )
+        if name == "jolt":
+            outputs = _jolt(compile_jolt(stage), inputs)
+        else:
+            outputs = _python(code, Job(stage, inputs, args or {}, FUNCTIONS[code.kind]), warned)
         for i, result in zip(live, outputs, strict=True):
             results[i] = result
     return [_as_record(result) for result in results] if code.kind == "record" else results
@@ -106,21 +137,9 @@ def _jolt(chain: Any, records: list[Any]) -> list[RecordResult]:
     return found
 
 
-def _python(source: str, records: list[Any], kind: str, args: dict[str, Any]) -> list[RecordResult]:
-    job = json.dumps({"source": source, "records": records, "args": args, "functions": [FUNCTIONS[kind]]})
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(WORKER)], input=job, capture_output=True, encoding="utf-8", errors="replace",
-            timeout=SCRIPT_SECONDS, check=False, env={},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        hint = "look for an endless loop"
-        raise OperatorError(Exit.TIMEOUT, f"the script ran longer than {SCRIPT_SECONDS} s", hint=hint) from error
-    if done.returncode < 0:
-        raise OperatorError(
-            Exit.TIMEOUT, "the script exceeded its time or memory limit", hint="look for an endless loop"
-        )
-    if done.returncode != 0 or not done.stdout.startswith("["):
-        reason = (done.stderr.strip().splitlines() or ["it exited the process"])[-1]
-        raise usage(f"cannot run the script: {reason}")
-    return [RecordResult(row.get("output"), row.get("error"), row.get("line")) for row in json.loads(done.stdout)]
+def _python(code: Code, job: Job, warned: list[str] | None) -> list[RecordResult]:
+    reply = run_script(job, must_isolate=code.trust is not Trust.OWN)
+    text = f"this system does not isolate scripts ({reply.not_isolated}): your script could reach files and the network"
+    if reply.not_isolated and warned is not None and text not in warned:
+        warned.append(text)
+    return [RecordResult(row.get("output"), row.get("error"), row.get("line")) for row in reply.outcomes]

@@ -18,7 +18,7 @@ from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row
 from helpers.transforms.code import Code, code_from_row
-from helpers.transforms.local_run import check_jolt
+from helpers.transforms.local_run import check_jolt, require_runnable
 from helpers.transforms.plan import TransformPlan, plan_attach, plan_change, plan_detach
 from helpers.transforms.request import TransformRequest
 from helpers.transforms.steps import by_exact_name, users_of
@@ -37,7 +37,7 @@ def run(request: TransformRequest, context: Context) -> Result:
     if request.file and request.code:
         check_jolt(request.file, request.code)
     if request.operation == "test":
-        return run_trial(request, context, request.code or _code_of(_find(request, context)))
+        return run_trial(request, context, _code_to_run(request, None if request.code else _find(request, context)))
     if request.operation == "list":
         return _list(request, context)
     if request.operation in ("get", "usage"):
@@ -77,6 +77,12 @@ def _code_of(row: Row) -> Code:
     if code is None:
         raise OperatorError(Exit.ERROR, f"the code of transform {row.get('id')} has an unknown form")
     return code
+
+
+def _code_to_run(request: TransformRequest, row: Row | None) -> Code:
+    """The code in the file, or else in the row; a script in the row may run if the user says so."""
+    code = request.code or _code_of(row or {})
+    return code.isolated() if request.run_remote_code and not request.code else code
 
 
 def _list(request: TransformRequest, context: Context) -> Result:
@@ -158,7 +164,10 @@ def _plan(request: TransformRequest, context: Context) -> TransformPlan:
         return plan_detach(request, session)
     if request.operation == "attach":
         row = None if request.file else _find(request, context)
-        return plan_attach(request, session, request.code or _code_of(row or {}), row)
+        code_to_run = _code_to_run(request, row)
+        if not request.change.dry_run:
+            require_runnable(code_to_run)
+        return plan_attach(request, session, code_to_run, row)
     row = None if request.operation == "create" else _find_for_change(request, context)
     code = request.code
     if row and code is None and request.operation != "delete":

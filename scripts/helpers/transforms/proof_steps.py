@@ -14,7 +14,7 @@ from helpers.core.kinds import ResourceRef
 from helpers.core.redact import without_quotes
 from helpers.transforms.attach import AttachStep
 from helpers.transforms.code import Code
-from helpers.transforms.local_run import RecordResult, run_locally
+from helpers.transforms.local_run import RecordResult, is_foreign, run_locally
 from helpers.transforms.proof import failures
 from helpers.transforms.request import Requirements
 from helpers.transforms.schemas import drift, infer
@@ -45,11 +45,15 @@ class LocalTrialStep(Step):
         self.attached, self.name = attached, str(nexset_id)
 
     def find(self, run: ChangeRun) -> Found:
+        if run.dry and is_foreign(self.code):
+            run.warnings.append("the transform is a Python script from Nexla and was not tried locally; without "
+                                "--dry-run, this is refused: see --run-remote-code")  # fmt: skip
+            return Found(SKIPPED, self.nexset_id)
         inputs = self._inputs(run)
         if len(inputs) < self.requirements.min_samples:
             return Found(SKIPPED, self.nexset_id)  # the proof waits for more
         with run.session.deadline.alarm():
-            results = run_locally(self.code, inputs)
+            results = run_locally(self.code, inputs, warned=run.warnings)
         pairs = [Sample(before, result.output) for before, result in zip(inputs, results, strict=True)]
         reasons = [*errors_in(results), *failures(pairs, self.requirements)]
         dropped = sum(result.output is None and result.error is None for result in results)
@@ -234,7 +238,7 @@ class ProofStep(Step):
         samples = read_samples(run.session, nexset_id, max(PROOF_SAMPLES, self.requirements.min_samples), live=True)
         pairs = [sample for sample in samples if sample.has_input]
         with run.session.deadline.alarm():
-            results = run_locally(self.code, [sample.input for sample in pairs])
+            results = run_locally(self.code, [sample.input for sample in pairs], warned=run.warnings)
         stale = [n for n, (s, r) in enumerate(zip(pairs, results, strict=True), 1) if s.output != r.output]
         self.facts.proof = {"samples": len(pairs), "fresh": len(pairs) - len(stale)}
         outputs = [sample.output for sample in pairs if sample.output is not None]

@@ -58,6 +58,7 @@ class TransformRequest(NamedTuple):
         expect: With test: file of expected outputs.
         args: With test: args of an attribute function.
         limit: With test: number of records to show; None for the default.
+        run_remote_code: Run a script that is from Nexla on this machine, isolated.
         requirements: What every sample must satisfy.
         proof_seconds: How long to wait for fresh samples.
         activate: Activate the nexset once it is proven.
@@ -81,6 +82,7 @@ class TransformRequest(NamedTuple):
     expect: str | None
     args: dict[str, Any]
     limit: int | None
+    run_remote_code: bool
     requirements: Requirements
     proof_seconds: float
     activate: bool

@@ -32,10 +32,11 @@ def run_trial(request: TransformRequest, context: Context, code: Code) -> Result
         outputs, and if there were no records.
 
     Raises:
-        OperatorError: USAGE, if the code or a file is invalid; TIMEOUT; the samples could not be read.
+        OperatorError: USAGE, if the code or a file is invalid, or the code is from Nexla and may not run; TIMEOUT;
+            CONFIG, if it cannot be isolated; the samples could not be read.
     """
-    records = _records(request, context)
-    results = run_locally(code, records, request.args)
+    records, warnings = _records(request, context), list[str]()
+    results = run_locally(code, records, request.args, warnings)
     wanted = load_records(request.expect, "expected outputs") if request.expect else None
     rows = [_row(n, record, result) for n, (record, result) in enumerate(zip(records, results, strict=True), 1)]
     wrong = _unexpected(rows, results, wanted) if wanted is not None else []
@@ -46,7 +47,7 @@ def run_trial(request: TransformRequest, context: Context, code: Code) -> Result
     meta: dict[str, Any] = {"records": len(rows), "errors": errors, "unchanged": same}
     meta |= {"dropped" if is_record else "null": empty}
     meta |= {"unexpected": len(wrong)} if wanted is not None else {}
-    warnings = list(wrong[:5])
+    warnings += wrong[:5]
     if rows and empty == len(rows):
         warnings.append("the transform drops every record" if is_record else "the output is null for every record")
     if not rows:
