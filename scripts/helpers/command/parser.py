@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     _given: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; the arguments are kept for errors, and those that look secret are registered, as errors repeat them."""
+        """Parse; arguments are kept for errors, which repeat them, so that those that look secret are registered."""
         self._given = sys.argv[1:] if args is None else list(args)
         remember_arguments(self._given)
         return super().parse_known_args(args, namespace)
