@@ -200,12 +200,14 @@ def test_a_secret_in_a_wrong_argument_is_not_repeated(sandbox: Sandbox, words: l
     for script, needed in (("list_resources.py", ["--type", "sources"]), ("health_check.py", ["--all"])):
         done = sandbox.run_inside(script, *needed, *words).ends(Exit.USAGE)
         assert "Zq777" not in done.out + done.err
-        assert "[redacted]" in done.err, done.err
+        assert "[redacted]" in done.err or "unknown flag --" in done.err, done.err
 
 
 def test_what_is_wrong_is_still_named(sandbox: Sandbox) -> None:
     done = sandbox.run_inside("list_resources.py", "--type", "sources", "--no-such", "flag-value", "report-2026.csv")
-    done.fails(Exit.USAGE, "unrecognized arguments: --no-such flag-value report-2026.csv")
+    done.fails(Exit.USAGE, "unknown flag --no-such")
+    done = sandbox.run_inside("list_resources.py", "--type", "sources", "flag-value", "report-2026.csv")
+    done.fails(Exit.USAGE, "unrecognized arguments: flag-value report-2026.csv")
 
 
 BYPASS = """

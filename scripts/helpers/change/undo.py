@@ -11,7 +11,7 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.limits import STOP
 
 MORE_TIME = "allow more time (--timeout, or the command's own timeout flag), then run again"
-SAID_ANYWAY = (Exit.UNKNOWN_OUTCOME, Exit.INTERRUPTED)  # matter more than that the change is kept in part
+SAID_ANYWAY = (Exit.UNKNOWN_OUTCOME, Exit.INTERRUPTED)  # matter more than that something is deleted
 UNDO_SECONDS = 120.0  # time to undo the change, even after the deadline
 
 
@@ -41,9 +41,9 @@ def end_failed_change(
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
         cause = error.as_dict()
-        if error.code not in SAID_ANYWAY and any(entry.done for entry in effects.values()):
+        if error.code not in SAID_ANYWAY and any(e.done and e.action == "delete" for e in effects.values()):
             error.code = Exit.PARTIAL
-            error.message += "; what was done before is kept"
+            error.message += "; what was deleted before stays deleted"
         error.data = {"outcome": "kept", "cause": cause, **partial_state(run, steps)}
         error.hint = f"{error.hint + '; ' if error.hint else ''}continue with: {recovery.resume}"
         raise error
@@ -64,12 +64,12 @@ def partial_state(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
     effects = run.journal.entries
     deleted = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
     kept = {key: entry for key, entry in effects.items() if key not in deleted}
-    tried = {outcome.key for outcome in run.outcomes} | effects.keys()
+    tried = {outcome.key for outcome in run.outcomes}
     return {
         "steps": [outcome.as_row() for outcome in run.outcomes],
         "kept": _rows(kept),
         "deleted": _rows(deleted),
-        "not_tried": [step.key for step in steps if step.key not in tried],
+        "not_tried": [step.key for step in steps if step.key not in tried and run.entry(step.key) is None],
     }
 
 

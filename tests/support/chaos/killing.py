@@ -91,7 +91,7 @@ def check(sandbox: Sandbox, folder: Path, command: str, kill: Kill, wanted: Undi
     with _prepared(sandbox, folder, command) as (scenario, world, gateway):
         at = {"nth": kill.nth, "when": "after" if kill.when == "after" else "before"}
         words = [*scenario.args, *ALWAYS]
-        done = sandbox.run_killed(scenario.script, *words, **KILLABLE, **at)
+        done = sandbox.run_killed(scenario.script, *words, later=0.0, **KILLABLE, **at)
         if done.code == Exit.OK:  # waiting takes more requests at one time than at another
             return False
         done.is_killed(kill)
