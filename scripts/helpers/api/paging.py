@@ -57,6 +57,7 @@ class _Pass:
         empty: the number of empty pages since the last one with entries.
         ended: whether the total, an empty page or a repeated one ended it.
         cut: whether a full page was repeated: the server does not turn pages, and there may be more rows.
+        unusable: whether the last page had only malformed entries; a second such page ends the pass.
     """
 
     keys: set[Any] = field(default_factory=set)
@@ -67,6 +68,7 @@ class _Pass:
     empty: int = 0
     ended: bool = False
     cut: bool = False
+    unusable: bool = False
 
     @property
     def counted(self) -> int:
@@ -97,9 +99,11 @@ class _Pass:
             Whether the page has shown anything that those before it have not.
         """
         self.totals.add(total)
-        if keys and self.pages and all(self._had(key) for key in keys):
+        unusable = length > 0 and not keys
+        if self.pages and ((unusable and self.unusable) or (keys and all(self._had(key) for key in keys))):
             self.ended, self.cut = True, length == asked
             return False
+        self.unusable = unusable
         self.keys.update(keys)
         self.malformed += length - len(keys)
         self.pages, self.full = self.pages + bool(length), self.full or length >= asked
