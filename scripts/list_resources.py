@@ -26,7 +26,7 @@ from helpers.command.parser import Parser, command_parser, flag
 from helpers.core.errors import usage
 from helpers.core.kinds import checked_id, kind_of
 from helpers.core.times import TIME_FORMS, moment
-from helpers.inventory.request import AUDITED, ListRequest, name_filter, status_filter
+from helpers.inventory.request import ANY_MARK, AUDITED, MARKED, ListRequest, name_filter, status_filter
 
 COMMAND = cli.Command("list_resources", "helpers.inventory.list_resources:run")
 TEXT_FLAGS = ("name", "status", "tag", "project", "owner", "updated_since", "id", "sort")
@@ -42,6 +42,8 @@ def build_parser() -> Parser:
     add("--status", help="status, such as ACTIVE or PAUSED; of a flow: that of its origin")
     add("--any-member", action="store_true", help="with --type flows --status: any member may have the status")
     add("--tag", help="exact tag")
+    add("--mark", nargs="?", const=ANY_MARK, metavar="CHANGE",
+        help="only what these scripts created, or what one change created")  # fmt: skip
     add("--project", help="id or exact name of a project: list only the members of its flows")
     add("--owner", help="email or id of the owner")
     add("--updated-since", metavar="TIME", help=f"changed since; a flow: any of its members: {TIME_FORMS}")
@@ -72,6 +74,8 @@ def build_request(args: argparse.Namespace) -> ListRequest:
         raise usage("--any-member can only be used with --type flows and --status")
     if args.with_changes and (args.updated_since is None or kind.name not in AUDITED):
         raise usage("--with-changes can only be used with --updated-since, and for: " + ", ".join(AUDITED))
+    if args.mark is not None and kind.name not in MARKED:
+        raise usage("--mark can only be used for: " + ", ".join(MARKED), "other kinds carry no marks")
     field, _, order = (args.sort or "").partition(":")
     if order not in ("", "asc", "desc"):
         raise usage(f"--sort {args.sort}: the order must be asc or desc", "for example --sort updated_at:desc")
@@ -80,6 +84,7 @@ def build_request(args: argparse.Namespace) -> ListRequest:
         name=name_filter(args.name),
         status=status_filter(args.status, kind),
         tag=args.tag,
+        mark=args.mark,
         project=args.project,
         owner=args.owner,
         any_member=args.any_member,

@@ -18,6 +18,7 @@ from support.access_machine import AccessMachine
 from support.chaos.killing import check, undisturbed
 from support.chaos.playing import play_seed
 from support.chaos.scenarios import COMMANDS
+from support.deploying import two_people_deploy
 from support.fault_schedules import WANTED, one_schedule, schedule
 from support.operating import statuses
 from support.transforming import DEMANDS, GOOD, plant_people, script
@@ -189,9 +190,17 @@ def killed_everywhere(sandbox: Sandbox, folder: Path, number: int) -> Tally:
 
 
 Series = Callable[[Sandbox, Path, int], Tally]
+
+
+def two_people(sandbox: Sandbox, folder: Path, number: int) -> Tally:
+    """Two people deploy one config at the same moment."""
+    two_people_deploy(sandbox, folder, support.plant_orders(sandbox))
+    return Tally()
+
+
 SERIES: tuple[Series, ...] = (
     deploy_under_faults, chaos, malformed_responses, operate_killed, chaos, access_changes, deploy_killed, chaos,
-    malformed_responses, attach_killed, chaos, killed_everywhere,
+    malformed_responses, attach_killed, chaos, killed_everywhere, two_people,
 )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def _left_behind(
     run: ChangeRun, error: OperatorError, left: list[dict[str, Any]], recovery: RecoveryCommands, *, created_all: bool
 ) -> OperatorError:
     data = {"outcome": "left_behind", "cause": error.as_dict(), "left_behind": left, "warnings": run.warnings}
-    names = ", ".join(f"{row['step']} (id {row['id']})" for row in left)
+    names = "; ".join(f"{row['step']} (id {row['id']}): {row['reason']}" for row in left)
     remedy = "restore what data.left_behind lists"
     if created_all and recovery.remove:
         remedy = f"remove everything with: {recovery.remove}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers.api.flows import FLOW_KINDS, parse_flows
 from helpers.api.paging import Pages
-from helpers.api.resources import require_by_name
+from helpers.api.resources import get, require_by_name
 from helpers.api.similar_names import similar_names
 from helpers.api.transport import call
 from helpers.command.context import Context
@@ -15,10 +15,11 @@ from helpers.command.output import Result
 from helpers.command.render import pick
 from helpers.core.errors import Exit, OperatorError, usage
 from helpers.core.kinds import KINDS, Row, checked_id, item_path
+from helpers.core.marks import PREFIX, is_mark
 from helpers.inventory.changes import ChangeReader
 from helpers.inventory.filters import Filters
 from helpers.inventory.flow_rows import MEMBERS, flow_row
-from helpers.inventory.request import ListRequest
+from helpers.inventory.request import ANY_MARK, ListRequest
 
 COLUMNS = ("id", "name", "status", "type", "updated_at")
 FLOW_COLUMNS = ("id", "name", "status", "nodes", "sources", "nexsets", "destinations")
@@ -40,6 +41,8 @@ def run(request: ListRequest, context: Context) -> Result:
     if request.project:
         ids = _ids_in_project(request, context)
         filters.tests.append(lambda row: row.get("id") in ids)
+    if (mark := request.mark) is not None:
+        filters.tests.append(lambda row: _carries(context, request, row, mark))
     few = not (filters.tests or request.limit is None or request.sort)
     size = min(request.limit or 100, 100) if few else 100
     workers = 1 if request.kind.name == "flows" or few else context.workers
@@ -51,6 +54,15 @@ def run(request: ListRequest, context: Context) -> Result:
     rows = _rows(request, context, pages, filters, result)
     result.data = rows if request.streams else list(rows)
     return result
+
+
+def _carries(context: Context, request: ListRequest, row: Row, change: str) -> bool:
+    """Whether a row carries a mark of these scripts. Rows of the list of credentials show no tags, single ones do."""
+    tags = row.get("tags")
+    if tags is None:
+        tags = get(context.session, request.kind, row.get("id")).get("tags")
+    marks = [tag for tag in tags or [] if is_mark(tag)]
+    return bool(marks) if change == ANY_MARK else any(tag.startswith(f"{PREFIX}{change}") for tag in marks)
 
 
 def _columns(request: ListRequest) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from helpers.core.nearest import did_you_mean
 from helpers.core.times import Moment
 
 EXACTLY = "exactly:"
+ANY_MARK = "any"
+MARKED = ("sources", "nexsets", "destinations", "credentials", "transforms", "attribute_transforms")
 AUDITED = ("flows", "sources", "nexsets", "destinations", "credentials", "projects", "teams", "code_containers")
 
 
@@ -35,6 +37,7 @@ class ListRequest(NamedTuple):
     """Which rows to list, in which order and with which fields.
 
     Attributes:
+        mark: the id of a change, or ANY_MARK: what it created carries its mark.
         project: id or exact name of a project.
         owner: email or id of the owner.
         status: as the API writes it; for flows, that of the origin or of any member.
@@ -51,6 +54,7 @@ class ListRequest(NamedTuple):
     name: NameFilter | None
     status: str | None
     tag: str | None
+    mark: str | None
     project: str | None
     owner: str | None
     any_member: bool
