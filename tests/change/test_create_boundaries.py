@@ -68,7 +68,7 @@ def test_the_clocks_of_server_and_client_may_be_5_seconds_apart(
     row = {"id": 7, "created_at": datetime.fromtimestamp(NOW - early, UTC).isoformat()}
     entry = Entry("source", "create", 0, created=True, since=NOW, at=NOW - 100)
     step, session = OneSource(row), ScriptedSession(lambda asked: [])
-    sighting = step._likely(change_run(session), entry)
+    sighting = step.likely(change_run(session), entry)
     assert sighting is not None
     assert sighting.own is ours
 

@@ -21,7 +21,8 @@ from support.forked import Forked
 from support.requesting import ends_with
 
 HEADER = {"command": "test", "subject": "s", "identity": "i"}
-ME = Identity("deploy_flow", "https://gw.example.com/eu/nexla-api", 1, 5001, "s3 orders")
+URL = "https://gw.example.com/eu/nexla-api"
+ME = Identity("deploy_flow", URL, 1, 5001, "s3 orders")
 
 
 def unfinished(path: Path) -> Journal:
@@ -33,8 +34,10 @@ def unfinished(path: Path) -> Journal:
 @pytest.mark.parametrize(
     "other",
     [
-        ME._replace(api_url="https://gw.example.com/us/nexla-api"), ME._replace(org_id=2), ME._replace(user_id=5002),
-        ME._replace(org_id=None), ME._replace(command="deploy_flow-teardown"), ME._replace(subject="s3 order"),
+        Identity("deploy_flow", "https://gw.example.com/us/nexla-api", 1, 5001, "s3 orders"),
+        Identity("deploy_flow", URL, 2, 5001, "s3 orders"), Identity("deploy_flow", URL, None, 5001, "s3 orders"),
+        Identity("deploy_flow", URL, 1, 5002, "s3 orders"), Identity("deploy_flow", URL, 1, 5001, "s3 order"),
+        Identity("deploy_flow-teardown", URL, 1, 5001, "s3 orders"),
     ],
 )  # fmt: skip
 def test_every_part_of_an_identity_makes_another_change(

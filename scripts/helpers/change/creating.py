@@ -101,7 +101,7 @@ class CreateStep(Step):
         entry = run.entry(self.key)
         if run.journal is None or entry is None or not entry.created or entry.id is not None:
             return
-        sighting = self._await(run, entry, run.seconds_until_certain(entry)) or self._likely(run, entry)
+        sighting = self._await(run, entry, run.seconds_until_certain(entry)) or self.likely(run, entry)
         self.forget()
         if sighting is None:
             run.journal.undone(self.key)
@@ -149,7 +149,7 @@ class CreateStep(Step):
         run.warnings.append(f"{self.title} was created twice by the same change: kept {kept}, deleted {resource_id}")
         self.forget()
 
-    def _likely(self, run: ChangeRun, entry: Entry) -> Sighting | None:
+    def likely(self, run: ChangeRun, entry: Entry) -> Sighting | None:
         """A resource without the mark: the caller's, if one appeared after the create was sent; or somebody else's."""
         skew = run.session.server_time() - time.time()
         earliest = entry.since + skew - CLOCK_TOLERANCE
@@ -188,7 +188,7 @@ class CreateStep(Step):
         def on_unanswered() -> None:
             journal.intent(self.key, "create", None, {}, entry.resume_data)
 
-        search = Search(lambda: self._marked(run), lambda: self._likely(run, entry), on_unanswered)
+        search = Search(lambda: self._marked(run), lambda: self.likely(run, entry), on_unanswered)
         row, proven, own = create(run.session, self.api.path, body, search, run.report)
         self.forget()
         return Applied(int(row["id"]), created=own, proven=proven)
@@ -252,7 +252,7 @@ class CreateStep(Step):
             sighting = poll_for_row(
                 run.session, lambda: self._marked(run), min(RECONCILE_SECONDS, run.seconds_until_certain(entry)),
                 self.title, run.report,
-            ) or self._likely(run, entry)  # fmt: skip
+            ) or self.likely(run, entry)  # fmt: skip
             if sighting is None and run.seconds_until_certain(entry) > 0:
                 raise OperatorError(
                     Exit.LEFT_BEHIND, "its create got no response; it does not exist yet, but may appear"
