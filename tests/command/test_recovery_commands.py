@@ -159,6 +159,7 @@ def test_the_printed_command_finishes_what_failed(sandbox: Sandbox, tmp_path: Pa
     sandbox.faults(*faults)
     failed = sandbox.run(*words, cwd=here)
     sandbox.faults()
+    sandbox.later(100.0, *here.glob("*.jsonl"))
     finished = run_shell(printed_command(failed), env=sandbox.env, cwd=elsewhere).ok(failed.err)
     sandbox.idle()
     if name in ENDS:  # these would do their work again

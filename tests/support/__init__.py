@@ -124,9 +124,9 @@ class Sandbox:
         self.control("POST", "clock", {"advance_seconds": seconds})
         self._token = ""
 
-    def later(self, seconds: float) -> None:
+    def later(self, seconds: float, *journals: Path) -> None:
         """Make the journals older, as if the next command came later: an unanswered create can no longer appear."""
-        for file in (self.state / "nexla-operator").glob("*.jsonl"):
+        for file in (*(self.state / "nexla-operator").glob("*.jsonl"), *journals):
             lines = [json.loads(line) for line in file.read_text().splitlines()]
             aged = [{**line, "at": line["at"] - int(seconds * 1000)} for line in lines]
             file.write_text("".join(json.dumps(line) + "\n" for line in aged))

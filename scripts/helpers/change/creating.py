@@ -266,10 +266,10 @@ class CreateStep(Step):
         remove_resource(run, self.api, entry.id, self.name, **self.list_params)
 
     def _refuse_changed(self, run: ChangeRun, entry: Entry) -> None:
-        row = get_or_none(run.session, self.api, int(entry.id or 0), expand=1) if entry.as_sent else None
+        row = get_or_none(run.session, self.api, int(entry.id or 0), expand=1)
         if row is None:
             return
-        fields = self.differing(run, row)
+        fields = self.differing(run, row) if entry.as_sent else []
         if not same_name(row.get("name"), self.name):
             fields.append("name")
         if fields:
