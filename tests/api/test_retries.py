@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 import pytest
@@ -108,3 +109,23 @@ def test_read_only_blocks_every_write(sandbox: Sandbox, live: Session, monkeypat
 def test_only_positive_numbers_become_paths(live: Session, sandbox: Sandbox, number: Any) -> None:
     ends_with(Exit.USAGE, lambda: get(live, KINDS["sources"], number))
     assert sandbox.journal() == []
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_delete_whose_responses_are_all_lost_is_verified(
+    sandbox: Sandbox, live: Session, clock: VirtualClock, readable: bool
+) -> None:
+    _, row = sandbox.api("POST", "/data_sources", {"name": "short-lived", "source_type": "s3"})
+    place = f"/data_sources/{row['id']}"
+    sandbox.faults({"action": "reset", "when": "after", "method": "DELETE", "times": 9})
+    if readable:
+        delete(live, KINDS["sources"], row["id"], row["name"], lambda text: None)
+    else:
+        sandbox.faults(
+            {"action": "reset", "when": "after", "method": "DELETE", "times": 9},
+            {"action": "status", "status": 503, "method": "GET", "path": place, "times": 9},
+        )
+        action = partial(delete, live, KINDS["sources"], row["id"], row["name"], lambda text: None)
+        ends_with(Exit.UNKNOWN_OUTCOME, action)
+        sandbox.faults()
+    assert sandbox.api("GET", place)[0] == 404

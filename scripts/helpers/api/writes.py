@@ -170,7 +170,7 @@ def delete(
 ) -> None:
     """Delete a resource, and verify that it is gone: the API has no such resource, and the list no longer has it.
 
-    A 404 in response to the DELETE counts as deleted, if the verification confirms it.
+    A 404 in response to the DELETE, or no response, counts as deleted if the verification confirms it.
 
     Args:
         name: its name, by which the list is searched.
@@ -178,15 +178,26 @@ def delete(
 
     Raises:
         ApiError: the server rejected the request, such as with 405 while something uses the resource.
-        OperatorError: UNKNOWN_OUTCOME, when the resource still exists after a successful response.
+        OperatorError: UNKNOWN_OUTCOME, when the resource still exists after a successful response, or there was no
+            response and it cannot be read either.
     """
+    unanswered: ApiError | None = None
     try:
         call(session, "DELETE", item_path(kind, resource_id), expect=(type(None), dict), report=report)
     except ApiError as error:
-        if error.http_status != 404:
+        if error.known_not_applied and error.http_status != 404:
             raise
-    if get_or_none(session, kind, resource_id) is not None:
-        raise OperatorError(Exit.UNKNOWN_OUTCOME, f"{kind.singular} {resource_id} still exists after DELETE")
+        unanswered = None if error.http_status == 404 else error
+    try:
+        row = get_or_none(session, kind, resource_id)
+    except ApiError as error:
+        if unanswered is None:
+            raise
+        text = f"{kind.singular} {resource_id} may have been deleted, but cannot be read: {error.message}"
+        raise OperatorError(Exit.UNKNOWN_OUTCOME, text, retryable=True) from error
+    if row is not None:
+        text = f"{kind.singular} {resource_id} still exists after DELETE"
+        raise unanswered or OperatorError(Exit.UNKNOWN_OUTCOME, text)
 
     def unlisted() -> Sighting | None:  # lists may lag, and a gateway may answer 404 itself
         ids = [row.get("id") for row in by_name(session, kind, name, **list_params)]

@@ -215,7 +215,7 @@ class CreateStep(Step):
             return self._use_older(run, kept, older[0])
         if mark is not None and self._carries(run, own, mark) is False:
             run.marks_are_dropped = True
-        run.journal.seen(self.key, as_sent=not self.differing(run, own))
+        run.journal.seen(self.key, as_sent=not self._edited(run, own))
         return Applied(kept, created=True, proven=applied.proven)
 
     def _use_older(self, run: ChangeRun, resource_id: int, older: int) -> Applied:
@@ -265,11 +265,17 @@ class CreateStep(Step):
         self._refuse_changed(run, entry)
         remove_resource(run, self.api, entry.id, self.name, **self.list_params)
 
+    def _edited(self, run: ChangeRun, row: Row) -> list[str]:
+        """The fields in which a new resource differs from what was sent, also a description that was not sent."""
+        wanted = self.desired(run).get("description")
+        described = "description" in row and (row["description"] or None) != (wanted or None)
+        return [*self.differing(run, row), *(["description"] if described and not wanted else [])]
+
     def _refuse_changed(self, run: ChangeRun, entry: Entry) -> None:
         row = get_or_none(run.session, self.api, int(entry.id or 0), expand=1)
         if row is None:
             return
-        fields = self.differing(run, row) if entry.as_sent else []
+        fields = self._edited(run, row) if entry.as_sent else []
         if not same_name(row.get("name"), self.name):
             fields.append("name")
         if fields:
