@@ -110,13 +110,29 @@ def run_block(block: Any, folder: Path, env: dict[str, str]) -> Done:
     return run_shell("set -u\n" + body, cwd=folder, env=env)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", GUIDES)
-def test_every_block_runs_in_order(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
-    env = workplace(sandbox, tmp_path)
+def sections(name: str) -> dict[str, list[Any]]:
+    """The blocks of a guide that run, by the line and title of their chapter."""
+    lines = TEXTS[name].splitlines()
+    titles = {number: line for number, line in enumerate(lines, 1) if line.startswith("## ")}
+    found: dict[str, list[Any]] = {}
     for block in doc_checks.blocks(TEXTS[name]):
         if block.kind in ("bash", "python") and block.reason is None:
-            run_block(block, tmp_path, env).ok(f"{name} line {block.line}")
+            above = max((number for number in titles if number < block.line), default=0)
+            found.setdefault(f"{name}:{above} {titles.get(above, '')[3:40]}".strip(), []).append(block)
+    return found
+
+
+CHAPTERS = {title: blocks for name in GUIDES for title, blocks in sections(name).items()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_runs_on_its_own_from_its_first_block_to_its_last(
+    sandbox: Sandbox, tmp_path: Path, chapter: str
+) -> None:
+    env = workplace(sandbox, tmp_path)
+    for block in CHAPTERS[chapter]:
+        run_block(block, tmp_path, env).ok(f"{chapter}, line {block.line}")
     sandbox.problems = [p for p in sandbox.problems if "/__sandbox" not in p]
 
 
