@@ -59,6 +59,13 @@ def test_a_result_that_standard_output_cannot_take_goes_to_standard_error(sandbo
     assert json.loads(line)["data"]["was_active"], "what a later --restore needs is lost"
 
 
+@pytest.mark.parametrize("into", ["| cat", "", "> /dev/null"])
+def test_standard_output_may_be_named_as_the_output_file(sandbox: Sandbox, into: str) -> None:
+    words = ["list_resources.py", "--type", "sources", "--id", "123", "--output", "/dev/stdout"]
+    done = shell(sandbox, words, into).ok(into)
+    assert into == "> /dev/null" or json.loads(done.out)["data"][0]["id"] == 123
+
+
 def test_a_name_that_the_terminal_cannot_show_is_escaped(sandbox: Sandbox) -> None:
     names = {"name": "caf\u00e9 \u65e5\u672c"}
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": names})

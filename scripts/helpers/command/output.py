@@ -77,8 +77,10 @@ def checked_file(name: str, flag: str) -> Path:
     target = Path(name).resolve()
     if target.is_dir():
         raise usage(f"{flag} {name} is a directory", "pass a file name")
-    if not target.exists() or target.is_file():  # a device or a pipe is not replaced
-        _try_to_write(name, target.parent / f".{target.name}.{os.getpid()}")
+    given = Path(name).absolute()
+    if given.exists() and not given.is_file():
+        return given  # a device or a pipe, such as /dev/stdout, is written to and not replaced
+    _try_to_write(name, target.parent / f".{target.name}.{os.getpid()}")
     return target
 
 
