@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from helpers.api.resources import by_name, owner_of, require_unique
+from helpers.api.resources import by_name, owner_of
 from helpers.api.transport import call
 from helpers.change.creating import journalled_row
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
@@ -37,8 +37,9 @@ class NexsetStep(ResourceStep):
         return {**fields, "has_custom_transform": True, "transform_id": transform_id}
 
     def current(self, run: ChangeRun) -> Row | None:
-        member = self.state.derived(run, run.results.get(self.parent_key), self.name)
-        row = member.row if member else journalled_row(run, self.key, self.api)
+        parent_id = run.results.get(self.parent_key)
+        row = self.state.only_member(run, self.api, self.name, lambda: self.state.derived(run, parent_id, self.name))
+        row = row or journalled_row(run, self.key, self.api)
         return self._with_code(run, row) if row else None
 
     def _with_code(self, run: ChangeRun, row: Row) -> Row:
@@ -155,8 +156,10 @@ class DestinationStep(ResourceStep):
         return {key: value for key, value in desired.items() if key not in skipped}
 
     def current(self, run: ChangeRun) -> Row | None:
-        members = self.state.destinations(run, self.name, self.config.sink_type)
-        row = require_unique(self.api, self.name, [member.row for member in members])
+        sink_type = self.config.sink_type
+        row = self.state.only_member(
+            run, self.api, self.name, lambda: self.state.destinations(run, self.name, sink_type)
+        )
         row = row or journalled_row(run, self.key, self.api)
         if row is None:
             self.refuse_foreign(run)

@@ -115,6 +115,9 @@ class ResourceStep(CreateStep):
 
     def _restore(self, run: ChangeRun, resource_id: int, before: Row) -> None:
         """Restore what still is as this change wrote it, and name the rest."""
+        if get_or_none(run.session, self.api, resource_id) is None:
+            run.warnings.append(f"{self.title} (id {resource_id}) was deleted by somebody else in the meantime")
+            return
         row = self.shown(run, resource_id)
         plan = restoration(before.get(EDITS) or [], row)
         if plan.body:

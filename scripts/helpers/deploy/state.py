@@ -148,21 +148,33 @@ class FlowState:
             )
         return matching[0] if matching else None
 
-    def derived(self, run: ChangeRun, parent: int | None, name: str) -> Member | None:
-        """The nexset with this name directly below its parent, or below any nexset while the parent is unknown.
+    def derived(self, run: ChangeRun, parent: int | None, name: str) -> list[Member]:
+        """The nexsets with this name directly below their parent, or below any nexset while the parent is unknown.
 
         Args:
             parent: the id of the parent nexset, or None.
-
-        Raises:
-            OperatorError: NOT_FOUND with the candidates, when there are several.
         """
         flow = self.flow(run)
         members = flow.of_kind("nexsets") if flow else []
         above = [m for m in members if parent is None or m.id == parent]
-        rows = [m for top in above for m in top.children if m.kind == "nexsets" and same_name(m.name, name)]
-        require_unique(KINDS["nexsets"], name, [{"id": m.id, "status": m.status} for m in rows])
-        return rows[0] if rows else None
+        return [m for top in above for m in top.children if m.kind == "nexsets" and same_name(m.name, name)]
+
+    def only_member(self, run: ChangeRun, kind: Kind, name: str, read: Callable[[], list[Member]]) -> Row | None:
+        """The row of the only member that ``read`` finds in the flow; None when it finds none.
+
+        Of two that concurrent runs created, one is about to be deleted: the flow is read again until then.
+
+        Raises:
+            OperatorError: NOT_FOUND with the candidates, when there are several.
+        """
+
+        def rows() -> list[Row]:
+            found = [{**member.row, "id": member.id} for member in read()]
+            if len(found) > 1:
+                self.forget_flow()
+            return found
+
+        return require_unique(kind, name, wait_until_unique(run, rows))
 
     def existing(self, run: ChangeRun, role: str) -> Member | None:
         """The existing source or destination that the config describes; None when there is none, or several.
