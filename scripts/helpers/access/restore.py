@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from helpers.access.meanwhile import NOBODY, Others
+from helpers.access.meanwhile import NOBODY, Others, with_changes
 from helpers.access.rules import Accessor, AccessRule, AccessRules, RuleKey, same_expiry
 from helpers.access.targets import AccessTarget
 from helpers.core.commands import command_line
@@ -102,11 +102,12 @@ def _add_shared(
 ) -> None:
     """Add what an undo does to the rules of an accessor that somebody else has changed, too."""
     own = [key for key in {**before, **written, **now, **others.changes} if key[:2] == accessor]
+    labelled = with_changes({**before, **written, **now}, others.changes)
     chosen = any(key in others.changes and others.changes[key] is None for key in own)
     for key in own:
         old, ours, current = before.get(key), written.get(key), now.get(key)
         if key in others.changes:
-            target = others.changes[key]
+            target = labelled.get(key)
         elif old and not ours and key not in others.seen[accessor]:
             target = None  # who changed the others did not see it
         elif ours and not old and chosen and key in others.seen[accessor]:

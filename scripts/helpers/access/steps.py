@@ -254,7 +254,7 @@ class AccessStep(Step):
         return Goal(found.applied_to, lambda _: False, self._log)
 
     def _compare(self, run: ChangeRun, entry: Entry, keys: list[RuleKey]) -> tuple[Restoration, AccessRules]:
-        """What is to be restored, and the rules as they are now: read before the log, which then explains all of them."""
+        """What is to be restored, and the rules now: they are read before the log, so that it explains all of them."""
         if self._log is None:
             self._log = self._mark(run.session)
             self._start = self._read_now(run.session)
