@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.access.meanwhile import Others
 from helpers.access.restore import compare
 from helpers.access.rules import AccessRule, AccessRules
 from support import Exit, Sandbox
@@ -251,3 +252,13 @@ def test_whatever_a_change_left_half_done_is_restored(before: AccessRules, writt
     found = compare(before, written, half_way, KEYS, done=False)
     assert found.applied_to(half_way) == before
     assert not found.conflicts
+
+
+def test_what_a_delete_took_along_is_given_back_beside_what_somebody_gave_meanwhile() -> None:
+    """One role of two was to be revoked; nobody meant the other one, though they could not see it when they gave."""
+    had, taken, theirs = (AccessRule("TEAM", 7, role) for role in ("collaborator", "operator", "admin"))
+    others = Others({theirs.key: theirs}, {theirs.accessor: {theirs.key}})
+    before, written, now = {had.key: had, taken.key: taken}, {had.key: had}, {theirs.key: theirs}
+    found = compare(before, written, now, [had.key, taken.key], done=False, others=others)
+    assert found.applied_to(now) == {had.key: had, theirs.key: theirs}
+    assert [conflict.key for conflict in found.conflicts] == [taken.key]
