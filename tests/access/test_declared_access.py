@@ -86,7 +86,7 @@ def test_an_empty_list_is_never_sent(
 ) -> None:
     """It would remove everybody. And whatever is to change, it is changed, on every kind of server."""
     server: Any = Server(before, by_role=by_role, put_changes_end=put_changes_end)
-    writer = RuleWriter(server, AccessTarget(KINDS["sources"], 1), lambda rule: False, lambda text: None)
+    writer = RuleWriter(server, AccessTarget(KINDS["sources"], 1), lambda rule: False, lambda text: None, [])
     writer.change(before, Goal(lambda rules: after, lambda accessor: accessor not in {key[:2] for key in after}))
     assert [] not in server.sent
     assert server.rules == {key: rule.expires_at for key, rule in after.items()}

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.access.meanwhile import Others
 from helpers.access.restore import compare
 from helpers.access.rules import AccessRule, AccessRules
 from support import Exit, Sandbox
-from support.access import SEEDS, TEAM42, access, ends, entry, plant, rules
+from support.access import SEEDS, SOURCE, TEAM42, THREE, access, acting_as, ends, entry, plant, rules
+from support.access_machine import BOSS
 from support.interference import before_request
 
 LAST = "/data_sources/789/accessors"
@@ -123,6 +125,99 @@ def test_a_role_that_was_revoked_is_not_given_back_when_somebody_has_revoked_the
     assert rules(sandbox, "sources", 456) == {("TEAM", 7): ["admin"]}
 
 
+def another_admin(sandbox: Sandbox) -> Sandbox:
+    """Another account that may change everything, without any rule."""
+    sandbox.control("POST", "users", {"email": BOSS, "org_admin": True})
+    return acting_as(sandbox, BOSS)
+
+
+def team7(sandbox: Sandbox, role: str) -> None:
+    for number in (123, 456, 789):
+        plant(sandbox, "sources", number, entry("TEAM", 7, role))
+
+
+TEAM7 = ["--accessor-type", "TEAM", "--accessor-id", "7"]
+SOURCE_123 = "/data_sources/123/accessors"
+
+
+@pytest.mark.parametrize("by_role", [False, True])
+def test_what_others_made_of_a_rule_before_all_of_an_accessor_is_taken_is_given_back(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, by_role: bool
+) -> None:
+    """They replaced admin by operator after the last read; the removal of the team took operator along."""
+    sandbox.control("POST", "settings", {"delete_matches_role": by_role})
+    other = another_admin(sandbox)
+    team7(sandbox, "admin")
+    refused(sandbox, "DELETE")
+
+    def theirs() -> None:
+        other.api("DELETE", SOURCE_123, {"accessors": [{"type": "TEAM", "id": 7}]})
+        plant(other, "sources", 123, entry("TEAM", 7, "operator"))
+
+    others = before_request(monkeypatch, "DELETE", SOURCE_123, theirs)
+    done = access(sandbox, "revoke", *THREE, *TEAM7, "--yes")
+    done.fails(Exit.LEFT_BEHIND)
+    assert others
+    assert left(done)[0] == [123]
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["operator"]}
+    assert rules(sandbox, "sources", 456) == {("TEAM", 7): ["admin"]}
+
+
+def test_a_role_is_not_given_back_to_whom_somebody_gave_another_while_it_was_gone(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the DELETE, which takes every role, and the PUT after it: they saw an accessor without any role."""
+    sandbox.control("POST", "settings", {"delete_matches_role": False})
+    other = another_admin(sandbox)
+    plant(sandbox, "sources", 123, entry("TEAM", 7, "admin"))
+    others = before_request(
+        monkeypatch, "PUT", SOURCE_123, lambda: plant(other, "sources", 123, entry("TEAM", 7, "operator")),
+        after=f"DELETE {SOURCE_123}",
+    )  # fmt: skip
+    done = access(sandbox, "replace", *SOURCE, *TEAM7, "--role", "collaborator", "--yes")
+    done.fails(Exit.LEFT_BEHIND)
+    assert others
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["operator"]}
+    sandbox.faults()
+    (command,) = commands_in(left(done)[1])
+    sandbox.run_inside("manage_access.py", *command, "--yes").ok()  # a person decides
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["admin", "operator"]}
+
+
+def test_a_role_that_somebody_chose_to_keep_stays(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the last read of the undo and its DELETE they revoke the other role, so that ours is the only one."""
+    sandbox.control("POST", "settings", {"delete_matches_role": True})
+    other = another_admin(sandbox)
+    team7(sandbox, "operator")
+    refused(sandbox)
+    gone = ("DELETE", SOURCE_123, {"accessors": [entry("TEAM", 7, "operator")]})
+    others = before_request(monkeypatch, "DELETE", SOURCE_123, lambda: other.api(*gone))
+    done = access(sandbox, "grant", *THREE, *TEAM7, "--role", "admin", "--yes")
+    done.fails(Exit.LEFT_BEHIND)
+    assert others
+    assert left(done)[0] == [123]
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["admin"]}
+    assert rules(sandbox, "sources", 456) == {("TEAM", 7): ["operator"]}
+
+
+def test_what_is_given_while_a_role_is_being_given_back_stands_alone(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last read of the undo and its PUT: they saw the accessor without the role."""
+    other = another_admin(sandbox)
+    team7(sandbox, "owner")
+    refused(sandbox, "DELETE")
+    others = before_request(
+        monkeypatch, "PUT", SOURCE_123, lambda: plant(other, "sources", 123, entry("TEAM", 7, "collaborator"))
+    )
+    done = access(sandbox, "revoke", *THREE, *TEAM7, "--yes")
+    done.fails(Exit.LEFT_BEHIND)
+    assert others
+    assert left(done)[0] == [123]
+    assert rules(sandbox, "sources", 123) == {("TEAM", 7): ["collaborator"]}
+    assert rules(sandbox, "sources", 456) == {("TEAM", 7): ["owner"]}
+
+
 KEYS = [("TEAM", 42, "operator"), ("TEAM", 42, "admin"), ("USER", 7, "operator")]
 
 
@@ -157,3 +252,13 @@ def test_whatever_a_change_left_half_done_is_restored(before: AccessRules, writt
     found = compare(before, written, half_way, KEYS, done=False)
     assert found.applied_to(half_way) == before
     assert not found.conflicts
+
+
+def test_what_a_delete_took_along_is_given_back_beside_what_somebody_gave_meanwhile() -> None:
+    """One role of two was to be revoked; nobody meant the other one, though they could not see it when they gave."""
+    had, taken, theirs = (AccessRule("TEAM", 7, role) for role in ("collaborator", "operator", "admin"))
+    others = Others({theirs.key: theirs}, {theirs.accessor: {theirs.key}})
+    before, written, now = {had.key: had, taken.key: taken}, {had.key: had}, {theirs.key: theirs}
+    found = compare(before, written, now, [had.key, taken.key], done=False, others=others)
+    assert found.applied_to(now) == {had.key: had, theirs.key: theirs}
+    assert [conflict.key for conflict in found.conflicts] == [taken.key]

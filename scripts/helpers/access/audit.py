@@ -15,6 +15,7 @@ from helpers.access.accessors import org_members, team_members
 from helpers.access.roles import UNLISTED
 from helpers.access.rules import AccessRule, AccessRules, read_rules
 from helpers.access.targets import AccessTarget, origin_target, target_from_row
+from helpers.api.caller import remember_caller
 from helpers.api.resources import get
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -127,9 +128,8 @@ def read_people(session: Session) -> OrgPeople:
         OperatorError: Nothing more can be read (see ``ends_audit``).
     """
     current = call(session, "GET", "/users/current").data
+    remember_caller(session, current)  # with an access token, no login has told the ids
     org = current.get("org") or {}
-    if session.user_id is None:  # an access token was given, so that no login has told it
-        session.user_id = (current.get("user") or {}).get("id")
     people = OrgPeople(org.get("id"), str(org.get("email_domain") or "").casefold(), {})
     try:
         people.members = {row["id"]: row for row in org_members(session)}

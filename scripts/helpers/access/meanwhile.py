@@ -8,11 +8,11 @@ Source: the public API description; the form of an entry is that of public serve
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from helpers.access.audit_log import ACCESSORS, WITHOUT_LOG
 from helpers.access.roles import ACCESSOR_TYPES
-from helpers.access.rules import AccessRule, AccessRules, RuleKey, expiry_from
+from helpers.access.rules import Accessor, AccessRule, AccessRules, RuleKey, expiry_from
 from helpers.access.targets import AccessTarget
 from helpers.api.audit import audit_pages
 from helpers.api.paging import PER_PAGE
@@ -22,6 +22,35 @@ from helpers.core.kinds import Row
 
 TYPES = dict(zip(ACCESSORS, ACCESSOR_TYPES, strict=True))
 Theirs = dict[RuleKey, AccessRule | None]  # what others made of each rule; None where they revoked it
+
+
+class Event(NamedTuple):
+    """One change of one rule.
+
+    Attributes:
+        key: The rule's key.
+        rule: The rule after it; None if it was revoked.
+        ours: Whether this process made it, as far as the log tells.
+    """
+
+    key: RuleKey
+    rule: AccessRule | None
+    ours: bool
+
+
+class Others(NamedTuple):
+    """What others did while this process wrote.
+
+    Attributes:
+        changes: Their last change of each rule.
+        seen: The keys of the rules that each accessor had right after they last changed its rules: what they left.
+    """
+
+    changes: Theirs
+    seen: dict[Accessor, set[RuleKey]]
+
+
+NOBODY = Others({}, {})
 
 
 class MeanwhileLog:
@@ -62,7 +91,29 @@ class MeanwhileLog:
         Raises:
             OperatorError: No further request can succeed.
         """
-        found: Theirs = {}
+        return {event.key: event.rule for event in self._events(sent) if not event.ours}
+
+    def others(self, start: AccessRules, sent: Collection[AccessRule]) -> Others:
+        """What others changed since the mark, and what they left.
+
+        Args:
+            start: The rules as read right after the mark.
+            sent: See ``changes``.
+
+        Raises:
+            OperatorError: No further request can succeed.
+        """
+        found, present = Others({}, {}), set(start)
+        for event in self._events(sent):
+            present = present - {event.key} if event.rule is None else present | {event.key}
+            if not event.ours:
+                accessor = event.key[:2]
+                found.changes[event.key] = event.rule
+                found.seen[accessor] = {key for key in present if key[:2] == accessor}
+        return found
+
+    def _events(self, sent: Collection[AccessRule]) -> Iterator[Event]:
+        """The changes since the mark, oldest first."""
         granted = {(rule.key, rule.expires_at) for rule in sent}
         for entry in reversed(list(self._since_mark())):
             user = entry.get("user")
@@ -74,9 +125,7 @@ class MeanwhileLog:
                 continue
             for key in {**was, **now}:
                 ours = by_caller and (key not in now or (key, now[key].expires_at) in granted)
-                if not ours:
-                    found[key] = now.get(key)
-        return found
+                yield Event(key, now.get(key), ours)
 
     def _since_mark(self) -> Iterator[Row]:
         for entry in self._entries():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from helpers.access.meanwhile import NOBODY, Others, with_changes
 from helpers.access.rules import Accessor, AccessRule, AccessRules, RuleKey, same_expiry
 from helpers.access.targets import AccessTarget
 from helpers.core.commands import command_line
@@ -53,12 +54,12 @@ def compare(
     keys: Collection[RuleKey],
     *,
     done: bool,
-    others: Collection[Accessor] = (),
+    others: Others = NOBODY,
 ) -> Restoration:
     """Compare the rules that a change touched: before it, as it left them, and now.
 
-    The roles of an accessor belong together: whoever has revoked one since has seen what the change left, so that none
-    that it revoked is given back.
+    The roles of an accessor belong together: whoever has changed one since has seen what the change left, so that none
+    that they did not see is given back. What others made of a rule is restored where the change took it along.
 
     Args:
         before: The rules before the change.
@@ -67,13 +68,16 @@ def compare(
         keys: The keys that the change concerns.
         done: Whether its last request was answered and verified. Otherwise a rule that is missing now may be one that
             the change took along and was about to grant again.
-        others: The accessors whose rules somebody else has changed since, as far as the audit log tells.
+        others: What others have changed since, as far as the audit log tells.
     """
     found = Restoration({}, [])
     for accessor in dict.fromkeys(key[:2] for key in keys):
+        if accessor in others.seen:
+            _add_shared(found, before, written, now, others, accessor)
+            continue
         own = [key for key in keys if key[:2] == accessor]
         as_left = all(same_expiry(now.get(key), written.get(key)) for key in own)
-        theirs = accessor in others or (done and not as_left)
+        theirs = done and not as_left
         took = any(key in before and not same_expiry(before[key], written.get(key)) for key in own)
         for key in own:
             old, ours, current = before.get(key), written.get(key), now.get(key)
@@ -86,6 +90,34 @@ def compare(
             elif not same_expiry(ours, old):
                 found.conflicts.append(Conflict(key, old, ours, current))
     return found
+
+
+def _add_shared(
+    found: Restoration,
+    before: AccessRules,
+    written: AccessRules,
+    now: AccessRules,
+    others: Others,
+    accessor: Accessor,
+) -> None:
+    """Add what an undo does to the rules of an accessor that somebody else has changed, too."""
+    own = [key for key in {**before, **written, **now, **others.changes} if key[:2] == accessor]
+    labelled = with_changes({**before, **written, **now}, others.changes)
+    chosen = any(key in others.changes and others.changes[key] is None for key in own)
+    for key in own:
+        old, ours, current = before.get(key), written.get(key), now.get(key)
+        if key in others.changes:
+            target = labelled.get(key)
+        elif old and not ours and key not in others.seen[accessor]:
+            target = None  # who changed the others did not see it
+        elif ours and not old and chosen and key in others.seen[accessor]:
+            target = ours  # who revoked others has kept this one
+        else:
+            target = old
+        if not same_expiry(current, target):
+            found.rules[key] = target
+        if not same_expiry(target, old) and not same_expiry(ours, old):
+            found.conflicts.append(Conflict(key, old, ours, target))
 
 
 def describe(target: AccessTarget, conflicts: list[Conflict]) -> str:

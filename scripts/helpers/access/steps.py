@@ -8,7 +8,7 @@ from typing import Any
 
 from helpers.access.edits import RuleEdit
 from helpers.access.meanwhile import MeanwhileLog
-from helpers.access.restore import compare, describe
+from helpers.access.restore import Restoration, compare, describe
 from helpers.access.roles import ROLE_NAMES
 from helpers.access.rules import (
     Accessor,
@@ -71,6 +71,7 @@ class AccessStep(Step):
         self.ended, self.unverified, self.log_problem = False, list[str](), ""
         self._unfinished: Entry | None = None
         self._log: MeanwhileLog | None = None
+        self._start: AccessRules = {}  # the rules as read right after the log's mark
         self._granted: list[AccessRule] = []
 
     def load(self, run: ChangeRun) -> None:
@@ -117,9 +118,9 @@ class AccessStep(Step):
         pending = self.exact or changed_keys(before, after)
         guarded = self._can_take_along(before, after)
         if not run.dry and pending and (self.reread or self.exact or guarded):
-            self._log = self._mark(run.session) if guarded else None
+            self._log = self._mark(run.session)
             self.rules = None
-            before = self.read(run.session)
+            before = self._start = self.read(run.session)
             after = self.wanted(before)
             self._refuse_objections(before)
         changes = difference(before, after)
@@ -191,22 +192,25 @@ class AccessStep(Step):
         unreadable = bool(self.lost_by_caller())
         self.rules = None
         keys = _keys(found.resume_data["touched"])
-        goal = Goal(self.wanted, lambda accessor: self._takes_all(before, accessor), self._log)
-        self._write(run, before, goal, keys, verify=(self.reread or self._log is not None) and not unreadable)
+        log = self._log if self._can_take_along(before, self.wanted(before)) else None
+        goal = Goal(self.wanted, lambda accessor: self._takes_all(before, accessor), log)
+        self._write(run, before, goal, keys, verify=(self.reread or log is not None) and not unreadable)
         return Applied(self.target.id)
 
     def _write(self, run: ChangeRun, before: AccessRules, goal: Goal, keys: list[RuleKey], *, verify: bool) -> None:
         """Write, and check the result: by the response, and (``verify``) by reading the list again."""
-        writer = RuleWriter(run.session, self.target, self.applies_to_caller, run.report)
-        try:
-            now = writer.change(before, goal)
-        finally:
-            run.warnings += writer.notes
-            self._granted = writer.granted
+        now = self._change(run, before, goal)
         self._expect(now, goal.wanted, keys)
         if verify:
             self._expect(self._read_now(run.session), goal.wanted, keys)
         self.log_problem = goal.log.problem if goal.log else ""
+
+    def _change(self, run: ChangeRun, before: AccessRules, goal: Goal) -> AccessRules:
+        writer = RuleWriter(run.session, self.target, self.applies_to_caller, run.report, self._granted)
+        try:
+            return writer.change(before, goal)
+        finally:
+            run.warnings += writer.notes
 
     def _expect(self, now: AccessRules, wanted: RuleEdit, keys: Iterable[RuleKey]) -> None:
         """Check that nothing is left to do for these accessors, or for all if the edit is exact."""
@@ -219,25 +223,12 @@ class AccessStep(Step):
             text = f"{self.title}: the server does not show what was written for {listed}"
             raise OperatorError(Exit.ERROR, text, resource={"type": self.kind, "id": self.target.id})
 
-    def _changed_by_others(self, keys: list[RuleKey]) -> set[Accessor]:
-        """The accessors of which somebody else has changed or revoked one of these rules while this process wrote."""
-        theirs = self._log.changes(self._granted) if self._log else {}
-        return {key[:2] for key in theirs if key in keys}
-
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         keys = _keys(entry.resume_data["touched"])
-        before, written = from_rows(entry.before["rules"]), from_rows(entry.resume_data["after"])
+        before = from_rows(entry.before["rules"])
         self.exact = False
         try:
-            others = self._changed_by_others(keys)
-            self._log = self._mark(run.session)
-            now = self._read_now(run.session)
-            found = compare(before, written, now, keys, done=entry.done, others=others)
-            if changed_keys(now, found.applied_to(now)):
-                goal = Goal(found.applied_to, lambda _: False, self._log)
-                revoked = [rule for key, rule in now.items() if key in found.rules and found.rules[key] is None]
-                verify = not any(map(self.applies_to_caller, revoked))
-                self._write(run, now, goal, list(found.rules), verify=verify)
+            found = self._restore(run, entry, keys)
         except OperatorError as error:
             had = text_of(rule for key in keys if (rule := before.get(key))) or "nothing"
             accessors = ", ".join(f"{kind} {accessor_id}" for kind, accessor_id, _ in keys)
@@ -245,6 +236,32 @@ class AccessStep(Step):
             raise
         if found.conflicts:
             raise OperatorError(Exit.LEFT_BEHIND, describe(self.target, found.conflicts))
+
+    def _restore(self, run: ChangeRun, entry: Entry, keys: list[RuleKey]) -> Restoration:
+        """Restore, and once more where somebody else changed the same rules in that moment."""
+        found, now = self._compare(run, entry, keys)
+        revoked = [rule for key, rule in now.items() if key in found.rules and found.rules[key] is None]
+        if any(map(self.applies_to_caller, revoked)):  # it cannot be read afterwards
+            self._write(run, now, self._undo_goal(found), list(found.rules), verify=False)
+        elif changed_keys(now, found.applied_to(now)):
+            self._change(run, now, self._undo_goal(found))
+            found, now = self._compare(run, entry, keys)
+            if changed_keys(now, found.applied_to(now)):
+                self._write(run, now, self._undo_goal(found), list(found.rules), verify=True)
+        return found
+
+    def _undo_goal(self, found: Restoration) -> Goal:
+        return Goal(found.applied_to, lambda _: False, self._log)
+
+    def _compare(self, run: ChangeRun, entry: Entry, keys: list[RuleKey]) -> tuple[Restoration, AccessRules]:
+        """What is to be restored, and the rules now: they are read before the log, so that it explains all of them."""
+        if self._log is None:
+            self._log = self._mark(run.session)
+            self._start = self._read_now(run.session)
+        now = self._read_now(run.session)
+        others = self._log.others(self._start, self._granted)
+        before, written = from_rows(entry.before["rules"]), from_rows(entry.resume_data["after"])
+        return compare(before, written, now, keys, done=entry.done, others=others), now
 
 
 def _merged(rules: AccessRules, keys: list[RuleKey], wanted: AccessRules) -> AccessRules:

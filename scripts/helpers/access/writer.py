@@ -54,6 +54,7 @@ class RuleWriter:
         target: The resource.
         applies_to_caller: Tells whether the caller, who does not own the resource, has access through a rule.
         report: Called with progress lines.
+        granted: Everything that this process has sent with PUT for the resource; the writer adds to it.
     """
 
     def __init__(
@@ -62,11 +63,12 @@ class RuleWriter:
         target: AccessTarget,
         applies_to_caller: Callable[[AccessRule], bool],
         report: Callable[[str], None],
+        granted: list[AccessRule],
     ) -> None:
         self.session, self.target = session, target
         self.applies_to_caller, self.report = applies_to_caller, report
         self.notes: list[str] = []  # what others changed in the same moment, and was restored
-        self.granted: list[AccessRule] = []  # everything that was sent with PUT
+        self.granted = granted
 
     def change(self, before: AccessRules, goal: Goal) -> AccessRules:
         """Write the difference: grants first, and the caller's own loss last.

@@ -6,6 +6,7 @@ from typing import Any
 
 from helpers.api.session import Session
 from helpers.api.transport import call, log_in
+from helpers.core.kinds import Row
 
 
 def identify_caller(session: Session) -> None:
@@ -20,9 +21,13 @@ def identify_caller(session: Session) -> None:
     if session.user_id is None and session.settings.service_key:
         log_in(session)
     if session.user_id is None or session.org_id is None:
-        person = call(session, "GET", "/users/current").data
-        session.user_id = _id_in(person.get("user")) or session.user_id
-        session.org_id = _id_in(person.get("org")) or session.org_id
+        remember_caller(session, call(session, "GET", "/users/current").data)
+
+
+def remember_caller(session: Session, person: Row) -> None:
+    """Take the ids from a response to ``GET /users/current``; an id that it does not tell stays as it is."""
+    session.user_id = _id_in(person.get("user")) or session.user_id
+    session.org_id = _id_in(person.get("org")) or session.org_id
 
 
 def _id_in(row: Any) -> int | None:
