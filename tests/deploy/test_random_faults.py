@@ -1,4 +1,4 @@
-"""80 random fault schedules against a deployment: nothing is created twice, nothing is left behind unreported."""
+"""40 random fault schedules against a deployment: nothing is created twice, nothing is left behind unreported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support import Exit, Sandbox
 from support.fault_schedules import WANTED, listed, one_schedule, run, schedule, visible
 from support.interference import unanswered_post
 
-SCHEDULES, PER_TEST = 80, 10
+SCHEDULES, PER_TEST = 40, 10
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, PER_TEST))
