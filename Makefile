@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MINUTES ?= 10
 SEED ?=
 
-.PHONY: demo test lint soak sandbox clean
+.PHONY: demo test lint soak mutants sandbox clean
 
 demo: $(READY)
 	$(BIN)/python -m sandbox.demo
@@ -26,6 +26,11 @@ lint: $(READY)
 soak: $(READY)
 	$(if $(SEED),,$(BIN)/python tests/soak/mutate_constants.py)
 	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Small changes that break a promise each: a test must notice every one. The outcomes are kept in .mutants.jsonl, so that
+# only what has changed since runs again.
+mutants: $(READY)
+	$(BIN)/python tests/mutants/run.py
 
 sandbox: $(READY)
 	$(BIN)/python -m sandbox

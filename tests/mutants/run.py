@@ -131,9 +131,10 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def run_tests(copy: Path, tests: Iterable[str], seconds: float = SECONDS) -> tuple[int | None, str]:
+def run_tests(copy: Path, tests: Iterable[str], seconds: float = SECONDS, stop: str = "-x") -> tuple[int | None, str]:
     """Run tests in a copy. Returns pytest's exit code, None when they did not end in time, and what they wrote."""
-    words = [sys.executable, "-B", "-m", "pytest", "-n", "0", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    words = [sys.executable, "-B", "-m", "pytest", "-n", "0", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    words += [stop] if stop else []
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # what is compiled of a change must not outlast it
     process = subprocess.Popen(
         [*words, "--no-header", "--tb=line", *tests], cwd=copy, env=environ, stdin=subprocess.DEVNULL,
@@ -168,13 +169,26 @@ def try_mutant(copy: Path, mutant: Mutant) -> tuple[str, str]:
     return f"NOT RUN (exit {code})", text
 
 
-def red_without_change(copies: Sequence[Path], mutants: Iterable[Mutant]) -> str:
-    """What the tests of these mutants write when they fail without a change; empty when they pass."""
+def red_without_change(copies: Sequence[Path], mutants: Iterable[Mutant]) -> list[str]:
+    """The tests of these mutants that fail without a change, also when they are tried once more, alone."""
     names = sorted({name for mutant in mutants for name in mutant.tests})
     shares = [names[place :: len(copies)] for place in range(len(copies))]
     with concurrent.futures.ThreadPoolExecutor(len(copies)) as pool:
-        ends = list(pool.map(lambda copy, share: run_tests(copy, share, 3600), copies, shares))
-    return "".join(text or "they did not end" for (code, text), share in zip(ends, shares, strict=True) if share and code != PASSED)
+        texts = pool.map(
+            lambda copy, share: run_tests(copy, share, 3600, "") if share else (PASSED, ""), copies, shares
+        )
+        red = [name for code, text in texts for name in failed_in(text) or (["(pytest)"] if code != PASSED else [])]
+    return [name for name in red if run_tests(copies[0], [name])[0] != PASSED]
+
+
+def failed_in(text: str) -> list[str]:
+    """The tests that failed, from what pytest wrote."""
+    return re.findall(r"^(?:FAILED|ERROR) (tests/\S+?)(?:\[.*)?(?: - .*)?$", text, re.MULTILINE)
+
+
+def concerns(mutant: Mutant, test: str) -> bool:
+    """Whether a test is among those of a mutant."""
+    return test == "(pytest)" or test in mutant.tests or test.partition("::")[0] in mutant.tests
 
 
 def run_all(mutants: Sequence[Mutant], results: Path, jobs: int) -> Counter[str]:
@@ -192,9 +206,11 @@ def run_all(mutants: Sequence[Mutant], results: Path, jobs: int) -> Counter[str]
         return counts
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, results.open("a", encoding="utf-8") as log:
         folders = [copied(Path(folder) / str(number)) for number in range(jobs)]
-        if text := red_without_change(folders, waiting):
-            print(f"the tests fail without any change:\n{text}")
-            return Counter({"NOT RUN": len(waiting)})
+        for test in red_without_change(folders, waiting):
+            print(f"fails without any change: {test}")
+            left_out = [mutant for mutant in waiting if concerns(mutant, test)]
+            waiting = [mutant for mutant in waiting if mutant not in left_out]
+            counts["NOT RUN"] += len(left_out)
         copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for free in folders:
             copies.put(free)
@@ -211,8 +227,7 @@ def run_all(mutants: Sequence[Mutant], results: Path, jobs: int) -> Counter[str]
                 mutant, outcome, text, seconds = done.result()
                 counts[outcome] += 1
                 row: dict[str, Any] = {"id": mutant.id, "code": fingerprint(mutant, code), "outcome": outcome}
-                by = re.findall(r"^FAILED (\S+)|^ERROR (\S+)", text, re.MULTILINE)[:1]
-                row |= {"seconds": round(seconds, 1), "by": "".join(by[0]) if by else ""}
+                row |= {"seconds": round(seconds, 1), "by": next(iter(failed_in(text)), "")}
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 print(f"{outcome:<10} {mutant.id}: {mutant.promise} ({seconds:.0f} s)", flush=True)
@@ -238,7 +253,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", metavar="ID", action="append", default=[], help="only this mutant; may be repeated")
     parser.add_argument("--shard", metavar="I/N", default="", help="only every Nth mutant, beginning with the Ith")
-    parser.add_argument("--jobs", type=int, choices=range(1, 17), default=2, metavar="N", help="side by side (default 2)")
+    parser.add_argument(
+        "--jobs", type=int, choices=range(1, 17), default=2, metavar="N", help="side by side (default 2)"
+    )
     parser.add_argument("--results", type=Path, default=ROOT / ".mutants.jsonl", metavar="FILE", help="known outcomes")
     parser.add_argument("--list", action="store_true", help="print the mutants and their tests, and exit")
     args = parser.parse_args(argv)
