@@ -126,6 +126,9 @@ def test_a_restored_config_is_never_the_redaction_mark(sandbox: Sandbox, tmp_pat
     config["destination"]["tags"] = ["later"]
     support.write_config(tmp_path, config)
     sandbox.run_killed("deploy_flow.py", "--config", path, method="PUT", path=r"/data_sinks/\d+").is_killed()
+    journals = [file.read_text() for file in sandbox.state.rglob("*.jsonl")]
+    assert any("sink_config" in text for text in journals)
+    assert not any("old-password-1" in text or "new-password-2" in text for text in journals)
     rule = {"action": "status", "status": 403, "method": "GET", "path": r"/data_sources/\d+/flow", "nth": 2, "times": 1}
     sandbox.faults(rule)
     done = sandbox.run("deploy_flow.py", "--config", path, "--resume")
@@ -133,3 +136,4 @@ def test_a_restored_config_is_never_the_redaction_mark(sandbox: Sandbox, tmp_pat
     assert stored in ("old-password-1", "new-password-2")
     done.ends(Exit.ROLLED_BACK, Exit.LEFT_BEHIND)
     assert redact.MARK not in json.dumps(sandbox.snapshot())
+    assert "not stored" not in json.dumps(sandbox.snapshot())

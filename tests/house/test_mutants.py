@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from mutants.run import Mutant, fingerprint, known_outcomes, load, missing_tests
+
 from support import ROOT
 
 MUTANTS = load()

@@ -4,8 +4,8 @@
 
 Works on copies of the repository in a temporary folder. First the named tests must pass without a change. Then one line
 for each mutant: ``killed`` when a test failed, ``timeout`` when the tests did not end (which counts as killed),
-``SURVIVED`` when they passed, ``equivalent`` when the mutant has a reason why no test can tell, and none did. The results
-file (JSON lines) keeps every outcome with a digest of the code and the tests: what has not changed is not run again.
+``SURVIVED`` when they passed, ``equivalent`` when the mutant has a reason why no test can tell, and none did. The
+results file (JSON lines) keeps every outcome with a digest of the code and the tests: the same is not run again.
 Exit 1 when a mutant survived, an equivalent one was killed, or tests fail without a change.
 """
 

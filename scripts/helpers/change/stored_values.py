@@ -24,10 +24,19 @@ def to_stored(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         if any(_hides_secret(str(name)) for name in value):
             return NOT_STORED
+        if isinstance(value.get("path"), list) and "before" in value and isinstance(value.get("after"), list):
+            return _stored_edit(value)
         return {name: to_stored(item, str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_stored(item) for item in value]
     return NOT_STORED if isinstance(value, str) and _hides_secret(value) else value
+
+
+def _stored_edit(edit: dict[str, Any]) -> dict[str, Any]:
+    """An edit (``restore``) without secrets: the end of its path is the key that holds its values."""
+    key = str((edit["path"] or [""])[-1])
+    after = [to_stored(value, key) for value in edit["after"]]
+    return {**edit, "before": to_stored(edit["before"], key), "after": after}
 
 
 def _hides_secret(text: str) -> bool:
