@@ -13,6 +13,7 @@ from helpers.api.transport import call
 from helpers.api.writes import Search, Sighting, create
 from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
+from helpers.core.limits import Deadline
 from support import Sandbox
 from support.clocks import VirtualClock
 from support.requesting import NOTHING_TO_FIND, ends_with, hits
@@ -65,6 +66,19 @@ def test_a_create_happens_once_or_is_reported_unknown(
         assert "data_sources" in error.message
     assert hits(sandbox, "POST", "/data_sources") == posts
     assert len([s for s in sandbox.snapshot()["sources"] if s["name"] == "fresh"]) == rows
+
+
+def test_a_search_that_the_deadline_cuts_short_leaves_the_outcome_unknown(
+    sandbox: Sandbox, live: Session, clock: VirtualClock
+) -> None:
+    live.deadline = Deadline(5)
+    sandbox.faults({"action": "reset", "when": "before", "method": "POST", "path": "/data_sources"})
+    body = {"name": "fresh", "source_type": "s3"}
+    error = ends_with(
+        Exit.UNKNOWN_OUTCOME, lambda: create(live, "/data_sources", body, NOTHING_TO_FIND, lambda text: None)
+    )
+    assert "cut short" in error.message
+    assert hits(sandbox, "POST", "/data_sources") == 1
 
 
 def test_hazard_a_no_hidden_retries(sandbox: Sandbox, live: Session) -> None:

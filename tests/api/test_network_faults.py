@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from helpers.api.failures import ApiError
+from helpers.api.failures import ApiError, network_failure
 from helpers.api.resources import get
 from helpers.api.session import Exchange, Session
 from helpers.api.transport import call
@@ -99,6 +99,20 @@ def test_tls_that_breaks_after_the_handshake_is_not_taken_for_unsent(
     with pytest.raises(ApiError, match="TLS") as caught:
         call(live, "POST", "/data_sources", body={"name": "x"})
     assert (caught.value.sent, caught.value.known_not_applied) == (sent, not sent)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [
+        (requests.ConnectionError(socket.gaierror(-2, "Name or service not known")), False),
+        (requests.ConnectionError(ConnectionRefusedError(111, "Connection refused")), False),
+        (requests.exceptions.ProxyError("407"), False), (requests.ConnectTimeout(), False),
+        (requests.ReadTimeout(), True), (requests.ConnectionError(ConnectionResetError(104, "reset by peer")), True),
+    ],
+)  # fmt: skip
+def test_a_request_that_may_have_arrived_is_not_taken_for_unsent(fault: Exception, sent: bool) -> None:
+    lost = network_failure(_settings("https://nexla.test/api"), Exchange("POST", "/data_sources", error=fault))
+    assert (lost.sent, lost.known_not_applied) == (sent, not sent)
 
 
 def test_hazard_a_a_dripping_response_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

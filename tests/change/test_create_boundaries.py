@@ -102,6 +102,48 @@ def test_a_journal_keeps_64_kib_free_for_itself(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["j.jsonl"]
 
 
+def test_what_was_there_first_is_what_undo_restores_also_after_a_resume(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl", HEADER, resume=False)
+    journal.intent("a", "update", 1, {"status": "ACTIVE"}, {"runs": 1})
+    journal.close()
+    journal = Journal(tmp_path / "j.jsonl", HEADER, resume=True)
+    journal.intent("a", "update", 1, {"status": "PAUSED"}, {"runs": 2})
+    journal.close()
+    again = Journal(tmp_path / "j.jsonl", HEADER, resume=True)
+    for entry in (journal.entry("a"), again.entry("a")):
+        assert entry
+        assert (entry.before, entry.resume_data) == ({"status": "ACTIVE"}, {"runs": 1})
+    again.close()
+
+
+def test_a_line_is_on_disk_before_anything_else_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    journal = Journal(tmp_path / "j.jsonl", HEADER, resume=False)
+    for write in (lambda: journal.intent("a", "create", None, {}, {}), lambda: journal.done("a", 1, created=True)):
+        write()
+        assert synced[-1] == (tmp_path / "j.jsonl").stat().st_size
+    journal.close()
+    assert len(set(synced)) == 3, "the header, the intent and the outcome"
+
+
+def test_a_journal_that_is_a_link_is_refused_and_nothing_is_written_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "j.jsonl").symlink_to(tmp_path / "elsewhere")
+    ends_with(Exit.CONFIG, lambda: Journal(tmp_path / "j.jsonl", HEADER, resume=False))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o777, 0o600), (0o700, 0o660), (0o700, 0o602)])
+def test_a_journal_that_others_may_write_or_replace_is_refused(tmp_path: Path, folder: int, file: int) -> None:
+    place = tmp_path / "shared"
+    place.mkdir()
+    (place / "j.jsonl").touch()
+    (place / "j.jsonl").chmod(file)
+    place.chmod(folder)
+    ends_with(Exit.CONFIG, lambda: Journal(place / "j.jsonl", HEADER, resume=False))
+    assert (place / "j.jsonl").read_text() == ""
+
+
 @pytest.mark.parametrize(("free", "fits"), [(65_535, False), (65_536, True), (65_537, True)])
 def test_64_kib_must_be_free_for_a_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, fits: bool

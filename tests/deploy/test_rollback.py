@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,27 @@ def test_left_behind_lists_exactly_what_remains(sandbox: Sandbox, tmp_path: Path
     sandbox.faults()
     deploy(sandbox, tmp_path, config, "--teardown", "--yes").ok()
     assert rows(sandbox, "sources") == []
+
+
+def test_a_project_that_does_not_show_the_flow_is_a_failure(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    _, project = sandbox.api("POST", "/projects", {"name": "Shop"})
+    before = sandbox.resources()
+    path = f"/projects/{project['id']}/flows"
+    sandbox.faults({"action": "status", "status": 200, "body": {"flows": []}, "method": "PUT", "path": path})
+    done = deploy(sandbox, tmp_path, {**config, "project": "Shop"})
+    done.fails(Exit.ROLLED_BACK, f"not in project {project['id']}")
+    assert sandbox.resources() == before
+
+
+def test_what_was_undone_is_not_taken_for_done_by_a_resume(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    config["verify"] = {"min_records": 21}
+    sandbox.faults({"action": "status", "status": 405, "method": "DELETE", "path": r"/data_sources/\d+", "times": 9})
+    deploy(sandbox, tmp_path, config, "--verify-timeout", "1").fails(Exit.LEFT_BEHIND)
+    (journal,) = sandbox.state.rglob("*.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    keys = {line["step"]: line["key"] for line in lines if line.get("event") == "intent"}
+    undone = {keys[line["step"]] for line in lines if line.get("event") == "undone"}
+    assert set(keys.values()) - undone == {"source"}
 
 
 def test_the_deadline_of_the_command_undoes_and_ends(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import support
+from helpers.api.session import Session
 from helpers.change.journal import Entry
 from helpers.change.model import ChangeRun
 from helpers.core.errors import OperatorError
@@ -20,7 +21,7 @@ from helpers.deploy.state import FlowState
 from support import Exit, Sandbox
 from support.clocks import VirtualClock
 from support.deploying import deploy, rows
-from support.interference import unanswered_post
+from support.interference import before_request, unanswered_post
 from support.requesting import session_on
 
 
@@ -70,6 +71,34 @@ def test_of_two_sources_that_two_runs_create_the_older_stays(sandbox: Sandbox, t
     done = deploy(sandbox, tmp_path, config).ok()
     assert [row["id"] for row in rows(sandbox, "sources")] == [older["id"]]
     assert any("another run" in warning for warning in done.json["warnings"])
+
+
+def test_what_appears_with_other_content_is_not_taken_for_the_lost_create(
+    sandbox: Sandbox, tmp_path: Path, config: Any, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {**config["source"], "data_credentials_id": config["credential_id"], "description": "of somebody else"}
+    other |= {"source_config": {"path": "shop/other"}}
+    before_request(monkeypatch, "POST", "/data_sources", lambda: sandbox.api("POST", "/data_sources", other))
+    sandbox.faults({"action": "reset", "method": "POST", "path": "/data_sources", "nth": 2})
+    deploy(sandbox, tmp_path, config).fails(Exit.UNKNOWN_OUTCOME, "the same name now has other content")
+    assert [row["description"] for row in rows(sandbox, "sources")] == ["of somebody else"]
+
+
+def test_of_a_create_that_a_gateway_repeats_the_older_stays(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Session.send
+
+    def sending(self: Session, method: str, path: str, params: Any, body: Any) -> Any:
+        answer = send(self, method, path, params, body)
+        if (method, path) == ("POST", "/data_sources"):
+            send(self, method, path, params, body)
+        return answer
+
+    monkeypatch.setattr(Session, "send", sending)
+    done = deploy(sandbox, tmp_path, config).ok()
+    assert [row["id"] for row in rows(sandbox, "sources")] == [done.data["source"]]
+    assert any("created twice" in warning for warning in done.json["warnings"])
 
 
 def test_a_killed_nexset_is_found_when_the_resume_fails_early(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:

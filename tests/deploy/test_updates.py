@@ -157,6 +157,40 @@ def test_an_update_that_was_killed_is_taken_back_after_a_resume(sandbox: Sandbox
     assert stored(sandbox) == before
 
 
+def test_an_update_that_does_not_show_is_not_believed(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    source_id = rows(sandbox, "sources")[0]["id"]
+    config["source"]["description"] = "new words"
+    path = f"/data_sources/{source_id}"
+    sandbox.faults({"action": "status", "status": 200, "body": {"id": source_id}, "method": "PUT", "path": path})
+    deploy(sandbox, tmp_path, config).fails(Exit.ROLLED_BACK, "still differs in description")
+
+
+def test_an_undo_pauses_what_was_paused_before(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    sink_id = rows(sandbox, "sinks")[0]["id"]
+    sandbox.api("PUT", f"/data_sinks/{sink_id}/pause")
+    done = deploy(sandbox, tmp_path, {**config, "verify": {"min_records": 1000}}, "--verify-timeout", "1")
+    done.fails(Exit.ROLLED_BACK)
+    assert rows(sandbox, "sinks")[0]["status"] == "PAUSED"
+
+
+def test_an_undo_that_does_not_show_is_left_behind(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    source_id = rows(sandbox, "sources")[0]["id"]
+    config["source"]["description"] = "new words"
+    config["destination"]["description"] = "new words too"
+    sandbox.faults(
+        {"action": "reset", "method": "PUT", "path": r"/data_sinks/\d+", "times": 4},
+        {"action": "status", "status": 200, "body": {"id": source_id}, "method": "PUT",
+         "path": f"/data_sources/{source_id}", "nth": 2},
+    )  # fmt: skip
+    done = deploy(sandbox, tmp_path, config)
+    done.fails(Exit.LEFT_BEHIND)
+    assert [row["step"] for row in done.data["left_behind"]] == ["source"]
+    assert rows(sandbox, "sources")[0]["description"] == "new words"
+
+
 def test_a_failed_update_is_restored(
     sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
