@@ -96,6 +96,18 @@ def test_a_404_on_the_second_delete_is_success(sandbox: Sandbox, live: Session) 
     assert sandbox.api("GET", f"/data_sources/{row['id']}")[0] == 404
 
 
+def test_what_is_still_there_is_not_deleted_although_no_list_has_it(
+    sandbox: Sandbox, live: Session, clock: VirtualClock
+) -> None:
+    """Somebody renamed it in the same moment, so that the list by name does not show it."""
+    _, row = sandbox.api("POST", "/data_sources", {"name": "renamed", "source_type": "s3"})
+    sandbox.faults({"action": "status", "status": 200, "body": None, "when": "before", "method": "DELETE"})
+    error = ends_with(
+        Exit.UNKNOWN_OUTCOME, lambda: delete(live, KINDS["sources"], row["id"], "former", lambda text: None)
+    )
+    assert "still exists" in error.message
+
+
 def test_read_only_blocks_every_write(sandbox: Sandbox, live: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXLA_READ_ONLY", "1")
     live = Session(load_settings(sandbox.env), limits.Deadline(600), limits.RateLimiter(unlimited=True))

@@ -99,6 +99,9 @@ def test_of_a_create_that_a_gateway_repeats_the_older_stays(
     done = deploy(sandbox, tmp_path, config).ok()
     assert [row["id"] for row in rows(sandbox, "sources")] == [done.data["source"]]
     assert any("created twice" in warning for warning in done.json["warnings"])
+    writes = sandbox.writes()
+    twin = next(place for place, text in enumerate(writes) if text.startswith("DELETE /data_sources/"))
+    assert twin < writes.index("POST /data_sets"), "before anything builds on it"
 
 
 def test_a_killed_nexset_is_found_when_the_resume_fails_early(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:

@@ -166,6 +166,14 @@ def test_an_update_that_does_not_show_is_not_believed(sandbox: Sandbox, tmp_path
     deploy(sandbox, tmp_path, config).fails(Exit.ROLLED_BACK, "still differs in description")
 
 
+def test_a_new_tag_leaves_those_of_others(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    source = rows(sandbox, "sources")[0]
+    sandbox.api("PUT", f"/data_sources/{source['id']}", {"tags": [*(source["tags"] or []), "theirs"]})
+    deploy(sandbox, tmp_path, {**config, "tags": ["ours"]}).ok()
+    assert {"ours", "theirs"} <= set(rows(sandbox, "sources")[0]["tags"])
+
+
 def test_an_undo_pauses_what_was_paused_before(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
     deploy(sandbox, tmp_path, config).ok()
     sink_id = rows(sandbox, "sinks")[0]["id"]
