@@ -45,6 +45,13 @@ def pairs(*values: tuple[Any, Any]) -> list[Sample]:
 def test_five_samples_prove_something(samples: int, proven: bool) -> None:
     found = pairs(*[(f"value {n}", "x") for n in range(samples)])
     assert (not failures(found, Requirements(("f",)))) is proven
+    assert (not failures(found, Requirements())) is proven, "also without a demand on a field"
+
+
+def test_a_transform_that_changes_nothing_is_not_proven() -> None:
+    same = [Sample({"f": n}, {"f": n}) for n in range(5)]
+    assert "does nothing" in " ".join(failures(same, Requirements()))
+    assert failures(same, Requirements(may_change_nothing=True)) == []
 
 
 @pytest.mark.parametrize(("value", "proven"), [("ab", True), ("abc", False), ("abcd", False)])

@@ -31,6 +31,7 @@ def test_a_script_is_the_same_however_it_is_encoded_and_another_language_is_show
     assert hash(one) == hash(Code("record", (custom(GOOD, "none"),)))
     other = Code("record", (custom(GOOD, "none", language="python3"),))
     assert one != other
+    assert Code("attribute", script=GOOD) != Code("attribute", script=GOOD, language="javascript")
     assert any("language: python3" in line for line in difference(one, other))
 
 
