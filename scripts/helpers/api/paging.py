@@ -120,10 +120,9 @@ class _Pass:
 class Pages:
     """A list read page by page: iterate over it for rows; its attributes then tell what was read.
 
-    One pass is enough when it brought as many different rows as ``X-Total-Count`` said on every page. Otherwise the
-    list is read again, for the rows that are new, until two passes agree or MAX_PASSES are over. Without a total, an
-    empty page ends a pass, because a server may limit the page size; so does a page that brings nothing new, because a
-    server may ignore the page number. Each row is yielded once.
+    One pass is enough when it brought as many different rows as ``X-Total-Count`` said on every page. Otherwise the list
+    is read again until two passes agree or MAX_PASSES are over. Without a total, an empty page ends a pass, and so does
+    one that brings nothing new, because a server may ignore the page number. Each row is yielded once.
 
     Args:
         report: called with one line before the wait for another attempt.
@@ -133,7 +132,7 @@ class Pages:
         seen: the number of rows yielded.
         malformed: the number of entries left out because they were not objects or their id was none.
         complete: whether the list was read to its end.
-        settled: whether no row can have been missed: the last pass was whole, or showed the same as the one before.
+        settled: whether no row can be missing: the last pass was whole, or showed the same as the one before.
         body: for flows, the complete response with the current row, with the resources beside the trees.
     """
 
@@ -268,11 +267,8 @@ def _key(row: Row, equal: dict[str, int]) -> Any:
 def read_settled(pages: Pages, what: str) -> list[Row]:
     """The rows of a list, for callers to whom a row that was missed would mean that it does not exist.
 
-    Args:
-        what: what the rows are, for messages.
-
     Raises:
-        OperatorError: UPSTREAM, when the list never stood still, or could not be read to its end.
+        OperatorError: UPSTREAM, when the list never stood still, or could not be read to its end; ``what`` names it.
     """
     rows = list(pages)
     if not pages.settled:
@@ -282,8 +278,7 @@ def read_settled(pages: Pages, what: str) -> list[Row]:
 
 def _incomplete(pages: Pages, what: str) -> OperatorError:
     text = f"the list of {what} is incomplete: {pages.problem}"
-    hint = "it may have changed while it was read; run again"
-    return OperatorError(Exit.UPSTREAM, text, hint=hint, retryable=True)
+    return OperatorError(Exit.UPSTREAM, text, hint="it may have changed while it was read; run again", retryable=True)
 
 
 def read_all_or_fail(pages: Pages, what: str) -> list[Row]:

@@ -87,10 +87,8 @@ def create(session: Session, path: str, body: Row, search: Search, report: Calla
         found = _look(session, search, path, body, LATE_CREATE_SECONDS if late else RECONCILE_SECONDS, report)
         if found is not None:
             return found
-        if status == 409:
-            raise error
-        if status == 500:
-            error.message += "; nothing was created"
+        if status in (409, 500):
+            error.message += "; nothing was created" if status == 500 else ""
             raise error
         if late or status not in RETRYABLE_STATUSES:
             break

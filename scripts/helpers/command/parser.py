@@ -144,20 +144,24 @@ def command_parser(
     common.add_argument("--verbose", action="store_true", help="show more details, and a traceback on failure")
     common.add_argument("--version", action="version", version=f"%(prog)s {VERSION}", help="show the version and exit")
     if writes:
-        change = parser.add_argument_group("change")
-        change.add_argument("--dry-run", action="store_true", help="show what would be done, without writing anything")
-        change.add_argument("--journal", metavar=FILE, help="journal of the change (default: in the state directory)")
-        change.add_argument("--resume", action="store_true", help="continue an unfinished change")
-        if creates:
-            change.add_argument(
-                "--no-mark",
-                dest="mark",
-                action="store_false",
-                help="create without the tag nexla-operator/…, by which a change knows what it created",
-            )
-        else:
-            parser.set_defaults(mark=True)
+        _add_change_flags(parser, creates=creates)
     return parser
+
+
+def _add_change_flags(parser: Parser, *, creates: bool) -> None:
+    change = parser.add_argument_group("change")
+    change.add_argument("--dry-run", action="store_true", help="show what would be done, without writing anything")
+    change.add_argument("--journal", metavar=FILE, help="journal of the change (default: in the state directory)")
+    change.add_argument("--resume", action="store_true", help="continue an unfinished change")
+    if creates:
+        change.add_argument(
+            "--no-mark",
+            dest="mark",
+            action="store_false",
+            help="create without the tag nexla-operator/…, by which a change knows what it created",
+        )
+    else:
+        parser.set_defaults(mark=True)
 
 
 def common_options(args: argparse.Namespace) -> CommonOptions:
