@@ -120,7 +120,7 @@ class _Pass:
 class Pages:
     """A list read page by page: iterate over it for rows; its attributes then tell what was read.
 
-    One pass is enough when it brought as many different rows as ``X-Total-Count`` said on every page. Otherwise the list
+    One pass is enough when it brought as many different rows as ``X-Total-Count`` said on each page. Otherwise the list
     is read again until two passes agree or MAX_PASSES are over. Without a total, an empty page ends a pass, and so does
     one that brings nothing new, because a server may ignore the page number. Each row is yielded once.
 
