@@ -13,6 +13,7 @@ from helpers.core.marks import is_mark
 from support import Exit, Sandbox
 from support.access import BOB, acting_as
 from support.deploying import deploy, rows, two_people_deploy
+from support.interference import before_request
 
 KINDS = ("sources", "sinks", "credentials")
 
@@ -157,3 +158,23 @@ def test_two_people_who_deploy_one_config_at_the_same_moment_make_one_flow(
     sandbox: Sandbox, tmp_path: Path, number: int
 ) -> None:
     two_people_deploy(sandbox, tmp_path, support.plant_orders(sandbox))
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "theirs"}, {"description": "theirs"}, {"source_config": {"path": "theirs"}}]
+)
+def test_a_new_resource_that_somebody_edited_is_left_and_named_when_the_change_fails(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    def edit() -> None:
+        (row,) = rows(sandbox, "sources")
+        sandbox.control("POST", "edit", {"kind": "sources", "id": row["id"], "set": change})
+
+    before_request(monkeypatch, "POST", "/data_sinks", edit)
+    sandbox.faults({"action": "status", "status": 400, "method": "POST", "path": "/data_sinks", "times": 9})
+    done = deploy(sandbox, tmp_path, config)
+    done.fails(Exit.LEFT_BEHIND, "somebody else changed its")
+    (row,) = rows(sandbox, "sources")
+    assert [entry["id"] for entry in done.data["left_behind"] if entry["step"] == "source"] == [row["id"]]
+    key, value = next(iter(change.items()))
+    assert row[key] == value
