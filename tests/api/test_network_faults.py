@@ -24,6 +24,7 @@ from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
 from helpers.core.settings import Settings, load_settings
 from support import CLEAN, FOREVER, Sandbox, run_words
+from support.clocks import VirtualClock
 from support.requesting import ends_with
 
 
@@ -151,3 +152,20 @@ def test_no_message_of_the_transport_holds_the_key(sandbox: Sandbox, live: Sessi
     assert key not in text
     assert "correct-horse" not in text
     assert re.search(r"\[redacted\]", text)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("", 404, Exit.NOT_FOUND),
+        ('{"message": "no"}', 404, Exit.NOT_FOUND),
+        ("<html><h1>404</h1></html>", None, Exit.UPSTREAM),
+        ("404 page not found", None, Exit.UPSTREAM),
+    ],
+)
+def test_a_404_counts_as_the_apis_own_only_without_a_page(
+    sandbox: Sandbox, live: Session, clock: VirtualClock, body: str, status: int | None, code: Exit
+) -> None:
+    sandbox.faults({"action": "status", "status": 404, "body": body, "path": "/data_sources/123", "times": 9})
+    error = ends_with(code, lambda: get(live, KINDS["sources"], 123))
+    assert error.http_status == status

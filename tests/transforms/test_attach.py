@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Exit, Sandbox
+from support import Exit, Sandbox, answers
 from support.transforming import DEMANDS, GOOD, LAST, MUTATIONS, attach, live_child, manage, script
 
 
@@ -111,3 +111,14 @@ def test_a_filter_may_change_nothing_when_a_flag_allows_it(sandbox: Sandbox, peo
     words = ["--file", file, "--name", "keep", "--parent", str(people), "--nexset-name", "kept"]
     manage(sandbox, "attach", *words, "--must-keep", "email").fails(Exit.ROLLED_BACK)
     manage(sandbox, "attach", *words, "--must-keep", "email", "--may-change-nothing").ok()
+
+
+def test_an_attach_that_has_no_effect_is_not_believed(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    body = {"name": "child", "parent_data_set_id": people, "has_custom_transform": False,
+            "transform": {"transforms": [{"operation": "remove", "spec": {"ssn": ""}}]}}  # fmt: skip
+    _, child = sandbox.api("POST", "/data_sets", body)
+    place = f"/data_sets/{child['id']}"
+    sandbox.faults(answers(sandbox.api("GET", place)[1], place, "PUT", times=1))
+    file = script(tmp_path, GOOD)
+    done = manage(sandbox, "attach", "--file", file, "--name", "mask", "--nexset", str(child["id"]), *DEMANDS)
+    done.fails(Exit.ROLLED_BACK, "the server shows transform")

@@ -143,9 +143,9 @@ def _message(exchange: Exchange) -> str:
 
 
 def _is_by_the_api(exchange: Exchange) -> bool:
-    """Whether a 404 can come from the API: its own has no body, or JSON (public server sources)."""
+    """Whether a 404 can come from the API: its own has no body, or a JSON object (public server sources)."""
     try:
-        return not exchange.text.strip() or isinstance(json.loads(exchange.text), dict | str)
+        return not exchange.text.strip() or isinstance(json.loads(exchange.text), dict)
     except ValueError:
         return False
 
