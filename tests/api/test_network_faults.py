@@ -157,14 +157,14 @@ def test_no_message_of_the_transport_holds_the_key(sandbox: Sandbox, live: Sessi
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ("", 404, Exit.NOT_FOUND),
-        ('{"message": "no"}', 404, Exit.NOT_FOUND),
+        (None, 404, Exit.NOT_FOUND),
+        ({"message": "no"}, 404, Exit.NOT_FOUND),
         ("<html><h1>404</h1></html>", None, Exit.UPSTREAM),
         ("404 page not found", None, Exit.UPSTREAM),
     ],
 )
 def test_a_404_counts_as_the_apis_own_only_without_a_page(
-    sandbox: Sandbox, live: Session, clock: VirtualClock, body: str, status: int | None, code: Exit
+    sandbox: Sandbox, live: Session, clock: VirtualClock, body: Any, status: int | None, code: Exit
 ) -> None:
     sandbox.faults({"action": "status", "status": 404, "body": body, "path": "/data_sources/123", "times": 9})
     error = ends_with(code, lambda: get(live, KINDS["sources"], 123))
