@@ -99,6 +99,10 @@ def refused_from(nth: int) -> Faults:
 
 # The only write takes effect, is answered with a failure, and cannot be undone.
 ONLY_WRITE = [{"action": "status", "status": 500, "when": "after", **WRITES}, *refused_from(2)]
+# The only delete takes effect, is answered with a failure, and cannot be looked up.
+ONLY_DELETE = [{"action": "status", "status": 500, "when": "after", "times": 9, "method": "DELETE"},
+               {"action": "status", "status": 503, "method": "GET", "path": "/transforms/[0-9]+", "nth": 2,
+               "times": 999}]  # fmt: skip
 # Whether the only create happened is not known, and cannot be looked up.
 LOST_CREATE = [{"action": "reset", **WRITES},
                {"action": "status", "status": 403, "method": "GET", "path": "/transforms",
@@ -119,7 +123,7 @@ CASES: dict[str, tuple[Callable[[Sandbox, Path], Words], Faults]] = {
     "transforms create": (transform("create", "--file", "o'clock.json", "--name", "two words"), LOST_CREATE),
     "transforms update": (transform("update", "--id", "{id}", "--file", "o'clock.json"), ONLY_WRITE),
     "transforms copy": (transform("copy", "--id", "{id}", "--name", 'a "twin"'), LOST_CREATE),
-    "transforms delete": (transform("delete", "--name", "kept", "--yes"), ONLY_WRITE),
+    "transforms delete": (transform("delete", "--name", "kept", "--yes"), ONLY_DELETE),
     "transforms attach": (
         transform("attach", "--file", "o'clock.json", "--name", "m 1", "--parent", "123", "--nexset-name", "n 1"),
         refused_from(2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -99,15 +100,16 @@ def test_wait_does_not_call_a_run_ok_that_a_destination_got_nothing_of(sandbox: 
 
 def test_wait_does_not_end_while_the_source_is_at_work(sandbox: Sandbox, clock: VirtualClock) -> None:
     """Every destination has taken something of the run, and more is on its way."""
+    run_id = int(time.time() * 1000) + 60_000  # newer than every run of the demo
     for kind in ("sources", "nexsets", "sinks"):
-        sandbox.control("POST", "history", {"kind": kind, "id": 123, "runs": [{"run_id": 1795300000000, "records": 9}]})
+        sandbox.control("POST", "history", {"kind": kind, "id": 123, "runs": [{"run_id": run_id, "records": 9}]})
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "PROCESSING"}})
     session = session_on(sandbox)
     flow = read_flow_target(session, KINDS["sources"], 123).flow
     with pytest.raises(OperatorError, match="has not ended"):
-        wait_for_run(session, flow, 1795299999999, 300.0, lambda text: None)
+        wait_for_run(session, flow, run_id - 1, 300.0, lambda text: None)
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "IDLE"}})
-    assert wait_for_run(session, flow, 1795299999999, 300.0, lambda text: None)["outcome"] == "ok"
+    assert wait_for_run(session, flow, run_id - 1, 300.0, lambda text: None)["outcome"] == "ok"
 
 
 def test_metrics_are_the_sum_of_the_runs_by_day_and_by_run(sandbox: Sandbox) -> None:
