@@ -84,7 +84,7 @@ def test_a_list_that_stands_still_is_read_once(count: int, workers: int) -> None
     pages, ids = read(server, workers=workers)
     assert sorted(ids) == list(range(1, count + 1))
     assert len(server.asked) == max(1, -(-count // 100))
-    assert (pages.complete, pages.settled, pages.missing, pages.problem) == (True, True, 0, None)
+    assert (pages.complete, pages.stable, pages.missing, pages.problem) == (True, True, 0, None)
 
 
 @pytest.mark.parametrize("total", [None, ""])
@@ -95,15 +95,15 @@ def test_a_row_deleted_between_pages_hides_no_other(total: str | None, request_n
     pages, ids = read(server, workers=workers)
     assert set(ids) >= set(range(1, 251)) - {240}
     assert len(ids) == len(set(ids))
-    assert (pages.settled, pages.missing) == (True, 0)
+    assert (pages.stable, pages.missing) == (True, 0)
     assert "1 of the 250 rows may be gone" in str(pages.problem)
 
 
-def test_a_page_of_rows_deleted_at_the_end_is_settled_by_another_pass() -> None:
+def test_a_page_of_rows_deleted_at_the_end_is_stable_after_another_pass() -> None:
     server = Server(some(201), {2: without(201, 200)})
     pages, ids = read(server)
     assert set(range(1, 200)) <= set(ids)
-    assert (pages.settled, pages.total, pages.missing) == (True, 199, 0)
+    assert (pages.stable, pages.total, pages.missing) == (True, 199, 0)
 
 
 @pytest.mark.parametrize("many", [1, 7, 100, 150])

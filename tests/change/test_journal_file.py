@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_every_part_of_an_identity_makes_another_change(
     journal.close()
     open_journal(ME, path=file, resume=True).close()
     for resume in (True, False):
-        error = ends_with(Exit.CONFIG, lambda: open_journal(other, path=file, resume=resume))  # noqa: B023
+        error = ends_with(Exit.CONFIG, partial(open_journal, other, path=file, resume=resume))
         assert "another change, account or API" in error.message
 
 

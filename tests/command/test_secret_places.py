@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import support
+from helpers.command.progress import Reporter
 from support import CLEAN, ROOT, Done, Exit, Sandbox, answers, run_words
 from support.clocks import VirtualClock
 from support.planted import Planted, planted, seen
@@ -114,8 +115,6 @@ def test_log_lines(sandbox: Sandbox) -> None:
 
 
 def test_progress(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    from helpers.command.progress import Reporter  # noqa: PLC0415
-
     for entry in SECRETS:
         Reporter(quiet=False).report(entry.text)
     shows_none(capsys.readouterr().err)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from statistics import median
 
 import pytest
 
 from support import CLEAN, COMMANDS, ROOT, SCRIPTS, run_words
 
-PAIRS = 5
+PAIRS = 7
 
 
 def processor_time(words: list[str]) -> float:
@@ -31,8 +30,9 @@ def processor_time(words: list[str]) -> float:
 def test_start_up_costs_at_most_four_times_a_bare_python(args: list[str]) -> None:
     script = [sys.executable, str(SCRIPTS / args[0]), *args[1:]]
     bare = [sys.executable, "-c", "import argparse, json"]
-    ratios = [processor_time(script) / processor_time(bare) for _ in range(PAIRS)]
-    assert median(ratios) <= 4, ratios
+    times = [(processor_time(script), processor_time(bare)) for _ in range(PAIRS)]
+    ours, bares = zip(*times, strict=True)
+    assert min(ours) <= 4 * min(bares), times  # the least: a busy machine only adds to what a process uses
 
 
 # Besides Python's own modules below, --help may import these of ours, and the request of the command's family.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from helpers.core import redact
 from helpers.core.redact import MARK
+from support import SCRIPTS
 from support.planted import Planted, planted, seen
 
 
@@ -93,6 +95,28 @@ def test_a_text_that_looks_secret_is_redacted(entry: Planted) -> None:
 )  # fmt: skip
 def test_an_ordinary_text_stays(text: str) -> None:
     assert redact.redact_text(text) == text
+
+
+def own_texts(source: str) -> list[str]:
+    """The texts that a module may print: its literals without docstrings, with ``{x}`` for every value put in."""
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    texts = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            texts.append("".join(str(part.value) if isinstance(part, ast.Constant) else "{x}" for part in node.values))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings | parts:
+            texts.append(node.value)
+    return texts
+
+
+def test_our_own_messages_stay() -> None:
+    """``no credentials: NEXLA_SERVICE_KEY …`` once told the user to set "[redacted]"."""
+    sources = {path: path.read_text() for path in SCRIPTS.rglob("*.py") if path.name != "secret_text.py"}  # patterns
+    texts = {text: path.name for path, source in sources.items() for text in own_texts(source)}
+    assert len(texts) > 2000, "the texts were not found"
+    assert [f"{name}: {text}" for text, name in texts.items() if redact.redact_secret_looking(text) != text] == []
 
 
 def test_what_surrounds_a_secret_stays() -> None:

@@ -178,3 +178,55 @@ def test_a_new_resource_that_somebody_edited_is_left_and_named_when_the_change_f
     assert [entry["id"] for entry in done.data["left_behind"] if entry["step"] == "source"] == [row["id"]]
     key, value = next(iter(change.items()))
     assert row[key] == value
+
+
+def test_a_colleagues_credential_of_the_same_name_is_not_used_instead_of_ones_own(
+    sandbox: Sandbox, tmp_path: Path, config: Any
+) -> None:
+    """It may open another bucket: who deploys an inline credential means that one."""
+    bob = acting_as(sandbox, BOB)
+    own = {"name": "files", "credentials_type": "s3", "credentials": {"key": "k" * 12}}
+    _, theirs = bob.api("POST", "/data_credentials", own)
+    mine = next(p["id"] for p in sandbox.control("GET", "users")["users"] if p["service_key"] == sandbox.key)
+    rule = {"type": "USER", "id": mine, "access_roles": ["collaborator"]}
+    assert bob.api("PUT", f"/data_credentials/{theirs['id']}/accessors", {"accessors": [rule]})[0] == 200
+    config["source"]["credential"] = own
+    del config["credential_id"]
+    deploy(sandbox, tmp_path, config).ok()
+    (source,) = rows(sandbox, "sources")
+    assert source["data_credentials_id"] != theirs["id"]
+    assert len([row for row in rows(sandbox, "credentials") if row["name"] == "files"]) == 2
+
+
+def test_a_resume_that_fails_before_it_comes_to_a_step_undoes_that_step_too(
+    sandbox: Sandbox, tmp_path: Path, config: Any
+) -> None:
+    """The nexset was created and seen by the run before; this one does not get as far as to know its parent."""
+    before, path = sandbox.resources(), support.write_config(tmp_path, config)
+    sandbox.run_killed("deploy_flow.py", "--config", path, method="POST", path="/data_sinks").is_killed()
+    sandbox.faults({"action": "status", "status": 403, "method": "GET", "path": "/data_sources/[0-9]+"})
+    sandbox.run_inside("deploy_flow.py", "--config", path, "--resume").fails(Exit.ROLLED_BACK)
+    assert sandbox.resources() == before
+
+
+def test_a_destination_that_a_colleague_pauses_stays_paused_when_the_change_is_undone(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    sandbox.clear_journal()
+    (sink,) = rows(sandbox, "sinks")
+    config["destination"]["description"] = "changed"
+    place = f"/data_sinks/{sink['id']}"
+    before_request(
+        monkeypatch,
+        "GET",
+        "/data_sources/[0-9]+/flow",
+        lambda: sandbox.api("PUT", f"{place}/pause"),
+        after=f"PUT {place}",
+    )
+    sandbox.faults({"action": "status", "status": 400, "method": "PUT", "path": f"{place}/activate", "times": 9})
+    deploy(sandbox, tmp_path, config).ends(Exit.ROLLED_BACK, Exit.LEFT_BEHIND)
+    (sink,) = rows(sandbox, "sinks")
+    assert sink["status"] == "PAUSED"
+    tried = [request for request in sandbox.writes() if request == f"PUT {place}/activate"]
+    assert len(tried) == 1, "by the deployment itself, and not again by its undo"

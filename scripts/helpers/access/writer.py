@@ -119,7 +119,7 @@ class RuleWriter:
             self._refuse_lockout(before, stale)
             return self._revoke(now, stale, goal)
         if any(rule.expires_at for rule in granted):
-            return self._settle(before, now, _accessors(granted), goal)
+            return self._restore_taken(before, now, _accessors(granted), goal)
         return now
 
     def _refuse_lockout(self, before: AccessRules, revoked: list[AccessRule]) -> None:
@@ -144,9 +144,11 @@ class RuleWriter:
             entries.append(everything if goal.takes_all((kind, accessor_id)) else everything | {"access_roles": roles})
         after = self._send("DELETE", entries)
         partly = [accessor for accessor in _accessors(revoked) if not goal.takes_all(accessor)]
-        return self._settle(now, after, partly, goal) if partly else after
+        return self._restore_taken(now, after, partly, goal) if partly else after
 
-    def _settle(self, previous: AccessRules, now: AccessRules, accessors: list[Accessor], goal: Goal) -> AccessRules:
+    def _restore_taken(
+        self, previous: AccessRules, now: AccessRules, accessors: list[Accessor], goal: Goal
+    ) -> AccessRules:
         """Grant what the last write took along from these accessors, be it ours or given by others meanwhile."""
         theirs = goal.log.changes(self.granted) if goal.log else {}
         wanted = goal.wanted(with_changes(previous, theirs))

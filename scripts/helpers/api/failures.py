@@ -85,7 +85,7 @@ def token_failure(settings: Settings, exchange: Exchange) -> ApiError:
         text = f"login at {host} returned {exchange.status}: {_message(exchange)}"
         code = Exit.UPSTREAM if exchange.status >= 500 else Exit.AUTH
     else:
-        text = f"login at {host} returned {exchange.status} without a token: {excerpt(exchange.text)}"
+        text = f"login at {host} returned {exchange.status} without a token, but with {excerpt(exchange.text)}"
         hint = "a proxy or sign-in page may be in between; check NEXLA_API_URL"
     return ApiError(code, text, exchange=exchange, sent=False, known_not_applied=True, retryable=retryable, hint=hint)
 

@@ -132,7 +132,7 @@ class Pages:
         seen: the number of rows yielded.
         malformed: the number of entries left out because they were not objects or their id was none.
         complete: whether the list was read to its end.
-        settled: whether no row can be missing: the last pass was whole, or showed the same as the one before.
+        stable: whether no row can be missing: the last pass was whole, or showed the same as the one before.
         body: for flows, the complete response with the current row, with the resources beside the trees.
     """
 
@@ -151,7 +151,7 @@ class Pages:
         self._params, self._per_page, self._workers = dict(params or {}), per_page, workers
         self.total: int | None = None
         self.seen = self.malformed = 0
-        self.complete = self.settled = False
+        self.complete = self.stable = False
         self.body: Row = {}
         self._last = _Pass()
         self._vanished, self._over = 0, False
@@ -173,8 +173,8 @@ class Pages:
             self.complete, self._last = this.ended and not this.cut, this
             self._vanished = len(yielded - this.keys)
             agrees = this.agrees_with(before)
-            self.settled = self.complete and (this.is_whole or agrees)
-            if self.settled or agrees or not this.ended:
+            self.stable = self.complete and (this.is_whole or agrees)
+            if self.stable or agrees or not this.ended:
                 return
             before = this
 
@@ -186,7 +186,7 @@ class Pages:
     def missing(self) -> int:
         """How many rows, at least, the server reported or may have had, and did not show in the last pass."""
         short = max(0, (self.total or 0) - self._last.counted)
-        return short if self.settled else max(1, short)
+        return short if self.stable else max(1, short)
 
     @property
     def problem(self) -> str | None:
@@ -196,7 +196,7 @@ class Pages:
             return None
         if not self.complete:
             return f"the list goes on behind the pages that can be read: {self.seen} rows are not all"
-        if not self.settled:
+        if not self.stable:
             of_total = "" if self.total is None else f" of {self.total}"
             return f"the list changed while it was read: {shown}{of_total} rows arrived, and others may be missing"
         if self.total is not None and shown != self.total:
@@ -264,14 +264,14 @@ def _key(row: Row, equal: dict[str, int]) -> Any:
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
-def read_settled(pages: Pages, what: str) -> list[Row]:
+def read_stable(pages: Pages, what: str) -> list[Row]:
     """The rows of a list, for callers to whom a row that was missed would mean that it does not exist.
 
     Raises:
         OperatorError: UPSTREAM, when the list never stood still, or could not be read to its end; ``what`` names it.
     """
     rows = list(pages)
-    if not pages.settled:
+    if not pages.stable:
         raise _incomplete(pages, what)
     return rows
 

@@ -10,7 +10,7 @@ import unicodedata
 from typing import Any
 
 from helpers.api.failures import ApiError
-from helpers.api.paging import SMALL_PER_PAGE, Pages, read_settled, rows_of
+from helpers.api.paging import SMALL_PER_PAGE, Pages, read_stable, rows_of
 from helpers.api.session import Session
 from helpers.api.similar_names import similar_names
 from helpers.api.transport import call
@@ -68,7 +68,7 @@ def by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]
     rows: dict[Any, Row] = {}
     for form in _forms(name) if "name" in kind.filters else [None]:
         query = {**params, "name": form} if form is not None else params
-        listed = read_settled(Pages(session, kind, query), kind.name)
+        listed = read_stable(Pages(session, kind, query), kind.name)
         rows |= {row.get("id"): row for row in listed if same_name(row.get("name"), name)}
     return list(rows.values())
 
@@ -89,6 +89,12 @@ def shared_by_name(session: Session, kind: Kind, name: str, **params: Any) -> li
     if "access_role" not in kind.filters:
         return []
     return by_name(session, kind, name, access_role="collaborator", **params)
+
+
+def everyones_by_name(session: Session, kind: Kind, name: str, **params: Any) -> list[Row]:
+    """All resources with this name: the caller's own, and those of others that the caller may see."""
+    rows = [*by_name(session, kind, name, **params), *shared_by_name(session, kind, name, **params)]
+    return list({row["id"]: row for row in rows}.values())
 
 
 def owner_of(session: Session, row: Row) -> str | None:

@@ -84,7 +84,7 @@ def create(session: Session, path: str, body: Row, search: Search, report: Calla
             error, status = failure, failure.http_status
         search.on_unanswered()
         late = status is None or status == GATEWAY_TIMEOUT
-        found = _look(session, search, path, body, LATE_CREATE_SECONDS if late else RECONCILE_SECONDS, report)
+        found = _reconcile(session, search, path, body, LATE_CREATE_SECONDS if late else RECONCILE_SECONDS, report)
         if found is not None:
             return found
         if status in (409, 500):
@@ -106,7 +106,7 @@ def _unknown(path: str, body: Row, why: str, status: int | None) -> OperatorErro
     )
 
 
-def _look(
+def _reconcile(
     session: Session, search: Search, path: str, body: Row, seconds: float, report: Callable[[str], None]
 ) -> Sighting | None:
     """Look for a resource that may have been created. If that fails, the outcome remains unknown."""

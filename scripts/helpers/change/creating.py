@@ -275,7 +275,8 @@ class CreateStep(Step):
         row = get_or_none(run.session, self.api, int(entry.id or 0), expand=1)
         if row is None:
             return
-        fields = self._edited(run, row) if entry.as_sent else []
+        # before this run has come to the step, it does not know the ids that the desired fields contain
+        fields = self._edited(run, row) if entry.as_sent and run.has_come_to(self.key) else []
         if not same_name(row.get("name"), self.name):
             fields.append("name")
         if fields:

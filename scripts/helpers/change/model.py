@@ -200,6 +200,10 @@ class ChangeRun:
         """Whether the step with this key wrote (or would write) something in this run."""
         return any(outcome.key == key and outcome.changed for outcome in self.outcomes)
 
+    def has_come_to(self, key: str) -> bool:
+        """Whether this run has come to the step with this key, and so past all steps before it."""
+        return any(outcome.key == key for outcome in self.outcomes)
+
     def note(
         self,
         step: Step,

@@ -71,7 +71,7 @@ def load_settings(values: Mapping[str, str | None], notes: Sequence[str] = ()) -
         noticed.append("NEXLA_SERVICE_KEY and NEXLA_ACCESS_TOKEN are both set; using the service key")
     if not key and not token:
         raise config_error(
-            "no credentials: NEXLA_SERVICE_KEY or NEXLA_ACCESS_TOKEN must be set",
+            "no credentials are set: neither NEXLA_SERVICE_KEY nor NEXLA_ACCESS_TOKEN",
             "export one of them, or pass --env-file FILE; to try it without an account: "
             + command_line("nexla_quickstart", "--sandbox"),
         )

@@ -207,11 +207,11 @@ def destination_only_steps(
     steps += destinations
     activations = [ActivateStep(s.key, "destinations", s.name, states[s.config.key]) for s in destinations]
     steps += activations
+    if verify:
+        for entry in config.all_destinations:
+            steps.append(DeliverStep(entry, states[entry.key], timeout, set()))
     for nexset in nexsets:
         confirm = ConfirmStep(nexset, [step for step in activations if step.state is nexset])
         confirm.key = f"confirm:{nexset.nexset_id}"
         steps.append(confirm)
-    if verify:
-        for entry in config.all_destinations:
-            steps.append(DeliverStep(entry, states[entry.key], timeout, set()))
     return steps

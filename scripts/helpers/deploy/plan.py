@@ -8,12 +8,13 @@ from helpers.change.model import Step
 from helpers.deploy.activation import ActivateStep, ConfirmStep
 from helpers.deploy.checks import DiscoverStep, LookupStep, NameConflictStep, ProbeStep, ProveStep
 from helpers.deploy.connectors import ConnectorsStep, credential_users
+from helpers.deploy.credential_step import CredentialStep
 from helpers.deploy.delivery import DeliverStep, SourceErrorsStep
 from helpers.deploy.destination_only import destination_only_steps
 from helpers.deploy.members import DestinationStep, NexsetStep
 from helpers.deploy.model import Destination, FlowConfig
 from helpers.deploy.project import ProjectStep
-from helpers.deploy.resource_steps import CredentialStep, SourceStep
+from helpers.deploy.resource_steps import SourceStep
 from helpers.deploy.state import DETECTED, SOURCE_STEP, FlowState, nexset_key, nexset_name
 
 

@@ -1,19 +1,18 @@
-"""The steps of a deployment that create or update a resource: their base class, credentials and the source."""
+"""The steps of a deployment that create or update a resource: their base class, and the source."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from helpers.api.resources import by_name, get, get_or_none, owner_of, require_unique, shared_by_name
+from helpers.api.resources import everyones_by_name, get, get_or_none, owner_of
 from helpers.api.transport import call
-from helpers.change.creating import CreateStep, journalled_row
+from helpers.change.creating import CreateStep
 from helpers.change.journal import Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
 from helpers.change.restore import EDITS, edits_between, restoration
 from helpers.change.set_status import ACTIVE, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
-from helpers.deploy import model
 from helpers.deploy.differences import differences, update_body
 from helpers.deploy.state import SOURCE_STEP, FlowState
 
@@ -122,7 +121,7 @@ class ResourceStep(CreateStep):
         plan = restoration(before.get(EDITS) or [], row)
         if plan.body:
             self.put_back(run, resource_id, plan.body, before, row)
-        if before.get("status") == ACTIVE:
+        if self.paused_for(before) and before.get("status") == ACTIVE:
             set_status(run, self.api, resource_id, ACTIVE)
         now = self.shown(run, resource_id)
         wrong = [key for key, value in plan.body.items() if now.get(key) != value]
@@ -130,6 +129,10 @@ class ResourceStep(CreateStep):
             raise OperatorError(Exit.LEFT_BEHIND, f"the server does not show the former {', '.join(wrong)}")
         if plan.objections():
             raise OperatorError(Exit.LEFT_BEHIND, plan.objections())
+
+    def paused_for(self, before: Row) -> bool:
+        """Whether the update that undo takes back paused the resource; otherwise its status is nobody's but others'."""
+        return False
 
     def shown(self, run: ChangeRun, resource_id: int) -> Row:
         """The resource as it is now, in the format of ``current``."""
@@ -152,12 +155,6 @@ def with_credential_id(row: Row) -> Row:
     if "data_credentials_id" in row or "data_credentials" not in row:
         return row
     return {**row, "data_credentials_id": inner.get("id") if isinstance(inner, dict) else None}
-
-
-def everyones(run: ChangeRun, kind: Kind, name: str, **params: Any) -> list[Row]:
-    """All resources with this name: the caller's own, and those of others that the caller may see."""
-    rows = [*by_name(run.session, kind, name, **params), *shared_by_name(run.session, kind, name, **params)]
-    return list({row["id"]: row for row in rows}.values())
 
 
 def lookup_key(kind: str, name: str) -> str:
@@ -186,60 +183,6 @@ def with_tags(fields: Row, *tags: list[str]) -> Row:
 def set_fields(entry: Any, *names: str) -> Row:
     """The named fields of a config entry that are not empty."""
     return {name: value for name in names if (value := getattr(entry, name)) not in (None, [], {})}
-
-
-def unchanged_secret(name: str, credential_id: int) -> str:
-    """The warning that an existing credential keeps its secret, and how to change it."""
-    return (
-        f"credential {name!r} (id {credential_id}) exists: its secret was NOT changed, even if the config has a new "
-        "one, because Nexla returns no secret to compare with. To change it, edit the credential in Nexla, or send "
-        f"PUT /data_credentials/{credential_id} (REFERENCE.md, Change the secret of a credential)"
-    )
-
-
-class CredentialStep(ResourceStep):
-    """An inline credential. The server never returns its secrets, so an existing credential is used unchanged."""
-
-    def __init__(self, role: str, config: model.Credential, state: FlowState) -> None:
-        super().__init__(f"credential:{role}", KINDS["credentials"], config.name, state)
-        self.config = config
-
-    def desired(self, run: ChangeRun) -> Row:
-        return self.config.model_dump(exclude_none=True)
-
-    def comparable(self, desired: Row) -> Row:
-        return {}
-
-    def _of_type(self, rows: list[Row]) -> list[Row]:
-        matching = [row for row in rows if row.get("credentials_type") == self.config.credentials_type]
-        return sorted(matching, key=lambda row: row["id"])
-
-    def current(self, run: ChangeRun) -> Row | None:
-        row = journalled_row(run, self.key, self.api) or self._of_another_member(run)
-        if row is None:
-            rows = self._of_type(by_name(run.session, self.api, self.name))
-            if not rows and self.state.owner(run) is not None:  # it is somebody else's flow, with their credentials
-                rows = self._of_type(shared_by_name(run.session, self.api, self.name))
-            row = require_unique(self.api, self.name, rows)
-        if row is not None and not run.created(self.key):
-            text = unchanged_secret(self.name, row["id"])
-            if text not in run.warnings:
-                run.warnings.append(text)
-        return row
-
-    def _of_another_member(self, run: ChangeRun) -> Row | None:
-        """The same inline credential, which an earlier step of this run created for another member of the flow."""
-        known = self.state.facts.credentials.get((self.name, self.config.credentials_type))
-        return get_or_none(run.session, self.api, known) if known is not None else None
-
-    def verify(self, run: ChangeRun, applied: Applied) -> Applied:
-        applied = super().verify(run, applied)
-        if applied.id is not None:
-            self.state.facts.credentials[self.name, self.config.credentials_type] = applied.id
-        return applied
-
-    def namesakes(self, run: ChangeRun) -> list[Row]:
-        return self._of_type(everyones(run, self.api, self.name))
 
 
 class SourceStep(ResourceStep):
@@ -285,7 +228,10 @@ class SourceStep(ResourceStep):
             run.warnings.append(f"source {self.name!r}: nexsets {sorted(extra)} were detected meanwhile and are kept")
 
     def namesakes(self, run: ChangeRun) -> list[Row]:
-        return self.state.of_source_type(everyones(run, self.api, self.name, expand=1))
+        return self.state.of_source_type(everyones_by_name(run.session, self.api, self.name, expand=1))
+
+    def paused_for(self, before: Row) -> bool:
+        return any(edit["path"][0] == "source_config" for edit in before.get(EDITS) or [])
 
     def update(self, run: ChangeRun, resource_id: int, body: Row, current: Row) -> None:
         if "source_config" in body and current.get("status") == ACTIVE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers.api.resources import by_name, get, get_or_none, require_unique, shared_by_name
+from helpers.api.resources import everyones_by_name, get, get_or_none, require_unique
 from helpers.api.transport import call
 from helpers.change.creating import CreateStep, journalled_row, wait_until_unique
 from helpers.change.journal import Entry
@@ -51,10 +51,8 @@ class DerivedNexsetStep(CreateStep):
         )
 
     def namesakes(self, run: ChangeRun) -> list[Row]:
-        rows = [*by_name(run.session, NEXSETS, self.name), *shared_by_name(run.session, NEXSETS, self.name)]
-        full = [
-            get_or_none(run.session, NEXSETS, resource_id, expand=1) for resource_id in sorted({r["id"] for r in rows})
-        ]
+        ids = sorted(row["id"] for row in everyones_by_name(run.session, NEXSETS, self.name))
+        full = [get_or_none(run.session, NEXSETS, nexset_id, expand=1) for nexset_id in ids]
         return [row for row in full if row and _parent_of(row) == self.parent_id]
 
     def desired(self, run: ChangeRun) -> Row:
@@ -135,8 +133,8 @@ class AttachStep(Step):
         if not before["reusable"] and is_lost(to_stored(before)):
             raise OperatorError(
                 Exit.ERROR,
-                f"the inline transform of nexset {self.nexset_id} seems to contain a secret: it could not be restored, "
-                "because the journal stores no secrets",
+                f"the inline transform of nexset {self.nexset_id} seems to contain a secret, and could not be "
+                "restored, because the journal stores no secrets",
                 hint="derive a nexset instead: --parent",
             )
         action = "detach" if self.detach else "attach"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from helpers.api.paging import Pages, read_settled
+from helpers.api.paging import Pages, read_stable
 from helpers.api.resources import get, get_or_none, require_unique
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -45,7 +45,7 @@ def by_exact_name(session: Session, kind: Kind, name: str) -> list[Row]:
     Raises:
         ApiError: The list could not be read.
     """
-    rows = read_settled(Pages(session, kind, ALL_TRANSFORMS), kind.name)
+    rows = read_stable(Pages(session, kind, ALL_TRANSFORMS), kind.name)
     return [row for row in rows if same_name(row.get("name"), name)]
 
 
@@ -65,7 +65,7 @@ def users_of(session: Session, transform: Row) -> list[Row]:
     listed = [nexset_id for nexset_id in transform.get("data_sets") or [] if isinstance(nexset_id, int)]
     rows = {
         row["id"]: row
-        for row in read_settled(Pages(session, NEXSETS, {"access_role": "collaborator"}), "nexsets")
+        for row in read_stable(Pages(session, NEXSETS, {"access_role": "collaborator"}), "nexsets")
         if row.get("transform_id") == transform["id"]
     }
     for nexset_id in listed:
