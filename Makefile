@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MINUTES ?= 10
 SEED ?=
 
-.PHONY: demo test lint soak mutants sandbox clean
+.PHONY: demo test lint soak mutants schema sandbox clean
 
 demo: $(READY)
 	$(BIN)/python -m sandbox.demo
@@ -31,6 +31,10 @@ soak: $(READY)
 # only what has changed since runs again.
 mutants: $(READY)
 	$(BIN)/python tests/mutants/run.py
+
+# The JSON Schema of a flow config, written anew from its model.
+schema: $(READY)
+	PYTHONPATH=scripts $(BIN)/python -c "from helpers.deploy import config, model; config.SCHEMA_FILE.write_text(model.schema_text())"
 
 sandbox: $(READY)
 	$(BIN)/python -m sandbox

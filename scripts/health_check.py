@@ -27,9 +27,10 @@ from helpers.core.errors import usage
 from helpers.core.kinds import checked_id
 from helpers.core.nearest import did_you_mean
 from helpers.monitor.health_config import CHECKS, MAX_RUNS, HealthLimits, Watched, load, watched_kind
-from helpers.monitor.request import ALERT_FORMATS, AlertOptions, HealthRequest
+from helpers.monitor.request import ALERT_FORMATS, AlertOptions, AlertPolicy, HealthRequest
 
 COMMAND = cli.Command("health_check", "helpers.monitor.health_check:run")
+LIMITS, ALERTS = HealthLimits(), AlertPolicy()  # the defaults
 
 
 def build_parser() -> Parser:
@@ -55,17 +56,29 @@ def build_parser() -> Parser:
     add(
         "--skip",
         metavar="A,B",
-        help="checks to skip: status, freshness, errors, volume, stalled, quarantine, credential, sla",
+        help=f"checks to skip: {', '.join(CHECKS)}",
     )
     add(
         "--max-age-hours",
         type=hours,
-        default=24.0,
+        default=LIMITS.max_age_hours,
         metavar="H",
-        help="maximum age of the last run without a schedule (default: 24)",
+        help=f"maximum age of the last run without a schedule (default: {LIMITS.max_age_hours:g})",
     )
-    add("--threshold", type=float, default=0.2, metavar="SHARE", help="maximum error share (default: 0.2)")
-    add("--last", type=int, default=10, metavar="N", help="number of runs to evaluate (default: 10)")
+    add(
+        "--threshold",
+        type=float,
+        default=LIMITS.threshold,
+        metavar="SHARE",
+        help=f"maximum error share (default: {LIMITS.threshold:g})",
+    )
+    add(
+        "--last",
+        type=int,
+        default=LIMITS.last,
+        metavar="N",
+        help=f"number of runs to evaluate (default: {LIMITS.last})",
+    )
     add("--probe", action="store_true", help="probe each credential; this writes verified_status on the server")
     add("--report", metavar=FILE, help="write the full report as an HTML page")
     _add_alert_flags(parser)
@@ -83,13 +96,25 @@ def _add_alert_flags(parser: Parser) -> None:
     )
     alert.add_argument("--alert-format", choices=ALERT_FORMATS, default="slack")
     alert.add_argument(
-        "--open-after", type=int, default=2, metavar="N", help="bad checks in a row that open an incident (default: 2)"
+        "--open-after",
+        type=int,
+        default=ALERTS.open_after,
+        metavar="N",
+        help=f"bad checks in a row that open an incident (default: {ALERTS.open_after})",
     )
     alert.add_argument(
-        "--clear-after", type=int, default=2, metavar="N", help="good checks in a row that clear it (default: 2)"
+        "--clear-after",
+        type=int,
+        default=ALERTS.clear_after,
+        metavar="N",
+        help=f"good checks in a row that clear it (default: {ALERTS.clear_after})",
     )
     alert.add_argument(
-        "--remind-hours", type=float, default=6.0, metavar="H", help="hours between reminders; 0: never (default: 6)"
+        "--remind-hours",
+        type=float,
+        default=ALERTS.remind_hours,
+        metavar="H",
+        help=f"hours between reminders; 0: never (default: {ALERTS.remind_hours:g})",
     )
 
 
@@ -160,9 +185,7 @@ def _alert_options(args: argparse.Namespace) -> AlertOptions | None:
         url=args.alert_webhook,
         url_file=args.alert_webhook_file,
         form=args.alert_format,
-        open_after=args.open_after,
-        clear_after=args.clear_after,
-        remind_hours=args.remind_hours,
+        policy=AlertPolicy(args.open_after, args.clear_after, args.remind_hours),
     )
 
 

@@ -56,8 +56,7 @@ def test_every_requirement_is_pinned_in_the_constraints() -> None:
 
 
 def test_the_stored_schema_is_the_models() -> None:
-
-    assert flow_config.SCHEMA_FILE.read_text() == flow_model.schema_text()
+    assert flow_config.SCHEMA_FILE.read_text() == flow_model.schema_text(), "run: make schema"
 
 
 def test_the_config_knows_every_field_of_the_sdks_create_models() -> None:

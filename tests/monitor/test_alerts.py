@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.monitor.alert_text import BLOCKS_MAX, SECTION_MAX, TITLE_MAX, payload
-from helpers.monitor.incidents import AlertPolicy, events, locked_state, mark_reported, update_incidents
+from helpers.monitor.incidents import events, locked_state, mark_reported, update_incidents
+from helpers.monitor.request import AlertPolicy
 from support import Done, Exit, Sandbox
 from support.clocks import VirtualClock
 from support.receiver import Receiver

@@ -12,7 +12,8 @@ from helpers.api.runs import ResourceRun
 from helpers.core.schedule import Schedule
 from helpers.monitor.health import HealthFacts, judge
 from helpers.monitor.health_config import HealthLimits, load
-from helpers.monitor.incidents import AlertPolicy, events, update_incidents
+from helpers.monitor.incidents import events, update_incidents
+from helpers.monitor.request import AlertPolicy
 from support.requesting import accepts, request_of
 
 NOW = 1_795_240_000.0  # 2026-11-21T05:46:40Z
@@ -168,7 +169,7 @@ def test_the_command_line_may_ask_for_1_to_100_runs(last: str, good: bool) -> No
 def test_the_command_line_has_the_same_defaults() -> None:
     request = request_of("health_check", "--all", "--state", "state.json")
     assert request.limits == HealthLimits(24.0, 0.2, 10, 0.3, 60.0, 30.0)
-    assert (request.alert.open_after, request.alert.clear_after, request.alert.remind_hours) == (2, 2, 6.0)
+    assert request.alert.policy == AlertPolicy(2, 2, 6.0)
 
 
 def rounds(*verdicts: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helpers.api.runs import ResourceRun, merge_runs
 from helpers.core.schedule import Schedule
 from helpers.monitor.health import HealthFacts, as_row, judge, verdict
-from helpers.monitor.health_config import HealthLimits
+from helpers.monitor.health_config import CHECKS, HealthLimits
 
 NOW = 1_795_240_000.0  # 2026-11-21T05:46:40Z
 DAILY = "0 0 6 * * ?"
@@ -182,6 +182,15 @@ def test_a_source_that_runs_on_without_records_is_seen() -> None:
     row = as_row(facts, judge(facts, HealthLimits(), NOW))
     assert (row["verdict"], row["records"]) == ("unhealthy", None)  # the newest run has no row, so no records are shown
     assert "although the source keeps running" in row["issues"][0]
+
+
+@given(histories(), st.sampled_from(CHECKS))
+def test_every_check_can_be_skipped_by_its_name(facts: HealthFacts, skipped: str) -> None:
+    limits = HealthLimits(sla={"max_age_hours": 1})
+    names = {check.name.split(".")[0] for check in judge(facts, limits, NOW)}
+    assert names <= {*CHECKS, "runs"}
+    judged = judge(facts, limits._replace(skip=frozenset({skipped})), NOW)
+    assert skipped not in {check.name.split(".")[0] for check in judged if check.verdict in ("ok", "bad")}
 
 
 def test_no_check_left_is_unknown() -> None:

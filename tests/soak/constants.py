@@ -70,15 +70,13 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
          "0.01"),
         (HEALTH, "the_command_line_may_ask_for_1_to_100_runs", "MAX_RUNS", "1"),
     ],
-    "helpers/monitor/incidents.py": [
+    "helpers/monitor/request.py": [
         (HEALTH, "an_incident_opens_at_the_second_bad_check", "AlertPolicy.open_after", "1"),
         (HEALTH, "an_incident_clears_at_the_second_good_check", "AlertPolicy.clear_after", "1"),
         (HEALTH, "an_open_incident_is_told_again_after_six_hours", "AlertPolicy.remind_hours", "0.001"),
-        (HEALTH, "an_open_incident_is_told_again_after_six_hours", "events:3600", "1"),
     ],
-    "health_check.py": [
-        (HEALTH, "the_command_line_has_the_same_defaults", "--max-age-hours --threshold --remind-hours", "0.1"),
-        (HEALTH, "the_command_line_has_the_same_defaults", "--last --open-after --clear-after", "1"),
+    "helpers/monitor/incidents.py": [
+        (HEALTH, "an_open_incident_is_told_again_after_six_hours", "events:3600", "1"),
     ],
     "helpers/monitor/source_rules.py": [
         (DIAGNOSIS, "a_run_is_missed_half_an_hour_after_its_time", "OVERDUE_SECONDS", "1"),

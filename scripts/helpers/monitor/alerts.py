@@ -17,7 +17,6 @@ from helpers.core.limits import Clock
 from helpers.core.settings import LOOPBACK
 from helpers.monitor.alert_text import Events, payload
 from helpers.monitor.incidents import (
-    AlertPolicy,
     event_key,
     events,
     locked_state,
@@ -25,6 +24,7 @@ from helpers.monitor.incidents import (
     save,
     update_incidents,
 )
+from helpers.monitor.request import AlertPolicy
 
 TRIES = 3
 RESPONSE_SECONDS = 10.0  # how long the receiver has to respond

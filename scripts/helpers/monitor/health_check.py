@@ -23,7 +23,6 @@ from helpers.monitor.health import HEALTHY, UNHEALTHY, UNKNOWN, HealthFacts, as_
 from helpers.monitor.health_config import Watched
 from helpers.monitor.health_facts import all_flows, facts_of, flows_of, project_flows
 from helpers.monitor.health_report import counts, markdown, page
-from helpers.monitor.incidents import AlertPolicy
 from helpers.monitor.request import AlertOptions, HealthRequest
 
 COLUMNS = ("verdict", "type", "id", "name", "status", "last_run", "records", "errors", "issues")
@@ -184,12 +183,11 @@ def _publish(request: HealthRequest, context: Context, result: Result, url: str 
 
 
 def _alert(options: AlertOptions, context: Context, result: Result, url: str | None, now: float) -> None:
-    policy = AlertPolicy(options.open_after, options.clear_after, options.remind_hours)
     outcome = alert(
         options.state_file,
         identity_of(context.session, "health_check", "alerts").digest,
         result.data,
-        policy,
+        options.policy,
         url=url,
         form=options.form,
         host=context.host,

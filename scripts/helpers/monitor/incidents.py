@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,9 @@ from helpers.core.files import write_text
 from helpers.core.kinds import Row
 from helpers.monitor.alert_text import Events
 from helpers.monitor.health import HEALTHY
+from helpers.monitor.request import AlertPolicy
 
 OPEN, CLEAR = "open", "clear"
-
-
-@dataclass(frozen=True)
-class AlertPolicy:
-    """When incidents open and clear, and when to remind of open ones.
-
-    Attributes:
-        open_after: Bad checks in a row that open an incident.
-        clear_after: Good checks in a row that clear it.
-        remind_hours: Hours between reminders of an open incident; 0 for never.
-    """
-
-    open_after: int = 2
-    clear_after: int = 2
-    remind_hours: float = 6.0
 
 
 @contextmanager

@@ -63,6 +63,20 @@ class LogsRequest(NamedTuple):
     compare: bool
 
 
+class AlertPolicy(NamedTuple):
+    """When incidents open and clear, and when to remind of open ones.
+
+    Attributes:
+        open_after: Bad checks in a row that open an incident.
+        clear_after: Good checks in a row that clear it.
+        remind_hours: Hours between reminders of an open incident; 0 for never.
+    """
+
+    open_after: int = 2
+    clear_after: int = 2
+    remind_hours: float = 6.0
+
+
 class AlertOptions(NamedTuple):
     """Whom to alert, and when.
 
@@ -71,18 +85,14 @@ class AlertOptions(NamedTuple):
         url: The webhook's URL, if passed as a flag.
         url_file: File that contains the webhook's URL.
         form: slack, generic or teams.
-        open_after: Bad checks in a row that open an incident.
-        clear_after: Good checks in a row that clear it.
-        remind_hours: Hours between reminders; 0 for never.
+        policy: When incidents open and clear.
     """
 
     state_file: str
     url: str | None
     url_file: str | None
     form: str
-    open_after: int
-    clear_after: int
-    remind_hours: float
+    policy: AlertPolicy
 
 
 class HealthRequest(NamedTuple):
