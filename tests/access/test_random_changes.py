@@ -24,7 +24,7 @@ def test_any_sequence_ends_as_the_model_says(machine: type[AccessMachine]) -> No
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=12, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -32,7 +32,7 @@ def test_any_sequence_ends_as_the_model_says(machine: type[AccessMachine]) -> No
 def test_two_people_at_the_same_time_touch_nothing_of_each_others(machine: type[AccessMachine]) -> None:
     """One whole command of another person between any two requests of ours, which take and give roles there were."""
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         by_role=st.booleans(), first=st.lists(operation, min_size=1, max_size=3), ours=operation, sources=some_sources,
         theirs=operation, their_sources=some_sources, nth=st.integers(2, 16),

@@ -16,6 +16,7 @@ from helpers.operate.request import WRITES as OPERATE_WRITES
 from helpers.transforms.request import WRITES as TRANSFORM_WRITES
 from support import Done, Exit, Sandbox, run_shell
 from support.access import entry, plant
+from support.clocks import VirtualClock
 from support.operating import statuses
 from support.transforming import GOOD
 
@@ -35,7 +36,7 @@ def deploy(sandbox: Sandbox, folder: Path) -> Words:
 
 def teardown(sandbox: Sandbox, folder: Path) -> Words:
     words = deploy(sandbox, folder)
-    sandbox.run(*words[:3], cwd=folder).ok()
+    sandbox.run_inside(*words[:3]).ok()
     return [*words[:3], "--teardown", "--yes"]
 
 
@@ -51,7 +52,7 @@ def operate(operation: str, *more: str) -> Callable[[Sandbox, Path], Words]:
 
 def restore(sandbox: Sandbox, folder: Path) -> Words:
     words = ["operate_flow.py", "--operation", "pause", "--resource-id", "1230", "--output", "was on.json"]
-    sandbox.run(*words, cwd=folder).ok()
+    sandbox.run_inside(*words).ok()
     return ["operate_flow.py", "--operation", "activate", "--resource-id", "1230", "--restore", "was on.json"]
 
 
@@ -69,7 +70,7 @@ def transform(operation: str, *more: str) -> Callable[[Sandbox, Path], Words]:
 
 def detach(sandbox: Sandbox, folder: Path) -> Words:
     words = transform("attach", "--file", "o'clock.json", "--name", "m", "--parent", "123", "--nexset-name", "n 1")
-    done = sandbox.run(*words(sandbox, folder), cwd=folder).ok()
+    done = sandbox.run_inside(*words(sandbox, folder)).ok()
     nexset = done.data["ids"]["nexset:n 1"]
     return ["manage_transforms.py", "--operation", "detach", "--nexset", str(nexset), "--yes"]
 
@@ -154,14 +155,18 @@ def test_every_operation_that_writes_is_among_the_cases() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_printed_command_finishes_what_failed(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+def test_the_printed_command_finishes_what_failed(
+    sandbox: Sandbox, tmp_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     prepare, faults = CASES[name]
     here, elsewhere = tmp_path / "here", tmp_path / "else where"
     here.mkdir()
     elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    clock.meanwhile = sandbox.idle
     words = prepare(sandbox, here)
     sandbox.faults(*faults)
-    failed = sandbox.run(*words, cwd=here)
+    failed = sandbox.run_inside(*words)
     sandbox.faults()
     sandbox.later(100.0, *here.glob("*.jsonl"))
     finished = run_shell(printed_command(failed), env=sandbox.env, cwd=elsewhere).ok(failed.err)
@@ -170,7 +175,7 @@ def test_the_printed_command_finishes_what_failed(sandbox: Sandbox, tmp_path: Pa
         assert ENDS[name](sandbox), sandbox.snapshot()
         return
     sandbox.clear_journal()
-    again = sandbox.run(*words, cwd=here)
+    again = sandbox.run_inside(*words)
     again.ok(finished.out)
     assert sandbox.writes() == [], "the printed command did not do all of it"
 
