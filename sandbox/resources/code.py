@@ -191,7 +191,8 @@ def _update(family: Family) -> Handler:
         body = request.object()
         if "public" in body:
             raise ApiError(405, "Only super users may change public")
-        changed = {**doc, **{key: body[key] for key in MUTABLE if body.get(key) is not None}}
+        given = {key: body[key] for key in MUTABLE if key in body and (key == "description" or body[key] is not None)}
+        changed = {**doc, **given}
         _validate(changed)
         doc |= changed
         for nexset in request.world.store.where("nexsets", code_container_id=doc["id"]):

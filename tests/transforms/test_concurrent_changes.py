@@ -102,6 +102,33 @@ def test_an_undo_leaves_what_somebody_else_has_written_meanwhile(
     assert code_of(sandbox)["code"] == rival["code"]
 
 
+def test_an_undo_restores_the_code_and_leaves_a_description_that_somebody_else_has_written(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_child(sandbox, people, tmp_path)
+    before, number = code_of(sandbox), code_of(sandbox)["id"]
+    during_the_proof(monkeypatch, lambda: sandbox.api("PUT", f"/transforms/{number}", {"description": "theirs"}))
+    leaking = script(tmp_path, LEAKING, "leaking.py")
+    done = update(sandbox, leaking, "--description", "ours", *TOO_MANY)
+    done.fails(Exit.LEFT_BEHIND)
+    assert "somebody else changed description" in str(done.data["left_behind"])
+    assert (code_of(sandbox)["code"], code_of(sandbox)["description"]) == (before["code"], "theirs")
+
+
+def test_an_undo_leaves_the_code_of_somebody_else_and_restores_the_description(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_child(sandbox, people, tmp_path)
+    rival = code_from_file(script(tmp_path, GOOD.replace("***", "RIVAL"), "rival.py"), "record").as_body()
+    before, number = code_of(sandbox), code_of(sandbox)["id"]
+    during_the_proof(monkeypatch, lambda: sandbox.api("PUT", f"/transforms/{number}", {"name": "mask", **rival}))
+    leaking = script(tmp_path, LEAKING, "leaking.py")
+    done = update(sandbox, leaking, "--description", "ours", *TOO_MANY)
+    done.fails(Exit.LEFT_BEHIND)
+    assert "somebody else changed the code" in str(done.data["left_behind"])
+    assert (code_of(sandbox)["code"], code_of(sandbox)["description"]) == (rival["code"], before["description"])
+
+
 def test_two_attaches_at_once_make_one_nexset(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
     file = script(tmp_path, GOOD)
     words = ["--operation", "attach", "--file", file, "--name", "mask", "--parent", str(people)]

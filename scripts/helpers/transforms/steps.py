@@ -13,7 +13,7 @@ from helpers.api.writes import delete
 from helpers.change.creating import CreateStep, journalled_row, wait_until_unique
 from helpers.change.journal import Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
-from helpers.change.stored_values import is_lost
+from helpers.change.restore import EDITS, Restoration, edits_between, restoration
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
 from helpers.core.marks import same_name
@@ -114,7 +114,7 @@ class TransformStep(CreateStep):
                 changes[key] = [row.get(key), value]
         if not changes:
             return Found(UNCHANGED, row["id"])
-        before = {key: row.get(key) for key in (*CODE_FIELDS, *self.fields)}
+        before = {EDITS: edits_between(row, self._body())}
         only_planned = "code" in changes and self.transform_id is None and not run.created(self.key)
         return Found("refused" if only_planned else "update", row["id"], changes, before)
 
@@ -165,9 +165,12 @@ class TransformStep(CreateStep):
     def apply(self, run: ChangeRun, found: Found) -> Applied:
         if found.action == "create":
             return self.create(run)
-        body = {**self.fields, **self.code.as_body()}  # without the name, which somebody may just have changed
-        call(run.session, "PUT", item_path(self.api, found.id), body=body, report=run.report)
+        call(run.session, "PUT", item_path(self.api, found.id), body=self._body(), report=run.report)
         return Applied(found.id, created=run.created(self.key))
+
+    def _body(self) -> Row:
+        """The body of an update: without the name, which somebody may just have changed."""
+        return {**self.fields, **self.code.as_body()}
 
     def verify(self, run: ChangeRun, applied: Applied) -> Applied:
         if applied.created:
@@ -181,21 +184,26 @@ class TransformStep(CreateStep):
     def undo(self, run: ChangeRun, entry: Entry) -> None:
         if entry.created:
             self.undo_create(run, entry)
-        elif is_lost(entry.before):
-            raise OperatorError(Exit.LEFT_BEHIND, "the former code contains a secret, which the journal does not store")
-        elif code_from_row(get(run.session, self.api, entry.id)) not in (self.code, code_from_row(entry.before)):
-            raise OperatorError(
-                Exit.LEFT_BEHIND, "somebody else changed the code in the meantime; it was left as it is"
-            )
         else:
             self._restore(run, entry)
 
     def _restore(self, run: ChangeRun, entry: Entry) -> None:
-        call(run.session, "PUT", item_path(self.api, entry.id), body=entry.before, report=run.report)
+        """Restore what still is as this change wrote it, and name the rest; code is one value, in whatever form."""
+        row = get(run.session, self.api, entry.id)
+        edits = entry.before[EDITS]
+        is_ours = code_from_row(row) == self.code
+        plan = restoration(edits, {**row, **self.code.as_body()} if is_ours else row)
+        if not is_ours and any(key in CODE_FIELDS for key in plan.foreign):
+            rest = restoration([edit for edit in edits if edit["path"][0] not in CODE_FIELDS], row)
+            plan = Restoration(rest.body, ["the code", *rest.foreign], rest.lost)
+        if plan.body:
+            call(run.session, "PUT", item_path(self.api, entry.id), body=plan.body, report=run.report)
         now = get(run.session, self.api, entry.id)
-        wrong = [key for key, value in entry.before.items() if now.get(key) != value]
+        wrong = [key for key, value in plan.body.items() if now.get(key) != value]
         if wrong:
             raise OperatorError(Exit.LEFT_BEHIND, f"the server does not show the former {', '.join(wrong)}")
+        if plan.objections():
+            raise OperatorError(Exit.LEFT_BEHIND, plan.objections())
 
 
 class DeleteStep(Step):
