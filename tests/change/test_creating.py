@@ -218,3 +218,13 @@ def test_an_older_one_of_somebody_else_that_appears_after_the_last_write_is_a_fa
     error = change.fails(Exit.ROLLED_BACK, change.step, Then(appear))
     assert "somebody else created the same at the same time" in error.message
     assert change.ids == [theirs]
+
+
+def test_what_a_finished_change_created_is_not_undone_by_a_resume(change: Change) -> None:
+    change.apply()
+    made = change.ids
+    assert change.run.journal
+    change.run.journal.close()
+    change.run.journal = Journal(change.run.journal.path, HEADER, resume=True)
+    change.fails(Exit.ROLLED_BACK)
+    assert change.ids == made
