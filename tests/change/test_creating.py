@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,16 +57,17 @@ REFUSED = Then(refuse)
 
 @dataclass
 class Change:
-    """A change of one source, on the sandbox."""
+    """A change of one source, or of its inline credential, on the sandbox."""
 
     sandbox: Sandbox
     run: ChangeRun
     step: CreateStep
+    before: list[int] = field(default_factory=list)
 
     def post(self, *, marked: bool = True) -> int:
         """Create the source past the command: by its own request that was lost on the way, or by hand."""
         body = with_mark(self.step.desired(self.run), self.run.mark(self.step.key) if marked else None)
-        return int(self.sandbox.api("POST", "/data_sources", body)[1]["id"])
+        return int(self.sandbox.api("POST", self.step.api.path, body)[1]["id"])
 
     def was_killed(self) -> None:
         """An earlier run ended while its create was under way, and the journal says no more."""
@@ -81,27 +82,33 @@ class Change:
 
     @property
     def ids(self) -> list[int]:
-        return [row["id"] for row in rows(self.sandbox, "sources")]
-
-    @property
-    def posts(self) -> int:
-        return self.sandbox.writes().count("POST /data_sources")
+        """What there is of the kind, but for what there was before."""
+        return [row["id"] for row in rows(self.sandbox, self.step.kind) if row["id"] not in self.before]
 
 
 @pytest.fixture
-def change(sandbox: Sandbox, tmp_path: Path, clock: VirtualClock) -> Iterator[Change]:
-    loaded = flow_config.load(support.write_config(tmp_path, support.plant_orders(sandbox)))
+def change(sandbox: Sandbox, tmp_path: Path, clock: VirtualClock, request: pytest.FixtureRequest) -> Iterator[Change]:
+    """A change of the step with the key that is the fixture's parameter; without one, of the source."""
+    key, config = getattr(request, "param", "source"), support.plant_orders(sandbox)
+    if key != "source":
+        inline = {"name": "own", "credentials_type": "s3", "credentials": {"key": "k" * 12}}
+        config["source"]["credential"], config["credential_id"] = inline, None
+    loaded = flow_config.load(support.write_config(tmp_path, {k: v for k, v in config.items() if v is not None}))
     steps = deploy_steps(FlowState(parse(loaded)), verify=False, timeout=1.0)
-    step: Any = next(step for step in steps if step.key == "source")
+    step: Any = next(step for step in steps if step.key == key)
     session = session_on(sandbox)
     identify_caller(session)
     journal = Journal(tmp_path / "j.jsonl", HEADER, resume=False)
-    yield Change(sandbox, ChangeRun(session, lambda text: None, journal), step)
+    found = Change(sandbox, ChangeRun(session, lambda text: None, journal), step)
+    found.before = found.ids
+    yield found
     journal.close()
 
 
+@pytest.mark.parametrize("change", ["source", "credential:source"], indirect=True)
 def test_what_a_lost_create_made_is_known_by_its_mark_and_undone(change: Change) -> None:
-    change.sandbox.faults({"action": "reset", "when": "after", **POST_SOURCE})
+    """Also what the list shows without its tags."""
+    change.sandbox.faults({"action": "reset", "when": "after", "method": "POST", "path": change.step.api.path})
     change.fails(Exit.ROLLED_BACK)
     assert change.ids == []
     assert change.run.warnings == []
