@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 from functools import partial
 from pathlib import Path
 
@@ -139,6 +140,22 @@ def test_a_full_disk_does_not_end_the_record_of_a_change(tmp_path: Path, monkeyp
     assert (known.id, known.done) == (7, True)
 
 
+def test_a_line_that_could_be_written_only_in_part_is_taken_back(tmp_path: Path) -> None:
+    """The file may grow by 20 bytes and no more, as with a quota."""
+    path = tmp_path / "j.jsonl"
+    journal = unfinished(path)
+    before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
+    try:
+        ends_with(Exit.CONFIG, lambda: journal.done("source", 7, created=True))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    journal.undone("source")
+    journal.close()
+    assert Journal(path, HEADER, resume=True).entries == {}
+
+
 def test_what_undo_restores_is_stored_unaltered_and_secrets_are_not(tmp_path: Path) -> None:
     redact.remember("hunter2-hunter2")
     plain = {
@@ -150,13 +167,13 @@ def test_what_undo_restores_is_stored_unaltered_and_secrets_are_not(tmp_path: Pa
     }
     secret = {"password": "Zq777", "url": "https://u:hunter2-hunter2@h.test", "list": ["hunter2-hunter2"]}
     journal = Journal(tmp_path / "j.jsonl", HEADER, resume=False)
-    entry = journal.intent("sink", "update", 3, {**plain, **secret}, {})
+    entry = journal.intent("sink of hunter2-hunter2", "update", 3, {**plain, **secret}, {})
     assert entry.before == {**plain, **secret}, "the process that wrote it knows everything"
     journal.close()
     text = (tmp_path / "j.jsonl").read_text()
     assert "Zq777" not in text
     assert "hunter2" not in text
-    again = Journal(tmp_path / "j.jsonl", HEADER, resume=True).entry("sink")
+    again = Journal(tmp_path / "j.jsonl", HEADER, resume=True).entry("sink of hunter2-hunter2")
     assert again is not None
     assert {key: again.before[key] for key in plain} == plain
     assert [key for key in secret if is_lost(again.before[key])] == list(secret)

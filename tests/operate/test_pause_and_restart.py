@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import support
 from support import Exit, Sandbox
 from support.operating import RESTART_WRITES, branch, operate, statuses
 
@@ -114,6 +115,25 @@ def test_undo_does_not_wake_a_detected_nexset_that_rested(sandbox: Sandbox) -> N
         sandbox.faults()
         done.fails(Exit.ROLLED_BACK)
         assert statuses(sandbox) == {"sources": "ACTIVE", "nexsets": "PAUSED", "destinations": "ACTIVE"}
+
+
+@pytest.mark.parametrize(
+    ("request_without_effect", "left"),
+    [
+        ("/data_sources/123/activate", "it is PAUSED but was ACTIVE"),
+        ("/data_sets/123/pause", "nexset 123 is ACTIVE but was paused before"),
+    ],
+)
+def test_an_undo_without_an_effect_is_left_behind(sandbox: Sandbox, request_without_effect: str, left: str) -> None:
+    sandbox.api("PUT", "/data_sets/123/pause")
+    _, row = sandbox.api("GET", request_without_effect.rpartition("/")[0])
+    sandbox.faults(
+        {"action": "status", "status": 400, "method": "PUT", "path": "/data_sinks/123/pause", "times": 9},
+        support.answers(row, request_without_effect, "PUT"),
+    )
+    done = operate(sandbox, "pause")
+    done.fails(Exit.LEFT_BEHIND, left)
+    assert [row["step"] for row in done.data["left_behind"]] == ["pause:sources:123"]
 
 
 def test_restore_refuses_what_it_cannot_restore(sandbox: Sandbox, tmp_path: Path) -> None:
