@@ -68,6 +68,33 @@ def test_an_update_that_is_killed_is_proven_when_it_is_resumed(
         assert (status(sandbox, nexset), code_of(sandbox)["code"]) == ("ACTIVE", before), killed
 
 
+def test_a_nexset_that_somebody_activates_before_it_is_proven_is_held_again(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    leaking = script(tmp_path, LEAKING, "leaking.py")
+    words = ["--operation", "update", "--name", "mask", "--file", leaking, "--yes", *DEMANDS, *TOO_MANY]
+    at = {"method": "PUT", "path": "/transforms/.*", "when": "after"}
+    sandbox.run_killed("manage_transforms.py", *words, **at).is_killed()
+    sandbox.api("PUT", f"/data_sets/{nexset}/activate")
+    seen: list[str] = []
+    before_request(monkeypatch, "GET", "/data_sets/.*/samples", lambda: seen.append(status(sandbox, nexset)),
+                   after=f"PUT /data_sets/{nexset}/pause")  # fmt: skip
+    sandbox.run_inside("manage_transforms.py", *words, "--resume").fails(Exit.ROLLED_BACK)
+    assert (seen, status(sandbox, nexset)) == (["PAUSED"], "ACTIVE")
+
+
+def test_a_proven_nexset_is_not_held_again_by_a_resume(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    nexset = live_child(sandbox, people, tmp_path)
+    other = script(tmp_path, GOOD.replace("***", "xxx"), "other.py")
+    words = ["--operation", "update", "--name", "mask", "--file", other, "--yes", *DEMANDS]
+    at = {"method": "PUT", "path": f"/data_sets/{nexset}/activate", "when": "after"}
+    sandbox.run_killed("manage_transforms.py", *words, **at).is_killed()
+    sandbox.clear_journal()
+    sandbox.run_inside("manage_transforms.py", *words, "--resume").ok()
+    assert (statuses_seen(sandbox, nexset), status(sandbox, nexset)) == ([], "ACTIVE")
+
+
 def test_demands_are_held_also_against_code_that_is_there_already(
     sandbox: Sandbox, people: int, tmp_path: Path
 ) -> None:
@@ -190,5 +217,5 @@ def test_a_code_that_holds_a_secret_is_not_put_back_redacted(sandbox: Sandbox, p
     sandbox.run_killed("manage_transforms.py", *change, method="PUT", path="/transforms/.*", when="after").is_killed()
     resumed = sandbox.run_inside("manage_transforms.py", *change, "--resume")
     resumed.fails(Exit.LEFT_BEHIND)
-    assert "contains a secret" in str(resumed.data["left_behind"])
+    assert "held a secret" in str(resumed.data["left_behind"])
     assert "redacted" not in json.dumps(code_of(sandbox)["code"])

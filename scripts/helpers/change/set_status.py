@@ -31,7 +31,6 @@ class SetStatusStep(Step):
     Args:
         status: ACTIVE or PAUSED.
         phase: distinguishes steps that concern the same resource, as in a restart; default: the verb.
-        once: once the step is done, a resumed run does not repeat it, whatever the current status is.
         paused_nexsets: ids of paused nexsets that activating their source would activate too; undo pauses them again.
     """
 
@@ -41,20 +40,18 @@ class SetStatusStep(Step):
         status: str,
         *,
         phase: str = "",
-        once: bool = False,
         paused_nexsets: Sequence[int] = (),
     ) -> None:
         self.verb = VERBS[status]
         super().__init__(
             f"{phase or self.verb}:{resource.kind}:{resource.id}", f"{phase or self.verb} {resource.label}"
         )
-        self.resource, self.status, self.once, self.paused_nexsets = resource, status, once, list(paused_nexsets)
+        self.resource, self.status, self.paused_nexsets = resource, status, list(paused_nexsets)
         self.kind, self.name = resource.kind, str(resource.name)
 
     def find(self, run: ChangeRun) -> Found:
-        entry = run.entry(self.key)
         now = self._current(run)
-        if self._is_reached(now) or (self.once and entry and entry.done):
+        if self._is_reached(now):
             return Found(UNCHANGED, self.resource.id)
         before = {"status": now, "resting": self.paused_nexsets}
         return Found(self.verb, self.resource.id, {"status": [now, self.status]}, before)

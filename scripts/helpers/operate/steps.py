@@ -25,9 +25,9 @@ def detected_in(source: Member) -> list[Member]:
 class MemberStatusStep(SetStatusStep):
     """Activate or pause a member of a flow."""
 
-    def __init__(self, member: Member, status: str, *, phase: str = "", once: bool = False) -> None:
+    def __init__(self, member: Member, status: str, *, phase: str = "") -> None:
         paused = [child.id for child in detected_in(member) if child.status != ACTIVE]
-        super().__init__(member.ref, status, phase=phase, once=once, paused_nexsets=paused)
+        super().__init__(member.ref, status, phase=phase, paused_nexsets=paused)
         self.member = member
 
     @property
@@ -40,7 +40,7 @@ class StopStep(MemberStatusStep):
     """Pause a member in the first half of a restart. Once any member was started again, nothing else is paused."""
 
     def __init__(self, member: Member) -> None:
-        super().__init__(member, PAUSED, phase="stop", once=True)
+        super().__init__(member, PAUSED, phase="stop")
 
     def find(self, run: ChangeRun) -> Found:
         if run.journal is not None and any(entry.key.startswith("start:") for entry in run.journal.entries.values()):

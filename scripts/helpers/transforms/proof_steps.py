@@ -112,12 +112,14 @@ class PauseUntilProven(SetStatusStep):
     """
 
     def __init__(self, nexset_id: int, name: str, change: AttachStep | TransformStep) -> None:
-        super().__init__(ResourceRef("nexsets", nexset_id, name), PAUSED, phase="hold", once=True)
-        self.change = change
+        super().__init__(ResourceRef("nexsets", nexset_id, name), PAUSED, phase="hold")
+        self.change, self.release = change, f"release:nexsets:{nexset_id}"
 
     def find(self, run: ChangeRun) -> Found:
         if not run.entry(self.key) and self.change.find(run).action == UNCHANGED:
             return Found(SKIPPED, self.resource.id)
+        if run.entry(self.release):  # it is proven
+            return Found(UNCHANGED, self.resource.id)
         return super().find(run)
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
