@@ -127,7 +127,7 @@ def copied(folder: Path) -> Path:
         source = ROOT / name
         if source.is_file() and not source.is_symlink() and not set(Path(name).parts) & {*SKIPPED_FOLDERS}:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / name)
+            shutil.copy(source, folder / name)
     return folder
 
 
