@@ -53,6 +53,13 @@ def test_what_will_change_is_announced_before_the_first_change(sandbox: Sandbox)
     assert done and min(done) > announced
 
 
+def test_members_are_activated_before_what_feeds_them(sandbox: Sandbox) -> None:
+    operate(sandbox, "pause").ok()
+    sandbox.clear_journal()
+    operate(sandbox, "activate").ok()
+    assert sandbox.writes() == [f"PUT /{kind}/123/activate" for kind in ("data_sinks", "data_sets", "data_sources")]
+
+
 def test_restart_gives_back_exactly_what_was_on(sandbox: Sandbox) -> None:
     resting = branch(sandbox, "INIT")
     sandbox.api("PUT", f"/data_sinks/{resting}/pause")

@@ -13,7 +13,7 @@ from helpers.core.kinds import KINDS
 from helpers.operate.wait import wait_for_run
 from support import Exit, Sandbox
 from support.clocks import VirtualClock
-from support.operating import operate
+from support.operating import branch, operate
 from support.requesting import session_on
 
 
@@ -26,6 +26,12 @@ def test_status_shows_each_members_own_status_and_the_next_run(sandbox: Sandbox)
     assert done.data["next_run"].endswith("T06:00:00.000Z")
     paused = operate(sandbox, "status", "flows", 4560).data
     assert (paused["next_run"], paused["next_run_reason"]) == (None, "the source is PAUSED")
+
+
+def test_a_status_of_which_a_part_could_not_be_read_is_no_success(sandbox: Sandbox) -> None:
+    sandbox.faults({"action": "status", "status": 403, "path": "/data_sinks/123/metrics/.*", "times": 99})
+    done = operate(sandbox, "status").ends(Exit.PARTIAL)
+    assert [member["records"] for member in done.data["members"]] == [500, 500, None]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,19 @@ def test_wait_does_not_end_while_the_source_is_at_work(sandbox: Sandbox, clock: 
     with pytest.raises(OperatorError, match="has not ended"):
         wait_for_run(session, flow, run_id - 1, 300.0, lambda text: None)
     sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"runtime_status": "IDLE"}})
+    assert wait_for_run(session, flow, run_id - 1, 300.0, lambda text: None)["outcome"] == "ok"
+
+
+def test_wait_does_not_end_before_every_destination_has_the_run(sandbox: Sandbox, clock: VirtualClock) -> None:
+    second, run_id = branch(sandbox, "ACTIVE"), int(time.time() * 1000) + 60_000
+    delivered = [{"run_id": run_id, "records": 9}]
+    for kind in ("sources", "nexsets", "sinks"):
+        sandbox.control("POST", "history", {"kind": kind, "id": 123, "runs": delivered})
+    session = session_on(sandbox)
+    flow = read_flow_target(session, KINDS["sources"], 123).flow
+    with pytest.raises(OperatorError, match="has not ended"):
+        wait_for_run(session, flow, run_id - 1, 300.0, lambda text: None)
+    sandbox.control("POST", "history", {"kind": "sinks", "id": second, "runs": delivered})
     assert wait_for_run(session, flow, run_id - 1, 300.0, lambda text: None)["outcome"] == "ok"
 
 

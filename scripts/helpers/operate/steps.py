@@ -96,13 +96,7 @@ def _keep_paused(member: Member) -> Step:
 
 
 def run_now_steps(flow: Flow, run: ChangeRun) -> list[Step]:
-    """Steps that start a run of the source, and pause the detected nexsets again that were paused before.
-
-    Raises:
-        OperatorError: ERROR, when the source is not ACTIVE.
-    """
-    if flow.origin.status != ACTIVE and not run.entry(f"run:{flow.origin.id}"):
-        raise _not_active(flow.origin, flow.origin.status)
+    """Steps that start a run of the source, and pause the detected nexsets again that were paused before."""
     detected = detected_in(flow.origin)
     snapshot = snapshot_of(detected, run)
     paused = [member for member in detected if member.key not in snapshot.active]
