@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +37,8 @@ def test_it_gets_no_environment_and_no_files(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "secret").write_text("x")
     body = """
         names = [n for n in os.environ if n != "LC_CTYPE"]  # Python sets this one itself
-        listings = [tried(os.listdir, path) for path in (given, "/home", "/proc", "/etc/ssh", "/tmp", "/run", "/sys")]
+        places = (given, f"/..{given}", "/../home", "/home", "/proc", "/etc/ssh", "/tmp", "/run", "/sys")
+        listings = [tried(os.listdir, path) for path in places]
         return names, listings, os.getcwd(), os.listdir("."), os.listdir("/dev")
     """
     names, listings, place, there, devices = break_out(monkeypatch, tmp_path, body, str(tmp_path))
@@ -137,10 +140,16 @@ def transform(input, metadata, args):
 def test_it_gets_no_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("x")
+    (tmp_path / "empty").mkdir()
     with secret.open() as file:
         os.set_inheritable(file.fileno(), True)
         body = "return [number for number in range(3, 1024) if not str(tried(os.fstat, number)).startswith('OSError')]"
         assert break_out(monkeypatch, tmp_path, body) == []
+        words = [sys.executable, "-I", "-S", str(script_process.JAIL), "required", str(os.getpid())]
+        started = [*words, script(tmp_path, program(body), "program.py")]
+        done = subprocess.run(started, env=CLEAN, cwd=tmp_path / "empty", input='{"records": [0]}',
+                              pass_fds=[file.fileno()], capture_output=True, text=True)  # fmt: skip
+        assert json.loads(done.stdout) == [{"output": []}], "also from whoever starts it with open files"
 
 
 # -- whom it reaches

@@ -32,7 +32,7 @@ def test_a_script_cannot_reach_out(body: str) -> None:
     (outcome,) = run_locally(
         own_code("attribute", script=f"def transformAttribute(input, metadata, args):\n    {body}\n"), [{}]
     )
-    assert "PermissionError" in str(outcome.error), outcome
+    assert "PermissionError: a transform cannot" in str(outcome.error), outcome
     assert not Path("/tmp/written-by-a-transform").exists()
 
 
@@ -42,6 +42,8 @@ def test_a_script_cannot_reach_out(body: str) -> None:
         "import os; fd = os.open('/tmp/x-written', os.O_CREAT | os.O_WRONLY); return 1",
         "import os; return open('/proc/' + str(os.getppid()) + '/environ').read()",
         "return open('/etc/passwd').read()",
+        "import json; open(json.__file__, 'a')",
+        "import os; os.open(os.__file__, os.O_WRONLY)",
         "import os; return os.listdir('/proc')",
         "import sqlite3; sqlite3.connect('/tmp/x.db')",
         "import _posixsubprocess; return 1",
@@ -52,7 +54,7 @@ def test_a_script_cannot_reach_out(body: str) -> None:
 def test_a_script_cannot_spy(body: str) -> None:
     source = f"def transformAttribute(input, metadata, args):\n    {body}\n"
     (outcome,) = run_locally(own_code("attribute", script=source), [{}])
-    assert "PermissionError" in str(outcome.error), outcome
+    assert "PermissionError: a transform cannot" in str(outcome.error), outcome
     assert not Path("/tmp/x-written").exists()
 
 
