@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support import Exit, Sandbox, answers
+from support.interference import before_request
 from support.transforming import DEMANDS, GOOD, LAST, MUTATIONS, attach, live_child, manage, script
 
 
@@ -91,6 +92,35 @@ def test_two_nexsets_of_one_name_below_one_parent_are_candidates(sandbox: Sandbo
         )
     attach(sandbox, people, script(tmp_path, GOOD)).fails(Exit.ROLLED_BACK, "2 nexsets are named 'masked'")
     assert sandbox.resources()["code"] == []
+
+
+def test_a_nexset_of_the_name_below_another_parent_is_left_alone(sandbox: Sandbox, people: int, tmp_path: Path) -> None:
+    def below(parent: int, name: str) -> int:
+        body = {"name": name, "parent_data_set_id": parent, "has_custom_transform": False}
+        return int(sandbox.api("POST", "/data_sets", body)[1]["id"])
+
+    others = below(below(people, "between"), "masked")
+    done = attach(sandbox, people, script(tmp_path, GOOD)).ok()
+    assert done.data["ids"]["nexset:masked"] != others
+    assert sandbox.api("GET", f"/data_sets/{others}?expand=1")[1]["transform_id"] is None
+
+
+def test_an_undo_leaves_a_transform_that_somebody_else_has_attached(
+    sandbox: Sandbox, people: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"name": "child", "parent_data_set_id": people, "has_custom_transform": False}
+    child = sandbox.api("POST", "/data_sets", body)[1]["id"]
+    rival = manage(sandbox, "create", "--file", script(tmp_path, GOOD), "--name", "rival").ok()
+    number = rival.data["ids"]["transform:rival"]
+    before_request(monkeypatch, "GET", f"/data_sets/{child}/samples",
+                   lambda: sandbox.api("PUT", f"/data_sets/{child}", {"transform_id": number}),
+                   after=f"PUT /data_sets/{child}")  # fmt: skip
+    bad = script(tmp_path, GOOD.replace("***", "xxx"), "bad.py")
+    words = ["--file", bad, "--name", "mask", "--nexset", str(child), *DEMANDS, "--min-samples", "99"]
+    done = manage(sandbox, "attach", *words, "--proof-timeout", "0.5")
+    done.fails(Exit.LEFT_BEHIND)
+    assert f"somebody else attached transform {number}" in str(done.data["left_behind"])
+    assert sandbox.api("GET", f"/data_sets/{child}?expand=1")[1]["transform_id"] == number
 
 
 def test_a_plan_does_not_call_unchanged_what_is_yet_to_be_created(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support import Exit, Sandbox
+from support import Exit, Sandbox, answers
 from support.transforming import ATTACH, EXAMPLES, GOOD, RECORDS, attach, manage, script
 
 
@@ -34,6 +34,16 @@ def test_create_is_idempotent_and_never_overwrites(sandbox: Sandbox, tmp_path: P
     assert plan.data["steps"][0]["action"] == "refused"
     assert any('+    "dob": ""' in line or "dob" in line for line in plan.data["diff"])
     assert "used by nexsets: none" in plan.json["warnings"][0]
+
+
+def test_an_update_that_has_no_effect_is_not_believed(sandbox: Sandbox, tmp_path: Path) -> None:
+    words = ["--name", "mask", "--file"]
+    number = manage(sandbox, "create", *words, script(tmp_path, GOOD)).ok().data["ids"]["transform:mask"]
+    place = f"/transforms/{number}"
+    sandbox.faults(answers(sandbox.api("GET", place)[1], place, "PUT", times=1))
+    other = script(tmp_path, GOOD.replace("***", "xxx"), "other.py")
+    done = manage(sandbox, "update", "--id", str(number), "--file", other)
+    done.fails(Exit.ROLLED_BACK, "the code on the server differs from what was sent")
 
 
 def test_an_update_of_what_others_use_needs_yes_and_names_them(sandbox: Sandbox, people: int, tmp_path: Path) -> None:

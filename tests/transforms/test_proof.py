@@ -133,6 +133,18 @@ def test_the_value_of_another_record_is_no_mask() -> None:
     assert "in another sample" in failures(pairs, Requirements(must_mask=("email",)))[0]
 
 
+@pytest.mark.parametrize("leaks", [1, 4, 6])
+def test_a_value_that_is_readable_in_one_sample_alone_is_found(leaks: int) -> None:
+    pairs = [
+        Sample(
+            {"email": f"user{n}@example.com"}, {"email": "***", "note": f"to user{n}@example.com" if n == leaks else n}
+        )
+        for n in range(1, 7)
+    ]
+    (found,) = failures(pairs, Requirements(must_mask=("email",)))
+    assert found == f"the value of 'email' is still readable in the output of samples {leaks}"
+
+
 @pytest.mark.parametrize("value", ["abc", {"who": {"abc": 1}}, ["x", {"abc": None}]])
 def test_a_short_value_is_found_anywhere_also_as_a_key(value: Any) -> None:
     pairs = [Sample({"code": "abc", "x": n}, {"y": value}) for n in range(6)]
