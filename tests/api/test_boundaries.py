@@ -21,7 +21,7 @@ from helpers.api.runs import merge_runs, read_runs
 from helpers.api.session import Session
 from helpers.api.transport import BACKOFF, call
 from helpers.api.writes import create, poll_for_row
-from helpers.core import limits
+from helpers.core import limits, redact
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
 from helpers.core.settings import Settings
@@ -30,6 +30,7 @@ from support.requesting import NOTHING_TO_FIND, ends_with
 from support.scripted import URL, Asked, Reply, ScriptedSession, flow_body, log_row, paged, run_row
 
 NOW = 1_795_240_000.5
+TOKEN = "t" * 20
 SOURCES = KINDS["sources"]
 
 
@@ -75,6 +76,17 @@ def test_a_server_may_ask_for_a_minute(clock: VirtualClock, told: str, slept: li
         call(session, "GET", "/x")
     else:
         ends_with(Exit.UPSTREAM, lambda: call(session, "GET", "/x"))
+    assert clock.slept == slept
+
+
+@pytest.mark.parametrize(("told", "slept"), [("3", [3.0] * 3), ("4", [4.0, 4.0]), ("9", [9.0]), ("11", [])])
+def test_a_server_may_not_ask_for_more_than_the_time_that_is_left(
+    clock: VirtualClock, told: str, slept: list[float]
+) -> None:
+    """Ten seconds in all. Who stops early says what the server said, and not that the time is over."""
+    session = failing(429, **{"Retry-After": told})
+    session.deadline = limits.Deadline(10)
+    assert f"wait {told} s" in ends_with(Exit.THROTTLED, lambda: call(session, "GET", "/x")).message
     assert clock.slept == slept
 
 
@@ -194,7 +206,7 @@ class Wire:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: VirtualClock) -> None:
         self.clock, self.paths, self.timeouts = clock, list[str](), list[float]()
-        self.pause, self.token_seconds = 0.0, 3600
+        self.pause, self.token_seconds, self.byte_order_mark = 0.0, 3600, ""
         wire = self
 
         def send(adapter: Any, request: Any, *args: Any, timeout: float, **kwargs: Any) -> requests.Response:
@@ -205,7 +217,7 @@ class Wire:
     def answer(self, request: Any, timeout: float) -> requests.Response:
         self.paths.append(request.url.removeprefix(URL))
         self.timeouts.append(timeout)
-        token = f'{{"access_token": "{"t" * 20}", "expires_in": {self.token_seconds}}}'
+        token = f'{self.byte_order_mark}{{"access_token": "{TOKEN}", "expires_in": {self.token_seconds}}}'
         is_token = self.paths[-1] == "/token"
         found: Any = requests.Response()
         found.status_code, found.request, found.url = 200, request, request.url
@@ -235,6 +247,22 @@ def test_an_answer_may_take_five_minutes(wire: Wire, seconds: int, good: bool) -
     wire.pause = seconds
     exchange = session_with().send("GET", "/x", None, None)
     assert (exchange.status == 200, exchange.error is None) == (good, good)
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(9, True), (10, False), (11, False)])
+def test_an_answer_that_drips_ends_at_the_deadline(wire: Wire, seconds: int, good: bool) -> None:
+    """The deadline is in ten seconds."""
+    wire.pause = seconds
+    if good:
+        call(session_with(10), "GET", "/x")
+    else:
+        ends_with(Exit.TIMEOUT, lambda: call(session_with(10), "GET", "/x"))
+
+
+def test_a_token_is_a_secret_even_in_a_response_that_only_the_sdk_can_read(wire: Wire) -> None:
+    wire.byte_order_mark = "\ufeff"
+    call(session_with(), "GET", "/x")
+    assert redact.redact_text(f"you sent {TOKEN}") == "you sent [redacted]"
 
 
 @pytest.mark.parametrize(("seconds", "tokens"), [(59, 2), (60, 1), (61, 1)])

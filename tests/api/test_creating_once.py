@@ -38,6 +38,8 @@ from support.requesting import NOTHING_TO_FIND, ends_with, hits
         ({"action": "reset", "when": "before"}, 1, 0, Exit.UNKNOWN_OUTCOME),
         ({"action": "status", "status": 500, "when": "before"}, 1, 0, Exit.UPSTREAM),
         ({"action": "status", "status": 400, "when": "before"}, 1, 0, Exit.ERROR),
+        ({"action": "status", "status": 409, "when": "after"}, 1, 1, None),
+        ({"action": "status", "status": 409, "when": "before"}, 1, 0, Exit.ERROR),
         ({"action": "redirect", "when": "before", "headers": {"location": "/elsewhere"}}, 1, 0, Exit.CONFIG),
     ],
 )
@@ -79,6 +81,22 @@ def test_a_search_that_the_deadline_cuts_short_leaves_the_outcome_unknown(
     )
     assert "cut short" in error.message
     assert hits(sandbox, "POST", "/data_sources") == 1
+
+
+def test_a_lost_create_that_cannot_be_looked_for_is_unknown_and_not_sent_again(
+    sandbox: Sandbox, live: Session, clock: VirtualClock
+) -> None:
+    """Each look fails in a way that may pass, until the time is up."""
+    sandbox.faults(
+        {"action": "status", "status": 503, "when": "after", "method": "POST", "path": "/data_sources"},
+        {"action": "status", "status": 503, "method": "GET", "path": "/data_sources", "times": 99},
+    )
+    body = {"name": "fresh", "source_type": "s3"}
+    search = Search(lambda: next(map(Sighting, by_name(live, KINDS["sources"], "fresh")), None), lambda: None)
+    error = ends_with(Exit.UNKNOWN_OUTCOME, lambda: create(live, "/data_sources", body, search, lambda text: None))
+    assert "cannot look for it" in error.message
+    assert hits(sandbox, "POST", "/data_sources") == 1
+    assert [row["name"] for row in sandbox.snapshot()["sources"]].count("fresh") == 1
 
 
 def test_hazard_a_no_hidden_retries(sandbox: Sandbox, live: Session) -> None:

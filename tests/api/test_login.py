@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from helpers.api.resources import get
+from helpers.api.failures import ApiError
+from helpers.api.resources import get, get_or_none
 from helpers.api.session import Session
+from helpers.api.transport import call
 from helpers.core import limits
 from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
@@ -40,6 +42,46 @@ def test_hazard_c_threads_share_one_token_even_when_it_expires(sandbox: Sandbox,
             thread.join()
         assert hits(sandbox, "POST", "/token") == tokens
         sandbox.control("POST", "clock", {"advance_seconds": 7200})
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [("GET", {"action": "status", "status": 503}), ("GET", {"action": "reset"}), ("POST", {"action": "reset"})],
+)
+def test_a_login_that_fails_between_two_requests_is_tried_again(
+    sandbox: Sandbox, live: Session, method: str, fault: dict[str, Any]
+) -> None:
+    """The request that needs the new token was refused with 401 and had no effect, so that it may be sent again."""
+    get(live, KINDS["sources"], 123)
+    sandbox.control("POST", "clock", {"advance_seconds": 7200})
+    sandbox.clear_journal()
+    sandbox.faults({"path": "/token", **fault})
+    before = len(sandbox.snapshot()["sources"])
+    if method == "GET":
+        assert get(live, KINDS["sources"], 123)["name"] == "orders"
+    else:
+        assert call(live, "POST", "/data_sources", body={"name": "fresh", "source_type": "s3"}).data["name"] == "fresh"
+    assert hits(sandbox, "POST", "/token") == 2
+    assert len(sandbox.snapshot()["sources"]) - before == (method == "POST")
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 405, 409])
+def test_a_login_that_is_refused_says_nothing_about_the_resource(sandbox: Sandbox, live: Session, status: int) -> None:
+    """Else the 404 of a gateway that has lost the way to the login would mean that a resource is gone."""
+    get(live, KINDS["sources"], 123)
+    sandbox.control("POST", "clock", {"advance_seconds": 7200})
+    sandbox.faults({"path": "/token", "action": "status", "status": status, "times": 99})
+    with pytest.raises(ApiError) as caught:
+        get_or_none(live, KINDS["sources"], 123)
+    assert (str(status) in caught.value.message, caught.value.http_status) == (True, None)
+
+
+def test_a_key_that_was_withdrawn_meanwhile_is_reported_as_such(sandbox: Sandbox, live: Session) -> None:
+    get(live, KINDS["sources"], 123)
+    sandbox.control("POST", "clock", {"advance_seconds": 7200})
+    sandbox.faults({"path": "/token", "action": "status", "status": 401, "times": 9})
+    error = ends_with(Exit.AUTH, lambda: get(live, KINDS["sources"], 123))
+    assert "rejected the service key" in error.message
 
 
 @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 7}, [], "x"])

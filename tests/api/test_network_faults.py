@@ -25,7 +25,7 @@ from helpers.core.kinds import KINDS
 from helpers.core.settings import Settings, load_settings
 from support import CLEAN, FOREVER, Sandbox, run_words
 from support.clocks import VirtualClock
-from support.requesting import ends_with
+from support.requesting import ends_with, hits
 
 
 def _settings(url: str) -> Settings:
@@ -130,17 +130,28 @@ def test_hazard_a_a_dripping_response_ends_at_the_deadline(sandbox: Sandbox, mon
         ({"action": "status", "status": 200, "body": None}, "empty body"),
         ({"action": "status", "status": 200, "body": [1]}, "a list instead of an object"),
         ({"action": "status", "status": 200, "body": "password=hunter2hunter2"}, "a string instead of an object"),
-        ({"action": "redirect", "status": 302, "headers": {"location": "https://example.com/"}}, "redirected"),
     ],
 )
 def test_a_response_of_the_wrong_kind_is_an_error(
     sandbox: Sandbox, live: Session, rule: dict[str, Any], words: str
 ) -> None:
     sandbox.faults({"path": "/data_sources/123", "times": 9, **rule})
-    with pytest.raises(ApiError) as caught:
-        get(live, KINDS["sources"], 123)
-    assert words in caught.value.message
-    assert "hunter2" not in redact.redact_text(caught.value.message)
+    error = ends_with(Exit.UPSTREAM, lambda: get(live, KINDS["sources"], 123))
+    assert words in error.message
+    assert "hunter2" not in redact.redact_text(error.message)
+
+
+@pytest.mark.parametrize(("path", "words"), [("/data_sources/123", "redirected"), ("/token", "no Nexla API at")])
+def test_a_redirect_is_a_wrong_url_and_takes_no_key_elsewhere(
+    sandbox: Sandbox, live: Session, path: str, words: str
+) -> None:
+    for status in (301, 302, 307, 308):
+        place = {"location": f"{sandbox.url}/data_sources/99999"}  # a 404 there says nothing about source 123
+        sandbox.faults({"action": "redirect", "status": status, "path": path, "headers": place})
+        error = ends_with(Exit.CONFIG, lambda: get(live, KINDS["sources"], 123))
+        assert (words in error.message, str(status) in error.message) == (True, True)
+        assert "NEXLA_API_URL" in str(error.hint)
+    assert hits(sandbox, "GET", "/data_sources/99999") + hits(sandbox, "POST", "/data_sources/99999") == 0
 
 
 def test_no_message_of_the_transport_holds_the_key(sandbox: Sandbox, live: Session) -> None:

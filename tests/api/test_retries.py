@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from helpers.api.probes import probe
 from helpers.api.resources import get
 from helpers.api.session import Session
 from helpers.api.transport import call
@@ -17,7 +18,7 @@ from helpers.core import limits
 from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
 from helpers.core.settings import load_settings
-from support import Sandbox
+from support import Sandbox, answers
 from support.clocks import VirtualClock
 from support.requesting import ends_with, hits
 
@@ -96,6 +97,28 @@ def test_a_404_on_the_second_delete_is_success(sandbox: Sandbox, live: Session) 
     assert sandbox.api("GET", f"/data_sources/{row['id']}")[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("listed", "code", "words"),
+    [
+        ({"times": 2}, None, ""),
+        ({"times": 99}, Exit.UNKNOWN_OUTCOME, "is still in the list after DELETE"),
+        ({"times": 99, "status": 503}, Exit.UPSTREAM, "GET /data_sources returned 503"),
+    ],
+)
+def test_what_a_list_still_has_or_cannot_say_is_not_called_deleted(
+    sandbox: Sandbox, live: Session, clock: VirtualClock, listed: dict[str, Any], code: Exit | None, words: str
+) -> None:
+    """Lists may lag, and the 404 for the item may be a mistake."""
+    _, row = sandbox.api("POST", "/data_sources", {"name": "short-lived", "source_type": "s3"})
+    sandbox.faults(answers([row], "/data_sources", **{"headers": {"x-total-count": "1"}, **listed}))
+    action = partial(delete, live, KINDS["sources"], row["id"], row["name"], lambda text: None)
+    if code is None:
+        action()
+        assert hits(sandbox, "GET", "/data_sources") == 3
+    else:
+        assert words in ends_with(code, action).message
+
+
 def test_what_is_still_there_is_not_deleted_although_no_list_has_it(
     sandbox: Sandbox, live: Session, clock: VirtualClock
 ) -> None:
@@ -114,6 +137,15 @@ def test_read_only_blocks_every_write(sandbox: Sandbox, live: Session, monkeypat
     for method in ("POST", "PUT", "DELETE"):
         ends_with(Exit.CONFIG, lambda method=method: call(live, method, "/data_sources/123", body={}))
     assert sandbox.writes() == []
+    assert get(live, KINDS["sources"], 123)["id"] == 123
+
+
+def test_a_dry_run_writes_nothing_even_by_a_defect(sandbox: Sandbox, live: Session) -> None:
+    live.settings = live.settings._replace(dry_run=True)
+    for method in ("POST", "PUT", "DELETE"):
+        ends_with(Exit.ERROR, lambda method=method: call(live, method, "/data_sources/123", body={}))
+    ends_with(Exit.ERROR, lambda: probe(live, 123))
+    assert sandbox.journal() == []
     assert get(live, KINDS["sources"], 123)["id"] == 123
 
 

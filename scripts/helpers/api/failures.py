@@ -66,7 +66,10 @@ def content_failure(exchange: Exchange, what: str) -> ApiError:
 
 
 def token_failure(settings: Settings, exchange: Exchange) -> ApiError:
-    """The error for a failed login. The request that needed the token was never sent."""
+    """The error for a failed login. The request that needed the token had no effect.
+
+    A status that would say something about a resource, such as 404, stays out of ``http_status``.
+    """
     host = settings.host
     if exchange.error is not None or exchange.status is None:
         error = network_failure(settings, exchange)
@@ -87,7 +90,10 @@ def token_failure(settings: Settings, exchange: Exchange) -> ApiError:
     else:
         text = f"login at {host} returned {exchange.status} without a token, but with {excerpt(exchange.text)}"
         hint = "a proxy or sign-in page may be in between; check NEXLA_API_URL"
-    return ApiError(code, text, exchange=exchange, sent=False, known_not_applied=True, retryable=retryable, hint=hint)
+    error = ApiError(code, text, exchange=exchange, sent=False, known_not_applied=True, retryable=retryable, hint=hint)
+    if exchange.status not in (401, 429) and exchange.status < 500:
+        error.http_status = None
+    return error
 
 
 def network_failure(settings: Settings, exchange: Exchange) -> ApiError:

@@ -77,6 +77,7 @@ class Session:
         http = RequestsHttpClient(timeout=READ_TIMEOUT, max_retries=0)
         http.session.auth = _keep_authorization  # otherwise .netrc would replace the credentials
         http.session.trust_env = not self.settings.loopback  # a proxy could not reach the sandbox
+        http.session.max_redirects = 0  # else the SDK's login would follow them, and take the key along
         for scheme in ("https://", "http://"):
             http.session.mount(scheme, WireAdapter(self))
         client = NexlaClient(
@@ -136,9 +137,7 @@ class Session:
         """
 
         def request() -> None:
-            self.client.request(
-                method, path, params=dict(params or {}), json=body, allow_redirects=False, timeout=READ_TIMEOUT
-            )
+            self.client.request(method, path, params=dict(params or {}), json=body, timeout=READ_TIMEOUT)
 
         exchanges, cause = self._watch(request)
         own = [entry for entry in exchanges if (entry.method, entry.path) == (method, path)]

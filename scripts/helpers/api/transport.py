@@ -15,7 +15,7 @@ import tenacity
 from helpers.api.failures import ApiError, content_failure, network_failure, status_failure, token_failure, type_names
 from helpers.api.session import Exchange, Session
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.limits import DEFAULT_RATES
+from helpers.core.limits import DEFAULT_RATES, Deadline
 from retry_helpers import stop_if_wait_exceeds, wait_as_requested
 
 MAX_ATTEMPTS = 4
@@ -121,11 +121,10 @@ def _retrying(session: Session, effect: Effect, report: Callable[[str], None]) -
         pause = state.next_action.sleep if state.next_action else 0.0
         report(f"{error}; retrying in {pause:.1f} s")
 
-    longest = min(LONGEST_WAIT, session.deadline.left())
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _may_retry(error, once=effect == "once")),
         wait=BACKOFF,
-        stop=tenacity.stop_any(_StopAfterAttempts(), stop_if_wait_exceeds(longest)),
+        stop=tenacity.stop_any(_StopAfterAttempts(), _StopIfAskedToWaitLonger(session.deadline)),
         sleep=session.deadline.sleep,
         before_sleep=announce,
         reraise=True,
@@ -139,6 +138,17 @@ class _StopAfterAttempts(tenacity.stop.stop_base):
         error = retry_state.outcome.exception() if retry_state.outcome else None
         attempts = 2 if isinstance(error, ApiError) and error.http_status == 500 else MAX_ATTEMPTS
         return retry_state.attempt_number >= attempts
+
+
+class _StopIfAskedToWaitLonger(tenacity.stop.stop_base):
+    """Stop when the server asks for a wait of more than a minute, or than the time left."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        left = max(self._deadline.left(), 0.0)  # when none is left, the sleep raises TIMEOUT
+        return stop_if_wait_exceeds(min(LONGEST_WAIT, left))(retry_state)
 
 
 def _may_retry(error: BaseException, *, once: bool) -> bool:
