@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from helpers.api.transport import call
+from helpers.change.model import ChangeRun
+from helpers.deploy.resource_steps import SourceStep
 from support import COMMANDS, ROOT, Done, Exit, Sandbox
 
 FLOW = "examples/flows/orders.json"
@@ -122,6 +125,19 @@ def test_read_only_stops_every_change_before_its_first_write(
     sandbox: Sandbox, places: dict[str, Any], line: str
 ) -> None:
     run_checked(sandbox, line, places, read_only=True).fails(Exit.CONFIG, "NEXLA_READ_ONLY is set")
+
+
+def test_a_dry_run_whose_steps_try_to_write_ends_before_they_do(
+    sandbox: Sandbox, places: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect that is planted: looking for a resource changes it."""
+
+    def find(step: SourceStep, run: ChangeRun) -> None:
+        call(run.session, "PUT", "/data_sources/123", body={"description": "changed"})
+
+    monkeypatch.setattr(SourceStep, "find", find)
+    done = run_checked(sandbox, f"deploy_flow --config {FLOW}", places, "--dry-run", read_only=False)
+    done.fails(Exit.ERROR, "a dry run must not write")
 
 
 @pytest.mark.parametrize("line", TEARDOWN)
