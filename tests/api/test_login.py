@@ -17,6 +17,7 @@ from helpers.core.errors import Exit
 from helpers.core.kinds import KINDS
 from helpers.core.settings import load_settings
 from support import Sandbox
+from support.clocks import VirtualClock
 from support.requesting import ends_with, hits
 
 
@@ -81,7 +82,38 @@ def test_a_key_that_was_withdrawn_meanwhile_is_reported_as_such(sandbox: Sandbox
     sandbox.control("POST", "clock", {"advance_seconds": 7200})
     sandbox.faults({"path": "/token", "action": "status", "status": 401, "times": 9})
     error = ends_with(Exit.AUTH, lambda: get(live, KINDS["sources"], 123))
-    assert "rejected the service key" in error.message
+    assert ("rejected the service key" in error.message, error.http_status) == (True, 401)
+
+
+def test_a_sign_in_page_instead_of_a_login_is_not_taken_for_the_resources_answer(
+    sandbox: Sandbox, live: Session
+) -> None:
+    get(live, KINDS["sources"], 123)
+    sandbox.control("POST", "clock", {"advance_seconds": 7200})
+    sandbox.faults({"path": "/token", "action": "html", "times": 9})
+    error = ends_with(Exit.UPSTREAM, lambda: get(live, KINDS["sources"], 123))
+    assert "without a token" in error.message
+
+
+@pytest.mark.parametrize("expired", [False, True])
+@pytest.mark.parametrize("code", [Exit.TIMEOUT, Exit.INTERRUPTED])
+def test_a_command_that_must_end_between_login_and_request_says_why(
+    sandbox: Sandbox, live: Session, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, code: Exit, expired: bool
+) -> None:
+    live.deadline = limits.Deadline(5)
+    if expired:
+        get(live, KINDS["sources"], 123)
+        sandbox.control("POST", "clock", {"advance_seconds": 7200})
+    monkeypatch.setattr(limits, "STOP", threading.Event())
+    note_user = Session.note_user
+
+    def noting(session: Session, response: str) -> None:
+        note_user(session, response)
+        limits.STOP.set() if code is Exit.INTERRUPTED else clock.sleep(5)
+
+    monkeypatch.setattr(Session, "note_user", noting)
+    ends_with(code, lambda: get(live, KINDS["sources"], 123))
+    assert sandbox.journal()[-1]["path"] == "/token"
 
 
 @pytest.mark.parametrize("body", [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 7}, [], "x"])

@@ -105,6 +105,19 @@ class Session:
             self.requests += 1
         self._local.exchanges.append(exchange)
 
+    def wait_for_turn(self, method: str, path: str) -> None:
+        """Wait until the next request may be sent. What ends the command instead is noted: the SDK wraps it.
+
+        Raises:
+            OperatorError: TIMEOUT or INTERRUPTED.
+        """
+        try:
+            self.limiter.wait(method, path, self.deadline)
+            self.deadline.check()
+        except OperatorError as error:
+            self._local.kept_back = error
+            raise
+
     def note_time(self, date: str | None) -> None:
         """Measure the server's clock by a ``Date`` header, which has a resolution of one second."""
         try:
@@ -140,13 +153,7 @@ class Session:
             self.client.request(method, path, params=dict(params or {}), json=body, timeout=READ_TIMEOUT)
 
         exchanges, cause = self._watch(request)
-        own = [entry for entry in exchanges if (entry.method, entry.path) == (method, path)]
-        if own and not (exchanges[-1].path == "/token" and exchanges[-1].status != 200):
-            return own[-1]
-        if exchanges:
-            return exchanges[-1]
-        _reraise_operator_error(cause)
-        return Exchange(method, path, error=cause)
+        return exchanges[-1] if exchanges else Exchange(method, path, error=cause)
 
     def log_in(self) -> Exchange | None:
         """Make one attempt to fetch a token with the service key, unless there is a valid one.
@@ -159,28 +166,23 @@ class Session:
         """
         handler: Any = self.client.auth_handler
         exchanges, cause = self._watch(handler.ensure_valid_token)
-        _reraise_operator_error(cause)
         return exchanges[-1] if exchanges and cause is not None else None
 
     def _watch(self, action: Callable[[], Any]) -> tuple[list[Exchange], Exception | None]:
-        """Do something with the SDK; returns what went over the wire, and the SDK's error."""
-        self._local.exchanges = []
+        """Do something with the SDK; returns what went over the wire, and the SDK's error.
+
+        Raises:
+            OperatorError: TIMEOUT or INTERRUPTED, which kept back the request that would have been next.
+        """
+        self._local.exchanges, self._local.kept_back = [], None
         cause: Exception | None = None
         try:
             action()
-        except OperatorError:
-            raise
         except Exception as error:  # the SDK's classes do not tell what happened; the exchange does
             cause = error
+        if self._local.kept_back is not None:
+            raise self._local.kept_back from None
         return self._local.exchanges, cause
-
-
-def _reraise_operator_error(error: BaseException | None) -> None:
-    """Raise the OperatorError that the SDK wrapped, if there is one."""
-    while error is not None:
-        if isinstance(error, OperatorError):
-            raise error
-        error = error.__cause__ or error.__context__
 
 
 def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -225,8 +227,7 @@ class WireAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         session, deadline = self._session, self._session.deadline
         path, method = session.path_of(request.url or ""), request.method or ""
-        session.limiter.wait(method, path, deadline)
-        deadline.check()
+        session.wait_for_turn(method, path)
         request.headers["User-Agent"] = USER_AGENT
         exchange = Exchange(method, path, authorization=str(request.headers.get("Authorization", "")))
         session.record(exchange)
