@@ -175,9 +175,10 @@ def test_an_excerpt_has_200_characters(length: int, shown: int) -> None:
     [
         ("abcdefxxxx", ["abcdefghij"]),  # 6 of 10 letters
         ("abcdexxxxx", []),
+        ("mnopqrstxxxxx", []),  # 8 of 13 and of 14 letters: 16/27, a little less than six tenths
         ("rows", ["rows", "rows1", "rows2"]),
         ("ROWS2", ["rows2", "rows", "rows1"]),
     ],
 )
 def test_three_words_that_share_six_tenths_of_their_letters(word: str, near: list[str]) -> None:
-    assert sorted(nearest(word, ["abcdefghij", "rows", "rows1", "rows2", "rows34"])) == sorted(near)
+    assert sorted(nearest(word, ["abcdefghij", "mnopqrstuvwyz1", "rows", "rows1", "rows2", "rows34"])) == sorted(near)

@@ -75,6 +75,8 @@ def test_ten_samples_are_asked_for() -> None:
 @pytest.mark.parametrize(("length", "good"), [(0, False), (1, True), (254, True), (255, True), (256, False)])
 def test_a_name_has_1_to_255_characters(length: int, good: bool) -> None:
     assert accepts(lambda: model.DerivedNexset(name="n" * length)) is good
+    shown = model.DerivedNexset.model_json_schema()["properties"]["name"]  # what editors check, and --print-schema
+    assert (shown["minLength"] <= length <= shown["maxLength"]) is good
 
 
 @pytest.mark.parametrize(("length", "good"), [(254, True), (255, True), (256, False)])
