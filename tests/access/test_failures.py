@@ -66,7 +66,12 @@ def test_with_keep_what_stops_everything_says_what_was_not_tried(sandbox: Sandbo
     assert rules(sandbox, "sources", 789) == {}
 
 
-def test_a_response_without_an_effect_is_not_believed(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("reread", [99, 0], ids=["read again", "only the response"])
+def test_a_response_without_an_effect_is_not_believed(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, reread: int
+) -> None:
+    """Also on so many resources that a harmless write is not followed by another read."""
+    monkeypatch.setattr("helpers.access.plan.REREAD_LIMIT", reread)
     sandbox.faults({"action": "status", "status": 200, "body": [], "method": "PUT", "path": ".*accessors", "times": 9})
     done = access(sandbox, "grant", *SOURCE, *TEAM, "--role", "operator")
     done.fails(Exit.ROLLED_BACK, "does not show what was written")

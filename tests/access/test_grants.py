@@ -56,6 +56,13 @@ def test_a_grant_adds_and_never_lowers(sandbox: Sandbox, had: list[str], role: s
     assert again.err.count("a grant never reduces access") <= 1
 
 
+def test_what_is_kept_is_told_without_what_has_ended(sandbox: Sandbox) -> None:
+    ended = entry("TEAM", 42, "operator", access_role_expires_at="2020-01-01T00:00:00.000Z")
+    plant(sandbox, "nexsets", 123, entry("TEAM", 42, "admin"), ended)
+    done = access(sandbox, "grant", *NEXSET, *TEAM, "--role", "collaborator").ok()
+    assert "TEAM 42 Data Engineering keeps admin: a grant never reduces access" in done.err, done.err
+
+
 @pytest.mark.parametrize("put_changes_end", [True, False])
 @pytest.mark.parametrize(
     ("had", "grant", "has"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import Exit, Sandbox
+from support import Done, Exit, Sandbox, answers
 from support.access import ANA, BOB, CHLOE, acting_as, entry, plant, user
 from support.clocks import VirtualClock
 
@@ -141,14 +141,35 @@ def test_a_lost_answer_to_the_end_of_own_access_is_no_failure(
     assert who_is_left(sandbox, *resources) == dict.fromkeys(resources, left)
 
 
-def test_a_refused_write_of_own_access_is_a_failure(sandbox: Sandbox) -> None:
+def leave(sandbox: Sandbox) -> Done:
+    """Bob revokes his own access to the source."""
+    bob = acting_as(sandbox, BOB)
+    words = ["--resource-type", "sources", "--resource-id", "123", "--accessor-type", "USER", "--accessor-email", BOB]
+    return bob.run_inside("manage_access.py", "--operation", "revoke", *words, "--yes")
+
+
+def test_a_refused_write_of_own_access_is_a_failure_and_named_as_refused(sandbox: Sandbox) -> None:
     share(sandbox, ("sources", 123))
     sandbox.faults({"action": "status", "status": 403, "method": "DELETE", "path": ".*accessors", "times": 9})
-    bob = acting_as(sandbox, BOB)
-    words = ["--resource-type", "sources", "--resource-id", "123", "--accessor-type", "USER"]
-    done = bob.run_inside("manage_access.py", "--operation", "revoke", *words, "--accessor-email", BOB, "--yes")
-    done.fails(Exit.ROLLED_BACK)
+    leave(sandbox).fails(Exit.ROLLED_BACK, "returned 403")
     assert ("USER", user(sandbox, BOB)) in who_is_left(sandbox, ("sources", 123))["sources", 123]
+
+
+def test_an_end_of_own_access_that_the_response_does_not_show_is_a_failure(sandbox: Sandbox) -> None:
+    share(sandbox, ("sources", 123))
+    rows = sandbox.api("GET", "/data_sources/123/accessors")[1]
+    sandbox.faults(answers(rows, "/data_sources/123/accessors", "DELETE"))
+    leave(sandbox).fails(Exit.ROLLED_BACK, "does not show what was written")
+    assert ("USER", user(sandbox, BOB)) in who_is_left(sandbox, ("sources", 123))["sources", 123]
+
+
+def test_an_end_of_own_access_that_cannot_be_seen_is_not_taken_for_done(sandbox: Sandbox, clock: VirtualClock) -> None:
+    """The response was lost, the second attempt refused, and the list fails, but not because the access is gone."""
+    share(sandbox, ("sources", 123))
+    path = "/data_sources/123/accessors"
+    sandbox.faults({"action": "reset", "when": "after", "method": "DELETE", "path": path},
+                   {"action": "status", "status": 500, "method": "GET", "path": path, "nth": 3, "times": 99})  # fmt: skip
+    leave(sandbox).fails(Exit.LEFT_BEHIND)
 
 
 def test_what_somebody_else_locks_the_caller_out_of_is_not_taken_for_the_callers_own_doing(

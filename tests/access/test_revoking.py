@@ -76,6 +76,9 @@ def test_a_revoke_names_other_ways_and_other_roles(sandbox: Sandbox) -> None:
          ["revoke", "USER", "--role", "collaborator"], False),
         ([("TEAM", "admin", "2027-06-30")], ["grant", "TEAM", "--role", "admin", "--yes"], True),
         ([("USER", "admin", None)], ["replace", "TEAM", "--role", "admin", "--yes"], True),
+        # beside a strong role through a team, one's own weak roles can be taken singly
+        ([("TEAM", "admin", None), ("USER", "collaborator", None), ("USER", "operator", None)],
+         ["revoke", "USER", "--role", "operator", "--yes"], True),
     ],
 )  # fmt: skip
 def test_nobody_locks_themselves_out_half_way(
@@ -94,6 +97,18 @@ def test_nobody_locks_themselves_out_half_way(
     now = ends(sandbox, "nexsets", 123)
     assert [key for key in now if key[2] == "admin"], "somebody is admin still"
     assert now == before or fine
+
+
+def test_nobody_loses_their_own_role_only_to_get_it_with_another_end(sandbox: Sandbox) -> None:
+    """Where PUT leaves an end as it was, a new one takes a DELETE first, after which the caller could not go on."""
+    bob = user(sandbox, BOB)
+    plant(sandbox, "nexsets", 123, entry("USER", bob, "admin", access_role_expires_at="2031-06-30T00:00:00.000Z"))
+    sandbox.control("POST", "settings", {"put_changes_end": False})
+    before = ends(sandbox, "nexsets", 123)
+    sandbox.act_as(BOB)
+    words = ["--accessor-type", "USER", "--accessor-id", str(bob), "--role", "admin", "--expires-at", "2032-06-30"]
+    access(sandbox, "grant", *NEXSET, *words, "--yes").fails(Exit.ROLLED_BACK, "could lock you out halfway")
+    assert ends(sandbox, "nexsets", 123) == before
 
 
 def test_ones_own_access_goes_last(sandbox: Sandbox) -> None:

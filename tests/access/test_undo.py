@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.access.meanwhile import Others
-from helpers.access.restore import compare
+from helpers.access.restore import Restoration, compare
 from helpers.access.rules import AccessRule, AccessRules
 from support import Exit, Sandbox
 from support.access import SEEDS, SOURCE, TEAM42, THREE, access, acting_as, ends, entry, plant, rules
@@ -107,6 +107,10 @@ def test_what_somebody_else_revoked_since_is_not_given_again(sandbox: Sandbox, m
     assert left(done)[0] == [123]
     assert rules(sandbox, "sources", 123) == {}
     assert ends(sandbox, "sources", 456) == {("TEAM", 42, "operator"): "2031-01-01"}
+    sandbox.faults()
+    (command,) = commands_in(left(done)[1])
+    sandbox.run_inside("manage_access.py", *command, "--yes").ok()  # a person decides
+    assert ends(sandbox, "sources", 123) == {("TEAM", 42, "operator"): "2031-01-01"}
 
 
 def test_a_role_that_was_revoked_is_not_given_back_when_somebody_has_revoked_the_rest_since(
@@ -262,3 +266,18 @@ def test_what_a_delete_took_along_is_given_back_beside_what_somebody_gave_meanwh
     found = compare(before, written, now, [had.key, taken.key], done=False, others=others)
     assert found.applied_to(now) == {had.key: had, theirs.key: theirs}
     assert [conflict.key for conflict in found.conflicts] == [taken.key]
+
+
+def test_an_unfinished_grant_gives_back_nothing_that_it_cannot_have_taken() -> None:
+    """Somebody else has revoked the role beside which another was to be given."""
+    had, wanted = (AccessRule("TEAM", 7, role) for role in ("collaborator", "operator"))
+    found = compare({had.key: had}, {had.key: had, wanted.key: wanted}, {}, [had.key, wanted.key], done=False)
+    assert found == Restoration({}, [])
+
+
+def test_a_role_that_was_undone_before_somebody_revoked_the_rest_is_not_given_again() -> None:
+    had, wanted = (AccessRule("TEAM", 7, role) for role in ("collaborator", "operator"))
+    others = Others({had.key: None}, {had.accessor: set()})
+    before, written = {had.key: had}, {had.key: had, wanted.key: wanted}
+    found = compare(before, written, {}, [had.key, wanted.key], done=False, others=others)
+    assert found == Restoration({}, [])

@@ -42,6 +42,15 @@ def test_of_the_limit_that_the_server_tells_three_quarters_are_used(told: float,
     assert limiter.rates["light"] == pytest.approx(rate, rel=1e-9)
 
 
+@pytest.mark.parametrize("rate", [0.5, 50.0])
+def test_a_rate_that_the_user_set_stays_whatever_the_server_tells(rate: float) -> None:
+    limiter = limits.RateLimiter(rate)
+    limiter.lower({"light": 4.0, "medium": 0.1, "high": 0.1})
+    assert set(limiter.rates.values()) == {rate}
+    limiter.throttle()
+    assert set(limiter.rates.values()) == {rate}
+
+
 def test_a_throttled_command_sends_one_request_a_second(clock: VirtualClock) -> None:
     limiter, deadline, sent = limits.RateLimiter(), limits.Deadline(None), []
     limiter.throttle()

@@ -31,7 +31,7 @@ SECRET_KEYS = words_in(
     "X-Amz-Security-Token dsn storage_account_key service_account_key sse_customer_key creds SSECustomerKey "
     "json_creds keyfile_json api_keys client-secret-value SECRETKEY privateKeyPem consumer_key userPassword "
     "password_hash old_password passwordConfirmation encryptionKeyBase64 license_key signingKey hmac_key "
-    "master-key "
+    "master-key pass_wd PassWd sshPassWd key-tab J.W.T "
 )
 ORDINARY_KEYS = words_in(
     "compass bypass primary_key map_primary_key key_field sourceKey partition_key token_count tokenizer "
@@ -153,6 +153,17 @@ def test_a_known_value_goes_in_every_encoding(value: str) -> None:
     for lead in range(6):
         text = base64_in_the_middle(value, lead)
         assert MARK in redact.redact_text(f"see {text} there"), lead
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u202e", "\u2060", "\ufeff", "\x00", "\x7f", "\x1b[31m", "\x1b]0;t\x07"])
+def test_what_nobody_sees_hides_no_secret(unseen: str) -> None:
+    redact.remember("Hunter2-x9Q")
+    known, name = f"Hunter2{unseen}-x9Q", f"pass{unseen}word"
+    assert redact.redact_text(f"see {known}.") == f"see {MARK}."
+    assert redact.redact_text(f"{name}=qz-7") == f"password={MARK}"
+    document = {known: [known], name: "qz-7", "pairs": [{"name": name, "value": "qz-7"}]}
+    shown = {MARK: [MARK], "password": MARK, "pairs": [{"name": "password", "value": MARK}]}
+    assert redact.redact(document) == shown
 
 
 def test_each_line_of_a_known_key_goes() -> None:

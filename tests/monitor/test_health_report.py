@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,31 @@ def test_it_asks_for_nothing_and_runs_nothing_from_the_api() -> None:
     assert "<img" not in page
     assert page.count("<script>") == 1
     assert "&lt;script&gt;alert(1)" in page
+
+
+class Markup(HTMLParser):
+    """The elements of a page with the names of their attributes; and the values of those that hold a text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, list[str]]] = []
+        self.values: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, [name for name, _ in attrs]))
+        self.values += [value or "" for name, value in attrs if name.startswith("data-")]
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_no_text_breaks_out_of_the_attribute_or_element_that_holds_it(quote: str) -> None:
+    def page(text: str) -> Markup:
+        line = html_page.Line([html_page.Cell(text, sort=text), html_page.Cell(1, link=f"#{text}")], text, text)
+        return Markup(html_page.render(text, text, [(text, text, "good")], [text, text], [line], text))
+
+    evil = f"x{quote} onclick={quote}alert(1){quote} y={quote}<b onclick={quote}alert(2){quote}>"
+    assert page(evil).elements == page("x").elements
+    assert page(evil).values == [evil if value == "x" else value for value in page("x").values]
 
 
 def test_bars_show_errors_and_survive_extremes() -> None:

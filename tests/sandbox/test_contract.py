@@ -6,6 +6,8 @@ import importlib
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sandbox.engine import connector_types
 from sandbox.server import contract
 from sandbox.server.routing import ROUTES
@@ -32,12 +34,26 @@ def test_the_contract_finds_violations() -> None:
     assert get
     assert get.problems_of_response(200, {"id": "one"}), "an id is an integer"
     assert get.problems_of_response(299, {}), "there is no such status"
+    assert get.problems_of_response(401, {"id": 1}), "it should be empty"
+    assert get.problems_of_response(401, None) == []
     assert get.problems_of_request({"nonsense": "1"}, None), "there is no such parameter"
     post = contract.operation("POST", "/data_sinks")
     assert post
     assert post.problems_of_request({}, {"name": "x"}), "required fields are missing"
     complete = {"name": "x", "sink_type": "s3", "data_credentials_id": 1, "data_set_id": 2}
     assert post.problems_of_request({}, complete) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "good"),
+    [({"page": "1", "per_page": "100"}, True), ({"page": "one"}, False), ({"page": "1.5"}, False),
+     ({"access_role": "all"}, True), ({"access_role": "nobody"}, False), ({"expand": "1"}, True),
+     ({"expand": "perhaps"}, False), ({"page": "1", "per_page": "many"}, False)],
+)  # fmt: skip
+def test_every_value_of_a_query_is_held_against_the_contract(query: dict[str, str], good: bool) -> None:
+    operation = contract.operation("GET", "/data_sources")
+    assert operation
+    assert (operation.problems_of_request(query, None) == []) is good
 
 
 def test_a_request_that_breaks_the_contract_fails_its_test(

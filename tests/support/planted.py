@@ -48,7 +48,7 @@ TEXTS = [
     '"{{""password"": ""{}""}}"', r'{{\"password\": \"{}\", \"x\": 1}}',
     r'{{\\\"token\\\": \\\"{}\\\"}}', "&quot;password&quot;:&quot;{}&quot;", r"\u0022password\u0022:\u0022{}\u0022",
     '{{"name": "password", "value": "{}"}}', "<password>{}</password>", "<a:SecretKey x='1'>{}</a:SecretKey>",
-    "CREATE USER x IDENTIFIED BY '{}'", "ALTER ROLE x PASSWORD '{}'", "password: |\n  {}\nx: 1", "password={},{}",
+    "CREATE USER x IDENTIFIED BY '{}'", "ALTER ROLE x PASSWORD '{}'", "ALTER ROLE x PASSWORD 'a''b {}'", "password: |\n  {}\nx: 1", "password={},{}",
     _PEM.format(kind="RSA PRIVATE KEY", value="{}"), _PEM.format(kind="ENCRYPTED PRIVATE KEY", value="{}"),
     _PEM.format(kind="OPENSSH PRIVATE KEY", value="{}"), _PEM.format(kind="PGP PRIVATE KEY BLOCK", value="{}"),
     "-----BEGIN PRIVATE KEY-----\\n{}\\nabc",

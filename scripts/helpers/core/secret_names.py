@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from helpers.core.lazy_pattern import LazyPattern
+from helpers.core.plain_text import plain
 
 
 def word_set(words: str) -> frozenset[str]:
@@ -65,7 +66,7 @@ def words_of(name: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def is_secret_key(name: str) -> bool:
     """Whether a name suggests that its value is secret, whether written in snake, kebab, camel or dotted case."""
-    words = words_of(name)
+    words = words_of(plain(name))  # as it will be shown: an escape sequence could hide a secret name
     if words == ["data", "credentials"]:  # a resource, of which rows show the id and name
         return False
     while len(words) > 1 and (words[-1] in _NEUTRAL or words[-1].isdecimal()):
