@@ -167,8 +167,10 @@ def test_an_end_of_own_access_that_cannot_be_seen_is_not_taken_for_done(sandbox:
     """The response was lost, the second attempt refused, and the list fails, but not because the access is gone."""
     share(sandbox, ("sources", 123))
     path = "/data_sources/123/accessors"
-    sandbox.faults({"action": "reset", "when": "after", "method": "DELETE", "path": path},
-                   {"action": "status", "status": 500, "method": "GET", "path": path, "nth": 3, "times": 99})  # fmt: skip
+    sandbox.faults(
+        {"action": "reset", "when": "after", "method": "DELETE", "path": path},
+        {"action": "status", "status": 500, "method": "GET", "path": path, "nth": 3, "times": 99},
+    )
     leave(sandbox).fails(Exit.LEFT_BEHIND)
 
 
