@@ -155,7 +155,11 @@ def test_a_known_value_goes_in_every_encoding(value: str) -> None:
         assert MARK in redact.redact_text(f"see {text} there"), lead
 
 
-@pytest.mark.parametrize("unseen", ["\u200b", "\u202e", "\u2060", "\ufeff", "\x00", "\x7f", "\x1b[31m", "\x1b]0;t\x07"])
+@pytest.mark.parametrize(
+    "unseen",
+    ["\u200b", "\u202e", "\u2060", "\ufeff", "\xad", "\u180e", "\U000e0041", "\x00", "\x7f", "\x1b[31m",
+     "\x1b]0;t\x07"],
+)  # fmt: skip
 def test_what_nobody_sees_hides_no_secret(unseen: str) -> None:
     redact.remember("Hunter2-x9Q")
     known, name = f"Hunter2{unseen}-x9Q", f"pass{unseen}word"
