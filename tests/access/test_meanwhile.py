@@ -145,7 +145,9 @@ ODD = {"id": 2, "item_type": "DataSourceAccessControl", "association_resource": 
 @pytest.mark.parametrize(
     "fault",
     [{"action": "status", "status": 403}, {"action": "status", "status": 200, "body": {}},
-     {"action": "status", "status": 200, "body": [ODD]}],
+     {"action": "status", "status": 200, "body": [ODD]},
+     {"action": "status", "status": 200, "body": [{**ODD, "object_changes": {
+         "access_roles": [None, ["admin"]], "access_role_expires_at": [None, {}]}}]}],
 )  # fmt: skip
 def test_a_log_that_cannot_be_read_is_said_and_stops_nothing(sandbox: Sandbox, fault: dict[str, Any]) -> None:
     team7(sandbox, "collaborator", "operator")
@@ -172,8 +174,9 @@ def test_an_entry_of_nobody_may_be_our_own(sandbox: Sandbox, user: dict[str, Any
 @pytest.mark.parametrize(
     "other",
     [{"item_type": "TeamMembership"}, {"item_type": None}, {"association_resource": None},
-     {"association_resource": {"type": "Flow", "id": 7}}, {"association_resource": {"type": "Team", "id": "7"}},
-     {"object_changes": None}, {"object_changes": {"access_roles": ["admin"]}}],
+     {"association_resource": {"type": "Flow", "id": 7}}, {"association_resource": {"type": "Team", "id": [7]}},
+     {"association_resource": {"type": ["Team"], "id": 7}}, {"object_changes": None},
+     {"object_changes": {"access_roles": ["admin"]}}, {"object_changes": {"access_roles": [None, [["admin"]]]}}],
 )  # fmt: skip
 def test_an_entry_that_is_not_about_access_gives_none(sandbox: Sandbox, other: dict[str, Any]) -> None:
     team7(sandbox, "collaborator", "operator")

@@ -163,7 +163,7 @@ def _rules_in(entry: Row) -> tuple[AccessRules, AccessRules]:
     about, changes = entry.get("association_resource"), entry.get("object_changes")
     if not isinstance(about, dict) or not isinstance(changes, dict) or type(about.get("id")) is not int:
         return {}, {}
-    if about.get("type") not in TYPES or "AccessControl" not in str(entry.get("item_type")):
+    if str(about.get("type")) not in TYPES or "AccessControl" not in str(entry.get("item_type")):
         return {}, {}
     roles, ends = _pair(changes.get("access_roles")), _pair(changes.get("access_role_expires_at"))
     sides = []
