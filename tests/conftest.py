@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import support
 from helpers.core import redact
 from support.clocks import VirtualClock
+
+hypothesis.settings.register_profile("house", deadline=None)  # on a busy machine, a single example may take long
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
