@@ -32,6 +32,23 @@ def test_teardown_refuses_while_somebody_else_uses_the_flow(sandbox: Sandbox, tm
     assert sandbox.resources()["sinks"] == ["warehouse"], "nothing was deleted before the refusal"
 
 
+def test_a_detected_nexset_of_the_same_name_is_not_taken_for_the_configured_one(
+    sandbox: Sandbox, tmp_path: Path, config: Any
+) -> None:
+    before = sandbox.resources()
+    deploy(sandbox, tmp_path, config).ok()
+    detected, derived = rows(sandbox, "nexsets")
+    sandbox.control("POST", "edit", {"kind": "nexsets", "id": detected["id"], "set": {"name": "clean"}})
+    sandbox.clear_journal()
+    done = deploy(sandbox, tmp_path, config, "--teardown", "--yes").ok()
+    assert done.data["deleted"] == 3
+    assert [text for text in sandbox.writes() if "/data_sets" in text] == [
+        f"PUT /data_sets/{derived['id']}/pause",
+        f"DELETE /data_sets/{derived['id']}",
+    ]
+    assert sandbox.resources() == before
+
+
 def test_a_teardown_needs_no_secrets_and_keeps_a_shared_credential(
     sandbox: Sandbox, tmp_path: Path, config: Any
 ) -> None:
