@@ -114,6 +114,7 @@ def test_a_member_that_is_paused_before_the_end_is_no_deployed_flow(
     table = {"data_sources": "sources", "data_sets": "nexsets", "data_sinks": "sinks"}[kind]
 
     def pause() -> None:
+        sandbox.idle()  # the records have arrived
         assert sandbox.api("PUT", f"/{kind}/{rows(sandbox, table)[-1]['id']}/pause")[0] == 200
 
     last = r"PUT /data_sinks/\d+/activate"
