@@ -15,7 +15,7 @@ from helpers.deploy.checks import ProveStep
 from helpers.deploy.delivery import DeliverStep
 from helpers.deploy.state import FlowState
 from support.clocks import VirtualClock
-from support.requesting import accepts, request_of
+from support.requesting import accepts, ends_with, request_of
 from support.scripted import Asked, ScriptedSession, change_run, run_row
 
 NOW = 1_795_240_000.0
@@ -64,6 +64,18 @@ def test_one_record_is_a_delivery(clock: VirtualClock, records: int, code: Exit)
 @pytest.mark.parametrize(("errors", "code"), [(0, Exit.OK), (1, Exit.ERROR), (2, Exit.ERROR)])
 def test_no_error_is_allowed(clock: VirtualClock, errors: int, code: Exit) -> None:
     assert deliver(clock, [run_row(1, 5, errors)])[1] is code
+
+
+@pytest.mark.parametrize("form", [{"input": {"a": 1}, "output": None}, {"rawMessage": None},
+                                  {"input": {"a": 1}, "output": {"rawMessage": None}}])  # fmt: skip
+def test_samples_without_an_output_prove_nothing(clock: VirtualClock, form: Any) -> None:
+    """However many there are, and in each form that the API has; one with an output among them is enough."""
+    samples = [form] * 10
+    session = ScriptedSession(lambda asked: samples)
+    step = ProveStep(model.DerivedNexset(name="n"), 5.0)
+    ends_with(Exit.TIMEOUT, lambda: step.apply(change_run(session), Found("check", 7)))
+    samples.append({"input": {"a": 1}, "output": {"b": 1}})
+    step.apply(change_run(session), Found("check", 7))
 
 
 def test_ten_samples_are_asked_for() -> None:

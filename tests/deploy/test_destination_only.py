@@ -182,6 +182,22 @@ def test_the_nexset_may_belong_to_somebody_else(
     assert others(sandbox) == before
 
 
+def test_a_destination_of_another_nexset_is_not_moved_where_the_flow_may_not_be_read(
+    sandbox: Sandbox, tmp_path: Path, copied: Any, nexset: int
+) -> None:
+    bob = next(u for u in sandbox.control("GET", "users")["users"] if u["email"].startswith("bob"))
+    raw = next(row["id"] for row in rows(sandbox, "nexsets") if row["id"] != nexset)
+    share(sandbox, f"/data_credentials/{copied['destination']['data_credentials_id']}", bob["id"], "collaborator")
+    for number in (raw, nexset):
+        share(sandbox, f"/data_sets/{number}", bob["id"], "admin")
+    sandbox.act_as(bob["email"])
+    for number in (raw, nexset):
+        copied["destination"]["data_set_id"] = number
+        done = deploy(sandbox, tmp_path, copied, "--no-verify").ok()
+    assert any("you may not read the flow" in text for text in done.json["warnings"])
+    assert [row["data_set_id"] for row in rows(sandbox, "sinks") if row["name"] == "copy"] == [raw, nexset]
+
+
 def test_a_colleagues_destination_of_the_same_identity_is_not_made_twice(
     sandbox: Sandbox, tmp_path: Path, copied: Any, nexset: int
 ) -> None:

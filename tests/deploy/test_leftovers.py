@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import shlex
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ def test_a_changed_type_leaves_the_former_destination_and_says_how_to_remove_it(
     assert types(sandbox) == ([] if args else ["s3"])
     if not args:
         assert deploy(sandbox, tmp_path, changed).ok().data["outcome"] == "unchanged"
+
+
+def test_a_former_destination_is_known_by_its_name_in_every_unicode_form(
+    sandbox: Sandbox, tmp_path: Path, changed: Any
+) -> None:
+    (former,) = rows(sandbox, "sinks")
+    stored = {"name": unicodedata.normalize("NFD", "Bestände")}
+    sandbox.control("POST", "edit", {"kind": "sinks", "id": former["id"], "set": stored})
+    changed["destination"]["name"] = unicodedata.normalize("NFC", "Bestände")
+    done = deploy(sandbox, tmp_path, changed, "--dry-run").ok()
+    (told,) = [text for text in done.json["warnings"] if "is of type 'postgres' and not 's3'" in text]
+    assert follow(sandbox, tmp_path, told).ok().data["deleted"] == 1
+    assert rows(sandbox, "sinks") == []
 
 
 def test_a_teardown_takes_name_and_type_and_removes_both(sandbox: Sandbox, tmp_path: Path, changed: Any) -> None:

@@ -79,15 +79,27 @@ def test_a_resume_reads_what_the_journal_knows_by_its_id(
     assert len(rows(sandbox, "sources")) == 1
 
 
-def test_names_are_equal_in_every_unicode_form(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
-    """The file came from a Mac, the server stores the composed form."""
-    config["source"]["name"] = unicodedata.normalize("NFD", "Bestände")
+@pytest.mark.parametrize(("file", "server"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_are_equal_in_every_unicode_form(
+    sandbox: Sandbox, tmp_path: Path, config: Any, file: Any, server: Any
+) -> None:
+    """The file came from a Mac and the server stores the composed form, or the other way round."""
+    for entry in (config["source"], *config["nexsets"], config["destination"]):
+        entry["name"] = unicodedata.normalize(file, "Bestände")
     deploy(sandbox, tmp_path, config).ok()
-    (row,) = rows(sandbox, "sources")
-    composed = unicodedata.normalize("NFC", "Bestände")
-    sandbox.control("POST", "edit", {"kind": "sources", "id": row["id"], "set": {"name": composed}})
+    stored = unicodedata.normalize(server, "Bestände")
+    for kind in ("sources", "nexsets", "sinks"):
+        row = rows(sandbox, kind)[-1]
+        sandbox.control("POST", "edit", {"kind": kind, "id": row["id"], "set": {"name": stored}})
+    again = deploy(sandbox, tmp_path, config).ok()
+    assert (again.data["outcome"], again.json["warnings"]) == ("unchanged", [])
+    (sandbox.data / "buckets" / "shop" / "in" / "other.csv").write_text("refund,reason\n1,broken\n")
+    sandbox.api("PUT", f"/data_sources/{rows(sandbox, 'sources')[0]['id']}/activate?force=1")
+    sandbox.idle()
+    assert len(rows(sandbox, "nexsets")) == 3, "of two that are detected, the one with the flow's nexset is the flow's"
     assert deploy(sandbox, tmp_path, config).ok().data["outcome"] == "unchanged"
-    assert len(rows(sandbox, "sources")) == 1
+    assert (len(rows(sandbox, "sources")), len(rows(sandbox, "sinks"))) == (1, 1)
+    assert deploy(sandbox, tmp_path, config, "--teardown", "--yes").ok().data["deleted"] == 3
 
 
 def test_a_flow_of_somebody_else_is_not_deployed_a_second_time(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import support
 from support import Exit, Sandbox
 from support.clocks import VirtualClock
 from support.deploying import deploy, rows
+from support.interference import before_request
 
 
 def test_no_data_means_no_nexset_and_everything_is_undone(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
@@ -88,6 +90,38 @@ def test_what_was_undone_is_not_taken_for_done_by_a_resume(sandbox: Sandbox, tmp
     keys = {line["step"]: line["key"] for line in lines if line.get("event") == "intent"}
     undone = {keys[line["step"]] for line in lines if line.get("event") == "undone"}
     assert set(keys.values()) - undone == {"source"}
+
+
+@pytest.mark.parametrize("body", [{"status": "PAUSED"}, {}])
+def test_an_activation_that_shows_no_effect_stops_the_deployment_there(
+    sandbox: Sandbox, tmp_path: Path, config: Any, body: Any
+) -> None:
+    """Whatever is activated after it would get records that do not come through."""
+    before = sandbox.resources()
+    sandbox.clear_journal()
+    sandbox.faults(support.answers({"id": 1, **body}, r"/data_sets/\d+/activate", "PUT"))
+    deploy(sandbox, tmp_path, config).fails(Exit.ROLLED_BACK, f"the status is {body.get('status')}")
+    assert not [text for text in sandbox.writes() if re.fullmatch(r"PUT /data_sinks/\d+/activate", text)]
+    assert sandbox.resources() == before
+
+
+@pytest.mark.parametrize("kind", ["data_sources", "data_sets", "data_sinks"])
+def test_a_member_that_is_paused_before_the_end_is_no_deployed_flow(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Also when its records have arrived: nothing more would."""
+    before = sandbox.resources()
+    table = {"data_sources": "sources", "data_sets": "nexsets", "data_sinks": "sinks"}[kind]
+
+    def pause() -> None:
+        sandbox.idle()  # the records have arrived
+        assert sandbox.api("PUT", f"/{kind}/{rows(sandbox, table)[-1]['id']}/pause")[0] == 200
+
+    last = r"PUT /data_sinks/\d+/activate"
+    paused = before_request(monkeypatch, "GET", r"/data_sources/\d+/flow", pause, after=last)
+    deploy(sandbox, tmp_path, config).fails(Exit.ROLLED_BACK, "is PAUSED, not ACTIVE")
+    assert (len(paused), len(support.table(sandbox))) == (1, 20)
+    assert sandbox.resources() == before
 
 
 def test_the_deadline_of_the_command_undoes_and_ends(

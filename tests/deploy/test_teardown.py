@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import Exit, Sandbox
 from support.deploying import deploy, rows
+from support.interference import before_request
 
 
 def test_teardown_needs_yes_and_removes_what_the_config_names(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
@@ -30,6 +33,65 @@ def test_teardown_refuses_while_somebody_else_uses_the_flow(sandbox: Sandbox, tm
     deploy(sandbox, tmp_path, config, "--teardown", "--yes").fails(Exit.ERROR, "theirs")
     assert sorted(sandbox.resources()["nexsets"]) == ["clean", "orders, Schema #1", "theirs"]
     assert sandbox.resources()["sinks"] == ["warehouse"], "nothing was deleted before the refusal"
+
+
+def test_a_detected_nexset_of_the_same_name_is_not_taken_for_the_configured_one(
+    sandbox: Sandbox, tmp_path: Path, config: Any
+) -> None:
+    before = sandbox.resources()
+    deploy(sandbox, tmp_path, config).ok()
+    detected, derived = rows(sandbox, "nexsets")
+    sandbox.control("POST", "edit", {"kind": "nexsets", "id": detected["id"], "set": {"name": "clean"}})
+    sandbox.clear_journal()
+    done = deploy(sandbox, tmp_path, config, "--teardown", "--yes").ok()
+    assert done.data["deleted"] == 3
+    assert [text for text in sandbox.writes() if "/data_sets" in text] == [
+        f"PUT /data_sets/{derived['id']}/pause",
+        f"DELETE /data_sets/{derived['id']}",
+    ]
+    assert sandbox.resources() == before
+
+
+@pytest.mark.parametrize(
+    ("twice", "source"),
+    [("/data_sets", True), ("/data_sinks", True), ("/data_credentials", True), ("/data_sinks", False),
+     ("/data_credentials", False)],
+)  # fmt: skip
+def test_two_of_one_name_are_refused_before_anything_is_deleted(
+    sandbox: Sandbox, tmp_path: Path, config: Any, twice: str, source: bool
+) -> None:
+    login = {"name": "login", "credentials_type": "postgres", "credentials": {"key": "k" * 12}}
+    first = config.pop("destination")
+    config["destinations"] = [first, {**first, "name": "second"} | {"credential": login}]
+    del config["destinations"][1]["data_credentials_id"]
+    deploy(sandbox, tmp_path, config).ok()
+    last = rows(sandbox, "nexsets")[-1]["id"]
+    by_hand = {
+        "/data_sets": {"name": "clean", "parent_data_set_id": last, "has_custom_transform": False},
+        "/data_sinks": {**first, "name": "second", "data_set_id": last},
+        "/data_credentials": login,
+    }
+    assert sandbox.api("POST", twice, by_hand[twice])[0] == 200
+    if not source:
+        config = {"destinations": [{**sink, "data_set_id": last} for sink in config["destinations"]]}
+    before = sandbox.resources()
+    sandbox.clear_journal()
+    for word in ("--dry-run", "--yes"):
+        deploy(sandbox, tmp_path, config, "--teardown", word).fails(Exit.NOT_FOUND, "are named")
+    assert (sandbox.writes(), sandbox.resources()) == ([], before)
+
+
+def test_a_teardown_that_stops_halfway_does_not_say_that_nothing_was_changed(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second nexset of the name comes when the destination is being deleted."""
+    deploy(sandbox, tmp_path, config).ok()
+    nexset = rows(sandbox, "nexsets")[-1]["id"]
+    twin = {"name": "clean", "parent_data_set_id": nexset, "has_custom_transform": False}
+    before_request(monkeypatch, "DELETE", r"/data_sinks/\d+", lambda: sandbox.api("POST", "/data_sets", twin))
+    error = deploy(sandbox, tmp_path, config, "--teardown", "--yes").fails(Exit.PARTIAL, "stays deleted", "--resume")
+    assert "nothing was" not in error["hint"]
+    assert (sandbox.resources()["sinks"], sandbox.resources()["nexsets"].count("clean")) == ([], 2)
 
 
 def test_a_teardown_needs_no_secrets_and_keeps_a_shared_credential(

@@ -174,6 +174,29 @@ def test_a_new_tag_leaves_those_of_others(sandbox: Sandbox, tmp_path: Path, conf
     assert {"ours", "theirs"} <= set(rows(sandbox, "sources")[0]["tags"])
 
 
+def test_a_changed_key_leaves_those_that_only_the_server_has(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    """A PUT replaces a config entirely, and Nexla adds keys of its own."""
+    deploy(sandbox, tmp_path, config).ok()
+    for kind, key in (("sources", "source_config"), ("sinks", "sink_config")):
+        (row,) = rows(sandbox, kind)
+        grown = {**row[key], "added.by.nexla": {"a": [1]}}
+        sandbox.control("POST", "edit", {"kind": kind, "id": row["id"], "set": {key: grown}})
+    config["source"]["source_config"]["csv.delimiter"] = ","
+    config["destination"]["sink_config"]["insert.mode"] = "INSERT"
+    deploy(sandbox, tmp_path, config).ok()
+    added = {"added.by.nexla": {"a": [1]}}
+    assert rows(sandbox, "sources")[0]["source_config"] == config["source"]["source_config"] | added
+    assert rows(sandbox, "sinks")[0]["sink_config"] == config["destination"]["sink_config"] | added
+
+
+def test_records_from_before_an_activation_are_no_delivery_of_it(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    (sink,) = rows(sandbox, "sinks")
+    sandbox.api("PUT", f"/data_sinks/{sink['id']}/pause")
+    deploy(sandbox, tmp_path, config, "--verify-timeout", "1").fails(Exit.ROLLED_BACK, ": 0 records after 1 s")
+    assert rows(sandbox, "sinks")[0]["status"] == "PAUSED"
+
+
 def test_an_undo_pauses_what_was_paused_before(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
     deploy(sandbox, tmp_path, config).ok()
     sink_id = rows(sandbox, "sinks")[0]["id"]

@@ -111,6 +111,23 @@ def test_a_receiver_that_is_away_hides_nothing_and_the_url_is_nowhere(
     assert "exposes a secret in the process list" in shown.json["warnings"][0]
 
 
+def test_no_part_of_the_url_is_shown_wherever_it_comes_from(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path
+) -> None:
+    """Somebody has noted in a name where the alerts go."""
+    key = "Xq7Kd2Vw9Zt4Lm8Pb3"
+    receiver.url += f"/{key}"
+    name = f"alerts to {key} and hooks.example/services/T0SECRET/B0SECRET/{key}"
+    sandbox.control("POST", "edit", {"kind": "sinks", "id": 123, "set": {"name": name}})
+    sandbox.api("PUT", "/data_sinks/123/pause")
+    page = tmp_path / "page.html"
+    done = check(sandbox, receiver, tmp_path, "--open-after", "1", "--report", str(page), "--verbose")
+    done.ends(Exit.FINDINGS)
+    assert "alerts to" in done.out
+    for text in (done.out, done.err, page.read_text(), json.dumps(receiver.posts)):
+        assert key not in text
+
+
 def test_the_url_may_stand_in_a_file(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     sandbox.api("PUT", "/data_sinks/123/pause")
     file = tmp_path / "webhook"

@@ -9,6 +9,7 @@ import pytest
 from helpers.api.flow_lookup import FlowTarget
 from helpers.api.flows import parse_flow
 from helpers.api.logs import LogLine
+from helpers.api.probes import ProbeResult
 from helpers.api.runs import ResourceRun, member_runs
 from helpers.command.output import Result
 from helpers.core.kinds import KINDS
@@ -64,6 +65,33 @@ def test_the_ranks_of_the_faults() -> None:
 def test_a_destination_may_be_15_minutes_behind(age: int, late: bool) -> None:
     found = evidence(SIX + age, nexset=ResourceRun(SIX * 1000, 5, 0, 0))
     assert ("not_delivered" in faults(found)) is late
+
+
+@pytest.mark.parametrize(
+    ("paused", "fault"), [(None, "not_delivered"), ("nexset", "paused_nexset"), ("sink", "paused_destination")]
+)
+def test_a_paused_branch_is_blamed_for_its_pause_and_not_for_what_it_does_not_get(
+    paused: str | None, fault: str
+) -> None:
+    body = flow_body()
+    place = {"nexset": "data_sets", "sink": "data_sinks"}
+    if paused:
+        body[place[paused]][0]["status"] = "PAUSED"
+    found = evidence(
+        SIX + 901, body=body, source=ResourceRun(SIX * 1000, 5, 0, 0), nexset=ResourceRun(SIX * 1000, 5, 0, 0)
+    )
+    assert faults(found) == {fault}
+
+
+@pytest.mark.parametrize(("verdict", "blamed"), [("", True), ("unknown", True), ("failed", True), ("ok", False)])
+def test_a_credential_that_passes_its_probe_is_not_blamed_for_an_older_refusal(verdict: str, blamed: bool) -> None:
+    """Somebody has mended it since the newest run; only a probe can know that."""
+    body = flow_body(data_credentials={"id": 9})
+    found = evidence(SIX, body=body, source=ResourceRun(SIX * 1000, 0, 0, 1))
+    text = "Access denied: the credential was rejected"
+    found.lines = [LogLine(None, "ERROR", "SOURCE 1", "LOG", text, SIX * 1000, SIX * 1000, "SOURCE", SOURCE)]
+    found.probed = {9: ProbeResult(verdict, "x")} if verdict else {}
+    assert ("bad_credential" in faults(found)) is blamed
 
 
 @pytest.mark.parametrize(("late", "missed"), [(1799, False), (1800, False), (1801, True)])

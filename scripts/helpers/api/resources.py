@@ -118,7 +118,7 @@ def require_unique(kind: Kind, name: str, rows: list[Row]) -> Row | None:
         raise OperatorError(
             Exit.NOT_FOUND,
             f"{len(rows)} {kind.name} are named {name!r}: ids {listed}",
-            hint="rename or delete all but one, or use the id; nothing was changed",
+            hint="rename or delete all but one, or use the id",
             resource={"type": kind.name, "name": name, "candidates": [row["id"] for row in rows]},
         )
     return rows[0] if rows else None

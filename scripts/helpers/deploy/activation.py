@@ -11,6 +11,7 @@ from helpers.change.model import PASSED, UNCHANGED, Applied, ChangeRun, Found, S
 from helpers.change.set_status import ACTIVE, INIT, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
+from helpers.core.marks import nfc
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.leftovers import leftover_warnings
 from helpers.deploy.model import FlowConfig
@@ -118,13 +119,14 @@ class ConfirmStep(CheckStep):
 
 def unconfigured_members(flow: Flow, config: FlowConfig) -> list[Member]:
     """The derived nexsets and destinations of a flow that are not in its config."""
-    nexsets = {nexset.name for nexset in config.nexsets}
-    destinations = {(destination.name, destination.sink_type) for destination in config.all_destinations}
+    nexsets = {nfc(nexset.name) for nexset in config.nexsets}
+    destinations = {(nfc(destination.name), destination.sink_type) for destination in config.all_destinations}
+    named = [(member, nfc(member.name or "")) for member in flow.origin.walk()]
     return [
         member
-        for member in flow.origin.walk()
-        if (member.kind == "nexsets" and not member.row.get("data_source_id") and member.name not in nexsets)
-        or (member.kind == "destinations" and (member.name, member.row.get("sink_type")) not in destinations)
+        for member, name in named
+        if (member.kind == "nexsets" and not member.row.get("data_source_id") and name not in nexsets)
+        or (member.kind == "destinations" and (name, member.row.get("sink_type")) not in destinations)
     ]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from helpers.api.flows import Flow, Member
 from helpers.core.commands import command_line
 from helpers.core.kinds import Row
+from helpers.core.marks import nfc
 from helpers.deploy.model import FlowConfig
 
 FILE_NAME = "leftover.json"
@@ -19,12 +20,12 @@ FILE_NAME = "leftover.json"
 
 def leftover_warnings(flow: Flow, others: Iterable[Member], config: FlowConfig) -> list[str]:
     """Warnings about members that have the name of a configured destination, but another type."""
-    types = {entry.name: entry.sink_type for entry in config.all_destinations}
+    types = {nfc(entry.name): entry.sink_type for entry in config.all_destinations}
     return [
-        f"{member.label} is of type {member.row.get('sink_type')!r} and not {types[str(member.name)]!r}: it stays, is "
+        f"{member.label} is of type {member.row.get('sink_type')!r} and not {wanted!r}: it stays, is "
         f"{member.status}, and takes the same nexsets' records; {removal(flow, member)}"
         for member in others
-        if member.kind == "destinations" and member.name in types
+        if member.kind == "destinations" and (wanted := types.get(nfc(member.name or "")))
     ]
 
 

@@ -13,7 +13,7 @@ from helpers.change.creating import journalled_row, wait_until_unique
 from helpers.change.model import ChangeRun
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row
-from helpers.core.marks import same_name
+from helpers.core.marks import nfc, same_name
 from helpers.deploy.model import FlowConfig
 
 SOURCE_STEP = "source"
@@ -135,8 +135,8 @@ class FlowState:
         choice = self.config.nexset
         matching = [member for member in members if choice is None or _matches(member, choice.name, choice.fields)]
         if choice is None and len(matching) > 1:
-            names = {n.name for n in self.config.nexsets} | {s.name for s in self.config.all_destinations}
-            ours = [member for member in matching if names & {child.name for child in member.children}]
+            names = {nfc(n.name) for n in self.config.nexsets} | {nfc(s.name) for s in self.config.all_destinations}
+            ours = [member for member in matching if names & {nfc(child.name or "") for child in member.children}]
             matching = ours if len(ours) == 1 else matching  # the nexset that the flow already uses
         if len(matching) > 1:
             listed = "; ".join(f"{m.id} {m.name!r} with {', '.join(_fields(m)[:8])}" for m in matching)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from helpers.api.failures import ApiError
@@ -101,10 +102,28 @@ class RemoveStep(Step):
         return Applied(found.id)
 
 
+class UniqueStep(CheckStep):
+    """Check, before anything is deleted, that no name is ambiguous: a teardown is not undone when it stops halfway.
+
+    Args:
+        removals: the steps that delete something.
+    """
+
+    def __init__(self, removals: Sequence[RemoveStep]) -> None:
+        super().__init__("unique", "one resource of each name")
+        self.removals = removals
+
+    def find(self, run: ChangeRun) -> Found:
+        for removal in self.removals:
+            removal.find(run)
+        return Found(PASSED)
+
+
 def teardown_steps(config: FlowConfig) -> list[Step]:
     """Steps that delete destinations, derived nexsets, the source with its detected nexsets, and inline credentials."""
     state = FlowState(config)
     steps: list[Step] = []
+    removals: list[RemoveStep] = []
     states: dict[str, FlowState] = {entry.key: state for entry in config.all_destinations}
     if config.source is None:
         nexsets = nexset_states(config, state.facts)
@@ -113,15 +132,15 @@ def teardown_steps(config: FlowConfig) -> list[Step]:
     else:
         steps.append(UnconfiguredMembersStep(state))
     for entry in config.all_destinations:
-        steps.append(RemoveStep(f"destination:{entry.key}", KINDS["destinations"], states[entry.key], entry))
+        removals.append(RemoveStep(f"destination:{entry.key}", KINDS["destinations"], states[entry.key], entry))
     for nexset in reversed(config.nexsets):
-        steps.append(RemoveStep(nexset_key(nexset.name), KINDS["nexsets"], state, nexset))
+        removals.append(RemoveStep(nexset_key(nexset.name), KINDS["nexsets"], state, nexset))
     if config.source is not None:
-        steps.append(RemoveStep(SOURCE_STEP, KINDS["sources"], state, config.source))
+        removals.append(RemoveStep(SOURCE_STEP, KINDS["sources"], state, config.source))
     inline = {(user.inline.name, user.inline.credentials_type): user.inline
               for user in credential_users(config) if user.inline}  # fmt: skip
     names = [name for name, _ in inline]
     for (name, connector), credential in inline.items():
         key = f"credential:{name}" if names.count(name) == 1 else f"credential:{name} ({connector})"
-        steps.append(RemoveStep(key, KINDS["credentials"], state, credential))
-    return steps
+        removals.append(RemoveStep(key, KINDS["credentials"], state, credential))
+    return [*steps, UniqueStep(removals), *removals]
