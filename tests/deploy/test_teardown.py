@@ -52,6 +52,22 @@ def test_a_detected_nexset_of_the_same_name_is_not_taken_for_the_configured_one(
     assert sandbox.resources() == before
 
 
+def test_a_nexset_of_the_same_name_below_another_parent_is_not_taken_for_the_configured_one(
+    sandbox: Sandbox, tmp_path: Path, config: Any
+) -> None:
+    """Somebody has put theirs below ours, and ours is gone: by its name alone, theirs would be deleted."""
+    deploy(sandbox, tmp_path, config).ok()
+    _, derived = rows(sandbox, "nexsets")
+    body = {"name": "clean", "parent_data_set_id": derived["id"], "has_custom_transform": False}
+    theirs = sandbox.api("POST", "/data_sets", body)[1]["id"]
+    sandbox.control("POST", "edit", {"kind": "nexsets", "id": derived["id"], "set": {"name": "renamed"}})
+    config["nexsets"][0]["name"] = "clean"
+    sandbox.clear_journal()
+    done = deploy(sandbox, tmp_path, config, "--teardown", "--yes")
+    done.fails(Exit.ERROR, "members that are not in the config", str(theirs), "renamed")
+    assert sandbox.writes() == []
+
+
 @pytest.mark.parametrize(
     ("twice", "source"),
     [("/data_sets", True), ("/data_sinks", True), ("/data_credentials", True), ("/data_sinks", False),
@@ -65,9 +81,9 @@ def test_two_of_one_name_are_refused_before_anything_is_deleted(
     config["destinations"] = [first, {**first, "name": "second"} | {"credential": login}]
     del config["destinations"][1]["data_credentials_id"]
     deploy(sandbox, tmp_path, config).ok()
-    last = rows(sandbox, "nexsets")[-1]["id"]
+    detected, last = (row["id"] for row in rows(sandbox, "nexsets"))
     by_hand = {
-        "/data_sets": {"name": "clean", "parent_data_set_id": last, "has_custom_transform": False},
+        "/data_sets": {"name": "clean", "parent_data_set_id": detected, "has_custom_transform": False},
         "/data_sinks": {**first, "name": "second", "data_set_id": last},
         "/data_credentials": login,
     }

@@ -118,16 +118,25 @@ class ConfirmStep(CheckStep):
 
 
 def unconfigured_members(flow: Flow, config: FlowConfig) -> list[Member]:
-    """The derived nexsets and destinations of a flow that are not in its config."""
-    nexsets = {nfc(nexset.name) for nexset in config.nexsets}
+    """The derived nexsets and destinations of a flow that are not in its config; a nexset is its name and parent."""
+    nexsets = {(nfc(name), above and nfc(above)) for name, above in config.nexset_parents.items()}
     destinations = {(nfc(destination.name), destination.sink_type) for destination in config.all_destinations}
-    named = [(member, nfc(member.name or "")) for member in flow.origin.walk()]
-    return [
-        member
-        for member, name in named
-        if (member.kind == "nexsets" and not member.row.get("data_source_id") and name not in nexsets)
-        or (member.kind == "destinations" and (name, member.row.get("sink_type")) not in destinations)
-    ]
+
+    def below(parent: Member) -> list[Member]:
+        above = nfc(parent.name or "") if parent.kind == "nexsets" and not _is_detected(parent) else None
+        found = []
+        for member in parent.children:
+            name = nfc(member.name or "")
+            is_nexset = member.kind == "nexsets" and not _is_detected(member) and (name, above) not in nexsets
+            is_sink = member.kind == "destinations" and (name, member.row.get("sink_type")) not in destinations
+            found += [*([member] if is_nexset or is_sink else []), *below(member)]
+        return found
+
+    return below(flow.origin)
+
+
+def _is_detected(nexset: Member) -> bool:
+    return bool(nexset.row.get("data_source_id"))
 
 
 def describe_members(members: list[Member]) -> str:

@@ -205,6 +205,14 @@ class FlowConfig(_Strict):
         """The destinations, whether the config has one or several."""
         return self.destinations or ([self.destination] if self.destination else [])
 
+    @property
+    def nexset_parents(self) -> dict[str, str | None]:
+        """The name of the nexset above each derived one, in their order; None for the detected nexset."""
+        names = [nexset.name for nexset in self.nexsets]
+        return {
+            nexset.name: nexset.parent or above for nexset, above in zip(self.nexsets, [None, *names], strict=False)
+        }
+
     def source_settings(self) -> dict[str, Any]:
         """``source_config`` with the schedule in ``start.cron``, where Nexla keeps it."""
         return {**self.flow_source.source_config, **({"start.cron": self.schedule} if self.schedule else {})}

@@ -15,7 +15,7 @@ from helpers.deploy.members import DestinationStep, NexsetStep
 from helpers.deploy.model import Destination, FlowConfig
 from helpers.deploy.project import ProjectStep
 from helpers.deploy.resource_steps import SourceStep
-from helpers.deploy.state import DETECTED, SOURCE_STEP, FlowState, nexset_key, nexset_name
+from helpers.deploy.state import SOURCE_STEP, FlowState, nexset_key, nexset_name
 
 
 def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step]:
@@ -37,11 +37,9 @@ def deploy_steps(state: FlowState, *, verify: bool, timeout: float) -> list[Step
     steps.append(SourceStep(state))
     steps.append(ActivateStep(SOURCE_STEP, "sources", config.source.name, state))
     steps.append(DiscoverStep(state, timeout))
-    parent = DETECTED
     for nexset in config.nexsets:
-        key = nexset_key(nexset.parent) if nexset.parent else parent
-        steps += [NexsetStep(nexset, key, state), ProveStep(nexset, timeout)]
-        parent = nexset_key(nexset.name)
+        above = nexset_key(config.nexset_parents[nexset.name])
+        steps += [NexsetStep(nexset, above, state), ProveStep(nexset, timeout)]
     steps += destinations
     steps += [ActivateStep(nexset_key(nexset.name), "nexsets", nexset.name, state) for nexset in config.nexsets]
     steps += [ActivateStep(step.key, "destinations", step.name, state) for step in destinations]
@@ -70,12 +68,10 @@ def _nexset_key(destination: Destination, config: FlowConfig) -> str:
 def _upstream(key: str, config: FlowConfig) -> set[str]:
     """The keys of the steps whose changes affect what a nexset delivers, including its own."""
     keys = {SOURCE_STEP, f"activate:{SOURCE_STEP}"}
-    names = [nexset.name for nexset in config.nexsets]
     name = nexset_name(key)
     while name:
         keys |= {nexset_key(name), f"activate:{nexset_key(name)}"}
-        place = names.index(name)
-        name = config.nexsets[place].parent or (names[place - 1] if place else None)
+        name = config.nexset_parents[name]
     return keys
 
 

@@ -17,6 +17,7 @@ from helpers.command.output import Result
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row
+from helpers.core.marks import same_name
 from helpers.transforms.code import Code, code_from_row
 from helpers.transforms.local_run import check_jolt, require_runnable
 from helpers.transforms.plan import TransformPlan, plan_attach, plan_change, plan_detach
@@ -69,7 +70,7 @@ def _public_kind(kind: Kind) -> Kind:
 def _public(request: TransformRequest, context: Context) -> list[Row]:
     """The public transforms with the name; anybody may own them."""
     pages = Pages(context.session, _public_kind(request.api))
-    return [row for row in pages if row.get("name") == request.name]
+    return [row for row in pages if same_name(row.get("name"), str(request.name))]
 
 
 def _code_of(row: Row) -> Code:
