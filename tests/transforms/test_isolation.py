@@ -133,7 +133,8 @@ def transform(input, metadata, args):
     command = [sys.executable, SCRIPTS / "manage_transforms.py", *words]
     done = run_words(command, env=CLEAN | {"NEXLA_SERVICE_KEY": KEY}).ok()
     assert KEY not in done.out
-    assert done.data[0]["output"]["found"] == ["FileNotFoundError"] * 2
+    # The way around the guard is closed in Python 3.13: there the guard refuses, and nothing comes to the isolation.
+    assert set(done.data[0]["output"]["found"]) <= {"FileNotFoundError", "PermissionError"}
 
 
 @needs_isolation
