@@ -32,7 +32,7 @@ soak: $(READY)
 mutants: $(READY)
 	$(BIN)/python tests/mutants/run.py
 
-# The JSON Schema of a flow config, written anew from its model.
+# Write the JSON Schema of a flow config from its model.
 schema: $(READY)
 	PYTHONPATH=scripts $(BIN)/python -c "from helpers.deploy import config, model; config.SCHEMA_FILE.write_text(model.schema_text())"
 

@@ -53,6 +53,15 @@ def build_parser() -> Parser:
         help="with --all: flows on which you have at least this role (default: owner)",
     )
     add("--ignore-paused", action="store_true", help="skip resources that are PAUSED or INIT, and report how many")
+    _add_limit_flags(parser)
+    add("--probe", action="store_true", help="probe each credential; this writes verified_status on the server")
+    add("--report", metavar=FILE, help="write the full report as an HTML page")
+    _add_alert_flags(parser)
+    return parser
+
+
+def _add_limit_flags(parser: Parser) -> None:
+    add = parser.add_argument
     add(
         "--skip",
         metavar="A,B",
@@ -79,10 +88,6 @@ def build_parser() -> Parser:
         metavar="N",
         help=f"number of runs to evaluate (default: {LIMITS.last})",
     )
-    add("--probe", action="store_true", help="probe each credential; this writes verified_status on the server")
-    add("--report", metavar=FILE, help="write the full report as an HTML page")
-    _add_alert_flags(parser)
-    return parser
 
 
 def _add_alert_flags(parser: Parser) -> None:
