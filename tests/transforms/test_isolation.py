@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -138,20 +139,39 @@ def transform(input, metadata, args):
     assert done.data[0]["output"]["found"] == [refusal] * 2
 
 
-@needs_isolation
-def test_it_gets_no_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
+OPEN_FILES = "return [number for number in range(3, 4096) if not str(tried(os.fstat, number)).startswith('OSError')]"
+
+
+@contextlib.contextmanager
+def inheritable(folder: Path) -> Iterator[int]:
+    """An open file that every process started meanwhile may get."""
+    secret = folder / "secret"
     secret.write_text("x")
-    (tmp_path / "empty").mkdir()
     with secret.open() as file:
         os.set_inheritable(file.fileno(), True)
-        body = "return [number for number in range(3, 1024) if not str(tried(os.fstat, number)).startswith('OSError')]"
-        assert break_out(monkeypatch, tmp_path, body) == []
-        words = [sys.executable, "-I", "-S", str(script_process.JAIL), "required", str(os.getpid())]
-        started = [*words, script(tmp_path, program(body), "program.py")]
-        done = subprocess.run(started, env=CLEAN, cwd=tmp_path / "empty", input='{"records": [0]}',
-                              pass_fds=[file.fileno()], capture_output=True, text=True)  # fmt: skip
-        assert json.loads(done.stdout) == [{"output": []}], "also from whoever starts it with open files"
+        yield file.fileno()
+
+
+@needs_isolation
+def test_it_gets_no_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with inheritable(tmp_path):
+        assert break_out(monkeypatch, tmp_path, OPEN_FILES) == []
+
+
+@pytest.mark.parametrize("number", [3, 63, 64, 65, 259, 1000])
+@pytest.mark.parametrize("before", [
+    pytest.param([], marks=needs_isolation, id="isolated"),
+    pytest.param(UNISOLATED, marks=needs_unshare, id="not-isolated"),
+])  # fmt: skip
+def test_it_gets_none_from_whoever_starts_it_with_open_files(tmp_path: Path, before: list[str], number: int) -> None:
+    (tmp_path / "empty").mkdir()
+    file = script(tmp_path, program(OPEN_FILES), "program.py")
+    jail = [*before, sys.executable, "-I", "-S", str(script_process.JAIL), "preferred", str(os.getpid()), file]
+    with inheritable(tmp_path) as secret:
+        with_number = f"import os, sys; os.dup2({secret}, {number}); os.execvp(sys.argv[1], sys.argv[1:])"
+        done = subprocess.run([sys.executable, "-c", with_number, *jail], env=CLEAN, cwd=tmp_path / "empty",
+                              input='{"records": [0]}', pass_fds=[secret], capture_output=True, text=True)  # fmt: skip
+    assert json.loads(done.stdout) == [{"output": []}], done.stderr
 
 
 # -- whom it reaches

@@ -67,6 +67,7 @@ class Kernel:
 def main() -> None:
     """Isolate and run the program of the command line."""
     mode, parent, path = sys.argv[1:]
+    close_inherited()
     with open(path, encoding="utf-8") as file:
         program = file.read()
     reason = f"{sys.platform} has no namespaces"
@@ -123,6 +124,18 @@ def write_maps(child: int) -> None:
         put(f"/proc/{child}/setgroups", "deny")
     for name, own in (("uid_map", os.getuid()), ("gid_map", os.getgid())):
         put(f"/proc/{child}/{name}", f"0 0 1\n{NOBODY} {NOBODY} 1\n" if root else f"{own} {own} 1\n")
+
+
+def close_inherited() -> None:
+    """Close every file but the standard streams: whoever starts this may have handed over any number of them."""
+    try:
+        numbers = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        numbers = list(range(os.sysconf("SC_OPEN_MAX")))
+    for number in numbers:
+        if number > 2:
+            with contextlib.suppress(OSError):  # the listing itself had one, which is closed by now
+                os.close(number)
 
 
 def close(*descriptors: int) -> None:
