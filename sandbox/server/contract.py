@@ -86,11 +86,11 @@ def _readings(value: str) -> list[Any]:
     return forms
 
 
-_VALIDATORS: dict[str, Any] = {}  # compiled schemas of the contract, which is a constant
+_VALIDATORS: dict[int, Any] = {}  # compiled schemas by their identity: the contract is a constant and holds them all
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    key = repr(schema)
+    key = id(schema)
     if key not in _VALIDATORS:
         _VALIDATORS[key] = jsonschema_rs.Draft202012Validator(
             {"allOf": [schema], "components": COMPONENTS}, validate_formats=False

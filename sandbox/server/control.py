@@ -53,9 +53,10 @@ def _reset(control: Control, body: Any, query: Mapping[str, str]) -> Any:
 
 
 def _snapshot(control: Control, body: Any, query: Mapping[str, str]) -> Any:
-    """Every stored document, for comparisons of before and after."""
-    kinds = control.world.store.snapshot()
-    return {kind: list(rows.values()) for kind, rows in kinds.items() if kind not in CHANGING_KINDS and rows}
+    """Every stored document, for comparisons of before and after; as JSON, made while nobody changes them."""
+    store = control.world.store
+    kinds = {kind: store.all(kind) for kind in store.kinds() if kind not in CHANGING_KINDS}
+    return json.dumps({kind: rows for kind, rows in kinds.items() if rows}).encode()
 
 
 def _journal(control: Control, body: Any, query: Mapping[str, str]) -> Any:

@@ -72,6 +72,10 @@ class Store:
         """The document itself, not a copy; None when there is none."""
         return self._kinds.get(kind, {}).get(doc_id) if doc_id is not None else None
 
+    def kinds(self) -> list[str]:
+        """The kinds that have had documents."""
+        return list(self._kinds)
+
     def all(self, kind: str) -> list[Doc]:
         """Every document of a kind, lowest id first."""
         rows = self._kinds.get(kind, {})

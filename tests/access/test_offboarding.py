@@ -40,7 +40,9 @@ def test_a_person_leaves_150_resources_in_301_requests(sandbox: Sandbox) -> None
     assert left(sandbox) == (0, len(numbers))
 
 
-@pytest.mark.parametrize(("method", "when"), [(".*", "before"), ("DELETE", "after")])
+@pytest.mark.parametrize(
+    ("method", "when"), [pytest.param(".*", "before", marks=pytest.mark.soak), ("DELETE", "after")]
+)
 def test_a_leaving_that_is_killed_at_any_request_is_resumed(
     sandbox: Sandbox, tmp_path: Path, method: str, when: str
 ) -> None:

@@ -74,7 +74,7 @@ def killed_anywhere(
 @pytest.mark.parametrize(
     ("resources", "select"),
     [
-        (MEMBERS, ["--pipeline-of", "nexsets:123"]),
+        pytest.param(MEMBERS, ["--pipeline-of", "nexsets:123"], marks=pytest.mark.soak),
         (MORE[:2], ["--resource-type", "sources", "--resource-ids", "123,456"]),
     ],
 )
@@ -87,6 +87,7 @@ def test_ones_own_leaving_that_is_killed_anywhere_is_resumed(
     assert exits == {Exit.OK}
 
 
+@pytest.mark.soak
 def test_a_replacement_that_is_killed_anywhere_ends_all_it_can_and_says_what_it_cannot_see(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def test_the_kills_below_reach_every_request(sandbox: Sandbox, tmp_path: Path) -
     assert 6 <= len(sandbox.writes()) < WRITES
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", [0, *(pytest.param(share, marks=pytest.mark.soak) for share in range(1, SHARES))])
 def test_resume_after_a_kill_makes_exactly_one_of_each(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
     for when, method, number in KILLS[share::SHARES]:
         config = support.write_config(tmp_path, support.plant_orders(sandbox))

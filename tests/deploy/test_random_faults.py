@@ -14,7 +14,9 @@ from support.interference import unanswered_post
 SCHEDULES, PER_TEST = 40, 10
 
 
-@pytest.mark.parametrize("first", range(0, SCHEDULES, PER_TEST))
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(first, marks=pytest.mark.soak) for first in range(PER_TEST, SCHEDULES, PER_TEST))]
+)
 def test_random_faults_never_duplicate_and_never_hide_leftovers(sandbox: Sandbox, first: int, tmp_path: Path) -> None:
     for seed in range(first, first + PER_TEST):
         config = support.plant_orders(sandbox)

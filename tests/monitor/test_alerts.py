@@ -163,6 +163,7 @@ def test_a_run_that_finds_the_state_file_locked_sends_nothing(
     assert "another run has locked the state file" in done.json["warnings"][-1]
 
 
+@pytest.mark.soak
 def test_three_days_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receiver, tmp_path: Path) -> None:
     """288 runs on the sandbox's clock: an incident is reported when it opens and when it clears, never else."""
     words = ["--resource-type", "destinations", "--resource-id", "123", "--skip", "freshness,volume,errors,quarantine",

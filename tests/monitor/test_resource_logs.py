@@ -63,6 +63,7 @@ def test_every_page_is_read_once_and_streamed(sandbox: Sandbox) -> None:
     assert len([r for r in sandbox.journal() if r["path"].endswith("/flow/logs")]) == 3
 
 
+@pytest.mark.soak
 def test_50_000_lines_stream_in_flat_memory(sandbox: Sandbox) -> None:
     (small,) = plant(sandbox, {"ago": 90, "records": 1, "logs": 2_000})
     (big,) = plant(sandbox, {"ago": 60, "records": 1, "logs": 50_000})

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import hashlib
+import itertools
 import json
 import os
 import queue
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 SECONDS = 180  # for the tests of one mutant; they take a few seconds, unless a change makes them wait
 PASSED, FAILED = 0, 1  # pytest's own exit codes
+TIMES = itertools.count(1)  # seconds since 1970: no file that anybody works on is as old
 SKIPPED_FOLDERS = (".venv", ".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
 
 
@@ -133,11 +135,10 @@ def copied(folder: Path) -> Path:
 
 def run_tests(copy: Path, tests: Iterable[str], seconds: float = SECONDS, stop: str = "-x") -> tuple[int | None, str]:
     """Run tests in a copy. Returns pytest's exit code, None when they did not end in time, and what they wrote."""
-    words = [sys.executable, "-B", "-m", "pytest", "-n", "0", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    words = [sys.executable, "-m", "pytest", "-m", "", "-n", "0", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
     words += [stop] if stop else []
-    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # what is compiled of a change must not outlast it
     process = subprocess.Popen(
-        [*words, "--no-header", "--tb=line", *tests], cwd=copy, env=environ, stdin=subprocess.DEVNULL,
+        [*words, "--no-header", "--tb=line", *tests], cwd=copy, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
     try:
@@ -154,12 +155,14 @@ def run_tests(copy: Path, tests: Iterable[str], seconds: float = SECONDS, stop: 
 def try_mutant(copy: Path, mutant: Mutant) -> tuple[str, str]:
     """Make the change in a copy, run its tests, and take it back. Returns the outcome, and what the tests wrote."""
     file = copy / mutant.file
-    original = file.read_text(encoding="utf-8")
+    original, time_of_original = file.read_text(encoding="utf-8"), file.stat().st_mtime_ns
     try:
         file.write_text(mutant.applied_to(original), encoding="utf-8")
+        os.utime(file, (own := next(TIMES), own))  # or what is compiled of a change would be taken for the next one
         code, text = run_tests(copy, mutant.tests)
     finally:
         file.write_text(original, encoding="utf-8")
+        os.utime(file, ns=(time_of_original, time_of_original))
     if code is None:
         return "timeout", ""
     if code == PASSED:

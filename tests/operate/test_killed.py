@@ -58,7 +58,9 @@ def runs(sandbox: Sandbox) -> int:
     return len(sandbox.api("GET", "/data_sources/123")[1]["run_ids"])
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", ["run-now", *(pytest.param(name, marks=pytest.mark.soak) for name in CASES if name != "run-now")]
+)
 def test_an_operation_that_is_killed_anywhere_is_resumed_to_the_same_end(
     sandbox: Sandbox, tmp_path: Path, name: str
 ) -> None:

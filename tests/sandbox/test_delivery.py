@@ -36,6 +36,7 @@ def test_file_destinations_hold_what_was_read(sandbox: Sandbox, tmp_path: Path, 
     assert rows == ORDERS
 
 
+@pytest.mark.soak
 def test_100_000_rows_through_jolt_into_a_table(sandbox: Sandbox, tmp_path: Path) -> None:
     config = support.plant_orders(sandbox, rows=100_000, bucket="big")
     spec = [{"operation": "shift", "spec": {"id": "order.id", "amount": "order.amount", "email": "contact"}}]

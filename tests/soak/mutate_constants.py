@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import itertools
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ from soak.places import changed, unpinned  # noqa: E402
 
 SECONDS = 120  # for one table, which takes less than one; a change may make it endless
 PASSED, FAILED = 0, 1  # pytest's own exit codes
+TIMES = itertools.count(1)  # seconds since 1970: no file that anybody works on is as old
 PACKAGES = ("_hypothesis_pytestplugin", "anyio.pytest_plugin", "croniter", "duckdb", "hypothesis", "jsonschema",
             "nexla_sdk", "pydantic", "pyjolt", "pytest", "rich.table", "tenacity", "xdist.plugin")  # fmt: skip
 
@@ -59,14 +61,13 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def run_tables(copy: Path, tables: Sequence[str], report: Path, *, is_changed: bool) -> NoReturn:
+def run_tables(copy: Path, tables: Sequence[str], report: Path) -> NoReturn:
     """What ``python -m pytest`` would do in the copy, in a process that has the packages loaded. Does not return."""
     signal.alarm(SECONDS)
     output = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(output, stream)
     os.chdir(copy)
-    sys.dont_write_bytecode = is_changed  # what is compiled of a change must not outlast it
     sys.path[:] = [str(copy), *(path for path in sys.path if not path.startswith(str(ROOT / "tests")))]
     import pytest  # noqa: PLC0415 - of the parent, as the other packages
 
@@ -90,11 +91,11 @@ class Slot:
         self._original, self._time = file.read_bytes(), file.stat().st_mtime_ns
         if job.step:
             file.write_text(changed(self._original.decode(), job.pin.name, job.step), encoding="utf-8")
-            os.utime(file, (0, 0))  # or the compiled original would be taken, as of the same time
+            os.utime(file, (own := next(TIMES), own))  # or what is compiled of a change would be taken for the next one
         sys.stdout.flush()
         process = os.fork()
         if not process:
-            run_tables(self.copy, tables, self.report, is_changed=bool(job.step))
+            run_tables(self.copy, tables, self.report)
         return process
 
     def end(self) -> tuple[Job, str]:

@@ -52,7 +52,7 @@ def test_an_update_holds_every_active_user_until_it_is_proven(
     assert status(sandbox, nexset) == "ACTIVE"
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.soak), "after"])
 def test_an_update_that_is_killed_is_proven_when_it_is_resumed(
     sandbox: Sandbox, people: int, tmp_path: Path, when: str
 ) -> None:

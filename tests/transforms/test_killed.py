@@ -26,7 +26,7 @@ def test_an_attach_that_is_killed_is_resumed_to_one_of_each(
     assert [name for name in sandbox.resources()["nexsets"] if name.startswith("masked")] == ["masked-1", "masked-2"]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.soak), "after"])
 def test_a_change_of_an_active_nexset_that_is_killed_anywhere_is_resumed(
     sandbox: Sandbox, people: int, tmp_path: Path, when: str
 ) -> None:
@@ -52,7 +52,9 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    "name", ["copy", *(pytest.param(name, marks=pytest.mark.soak) for name in OPERATIONS if name != "copy")]
+)
 def test_a_change_that_is_killed_anywhere_is_resumed(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     words, names = OPERATIONS[name]
     body = {"name": "kept", "reusable": True, "output_type": "record", "code_type": "jolt_standard"}
