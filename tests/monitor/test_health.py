@@ -97,6 +97,7 @@ def test_a_credential_that_was_found_bad_earlier_counts(sandbox: Sandbox) -> Non
 
 
 def test_a_stalled_destination_and_a_volume_cliff(sandbox: Sandbox) -> None:
+    sandbox.control("POST", "edit", {"kind": "sources", "id": 123, "set": {"stuck": True}})  # it runs at 6 o'clock
     sandbox.control("POST", "edit", {"kind": "sinks", "id": 123, "set": {"runtime_status": "PROCESSING"}})
     assert one(sandbox, "destinations", 123).data[0]["checks"]["stalled"] == "ok"
     sandbox.control("POST", "clock", {"advance_seconds": 3 * 3600})

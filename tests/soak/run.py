@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import itertools
+import multiprocessing
+import os
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,9 +23,32 @@ import pytest  # noqa: E402 - after the paths
 
 from soak.series import Tally, series_of  # noqa: E402
 from support import Sandbox, start_sandbox  # noqa: E402
+from support.chaos.scenarios import COMMANDS  # noqa: E402
 from support.clocks import VirtualClock  # noqa: E402
 
 VIRTUAL = ("access_changes", "malformed_responses")  # nothing waits for the sandbox in them
+
+
+@dataclass
+class Report:
+    """What the series of one process, or of all, have come to."""
+
+    ran: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
+    findings: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Report) -> Report:
+        self.ran += other.ran
+        self.tally += other.tally
+        self.findings += other.findings
+        return self
+
+    def words(self) -> str:
+        lines = [f"{times:6} {title}" for title, times in sorted(self.ran.items())]
+        lines.append(f"schedules of chaos: {self.tally.schedules} of each of the {len(COMMANDS)} commands that write")
+        totals = f"faults injected: {self.tally.faults}, kills: {self.tally.kills}, findings: {len(self.findings)}"
+        lines.append(f"series run: {self.ran.total()}, {totals}")
+        return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])
 
 
 @contextmanager
@@ -48,10 +74,9 @@ def run_one(sandbox: Sandbox, folder: Path, seed: int) -> Tally:
     return tally
 
 
-def soak(seeds: Iterable[int], minutes: float) -> int:
-    """Run a series for each seed until the time is over; returns the number of findings."""
-    end = time.monotonic() + minutes * 60
-    ran, faults, kills, findings = Counter[str](), 0, 0, list[str]()
+def soak(seeds: Iterable[int], end: float) -> Report:
+    """Run a series for each seed, one after the other, until the monotonic clock is at ``end``."""
+    report = Report()
     with tempfile.TemporaryDirectory(prefix="soak-") as name, one_sandbox(Path(name)) as sandbox:
         for seed in seeds:
             if time.monotonic() > end:
@@ -60,20 +85,24 @@ def soak(seeds: Iterable[int], minutes: float) -> int:
             folder.mkdir()
             title = series_of(seed).__name__
             try:
-                tally = run_one(sandbox, folder, seed)
+                report.tally += run_one(sandbox, folder, seed)
             except Exception:  # a series that fails is a finding, and the next one begins afresh
-                findings.append(f"{title} {seed}")
+                report.findings.append(f"{title} {seed}")
                 print(f"FINDING in {title}; run it again with: make soak SEED={seed}\n{traceback.format_exc()}")
                 sandbox.faults()
-                tally = Tally()
-            ran[title] += 1
-            faults, kills = faults + tally.faults, kills + tally.kills
-    for title, times in sorted(ran.items()):
-        print(f"{times:6} {title}")
-    print(f"series run: {ran.total()}, faults injected: {faults}, kills: {kills}, findings: {len(findings)}")
-    for finding in findings:
-        print(f"  {finding}")
-    return len(findings)
+            report.ran[title] += 1
+    return report
+
+
+def side_by_side(first: int, count: int | None, minutes: float, jobs: int) -> Report:
+    """Run the series of the seeds from ``first`` on in several processes, each with a sandbox of its own."""
+    end, report = time.monotonic() + minutes * 60, Report()
+    stop = sys.maxsize if count is None else first + count
+    shares = [range(first + place, stop, jobs) for place in range(jobs)]
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        for done in [pool.submit(soak, share, end) for share in shares]:
+            report += done.result()
+    return report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,14 +112,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="only the series of this seed")
     parser.add_argument("--first-seed", type=int, help="count up from here, instead of from the time")
     parser.add_argument("--count", type=int, help="so many series at most")
+    both = 2 * (os.cpu_count() or 1)  # each is a client and its sandbox, which wait for one another
+    parser.add_argument("--jobs", type=int, default=both, metavar="N", help=f"series side by side (default {both})")
     args = parser.parse_args(argv)
     if args.seed is not None:
-        return int(soak([args.seed], args.minutes) > 0)
-    first = args.first_seed if args.first_seed is not None else int(time.time())
-    print(f"seeds from {first}")
-    stop = first + args.count if args.count is not None else None
-    seeds = range(first, stop) if stop is not None else itertools.count(first)
-    return int(soak(seeds, args.minutes) > 0)
+        report = side_by_side(args.seed, 1, args.minutes, 1)
+    else:
+        first = args.first_seed if args.first_seed is not None else int(time.time())
+        print(f"seeds from {first}")
+        report = side_by_side(first, args.count, args.minutes, args.jobs)
+    print(report.words())
+    return int(bool(report.findings))
 
 
 if __name__ == "__main__":

@@ -29,10 +29,17 @@ ON, OFF = "ACTIVE", "PAUSED"
 
 @dataclass
 class Tally:
-    """What one series did to the commands: faults that it scheduled, and processes that it killed."""
+    """What one series did to the commands: faults and schedules that it played, and processes that it killed."""
 
     faults: int = 0
     kills: int = 0
+    schedules: int = 0  # of each command that writes
+
+    def __iadd__(self, other: Tally) -> Tally:
+        self.faults += other.faults
+        self.kills += other.kills
+        self.schedules += other.schedules
+        return self
 
 
 def deploy_under_faults(sandbox: Sandbox, folder: Path, number: int) -> Tally:
@@ -165,7 +172,7 @@ def _mutated_once(pick: random.Random, value: Any) -> Any:
 
 def chaos(sandbox: Sandbox, folder: Path, number: int) -> Tally:
     """Every command that writes, each under a schedule of faults, habits and other people's edits."""
-    tally, reports = Tally(), list[str]()
+    tally, reports = Tally(schedules=1), list[str]()
     for command in COMMANDS:
         played = play_seed(sandbox, folder / command, number, command)
         tally.faults += len(played.schedule.troubles)
