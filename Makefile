@@ -21,9 +21,10 @@ lint: $(READY)
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/vulture
 
-# Every constant changed by the smallest step, which a test must notice; then random series of faults, kills and edits.
-# SEED=4711 runs one series again, and nothing else.
+# The tests that `make test` leaves out; every constant changed by the smallest step, which a test must notice; then
+# random series of faults, kills and edits. SEED=4711 runs one series again, and nothing else.
 soak: $(READY)
+	$(if $(SEED),,$(BIN)/python -m pytest -m soak)
 	$(if $(SEED),,$(BIN)/python tests/soak/mutate_constants.py)
 	$(BIN)/python tests/soak/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
