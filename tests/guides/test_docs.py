@@ -107,8 +107,8 @@ def workplace(sandbox: Sandbox, folder: Path, python: Path = PYTHON) -> dict[str
     for name in ("scripts", "sandbox", "examples", "requirements.txt"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "bin").mkdir()
-    (folder / "bin" / "python").symlink_to(python)
-    path = f"{folder / 'bin'}:{PYTHON.parent}:{os.environ['PATH']}"
+    (folder / "bin" / "python").symlink_to(PYTHON)
+    path = f"{python.parent}:{PYTHON.parent}:{os.environ['PATH']}"
     return {**sandbox.env, "PATH": path, "HOME": str(folder), "PYTHONPATH": str(folder), "SHOP_KEY_ID": "example-id"}
 
 
