@@ -211,7 +211,7 @@ OTHERS: tuple[Series, ...] = (
     attach_killed, killed_everywhere, two_people,
 )  # fmt: skip
 # Three of four are chaos. Their number is a prime: each of several processes, with every nth seed, comes to all of them.
-SERIES: tuple[Series, ...] = (chaos, *itertools.chain.from_iterable((chaos, chaos, chaos, other) for other in OTHERS))
+SERIES: tuple[Series, ...] = (chaos, *itertools.chain(*((chaos, chaos, chaos, other) for other in OTHERS)))
 
 
 def series_of(number: int) -> Series:
