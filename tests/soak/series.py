@@ -210,7 +210,7 @@ OTHERS: tuple[Series, ...] = (
     deploy_under_faults, malformed_responses, operate_killed, access_changes, deploy_killed, malformed_responses,
     attach_killed, killed_everywhere, two_people,
 )  # fmt: skip
-# Three of four are chaos. Their number is a prime: each of several processes, with every nth seed, comes to all of them.
+# Three of four are chaos. Their number is a prime: of several processes with every nth seed, each comes to all of them.
 SERIES: tuple[Series, ...] = (chaos, *itertools.chain(*((chaos, chaos, chaos, other) for other in OTHERS)))
 
 
