@@ -138,15 +138,15 @@ def test_a_revoke_of_everything_takes_what_is_given_in_that_moment_too(
     assert rules(sandbox, "sources", 123) == {}
 
 
-ODD = {"id": 2, "item_type": "DataSourceAccessControl", "association_resource": {"type": "Team", "id": 7},
+MALFORMED = {"id": 2, "item_type": "DataSourceAccessControl", "association_resource": {"type": "Team", "id": 7},
        "object_changes": {"access_roles": [None, ["admin"]], "access_role_expires_at": [None, "soon"]}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "fault",
     [{"action": "status", "status": 403}, {"action": "status", "status": 200, "body": {}},
-     {"action": "status", "status": 200, "body": [ODD]},
-     {"action": "status", "status": 200, "body": [{**ODD, "object_changes": {
+     {"action": "status", "status": 200, "body": [MALFORMED]},
+     {"action": "status", "status": 200, "body": [{**MALFORMED, "object_changes": {
          "access_roles": [None, ["admin"]], "access_role_expires_at": [None, {}]}}]}],
 )  # fmt: skip
 def test_a_log_that_cannot_be_read_is_said_and_stops_nothing(sandbox: Sandbox, fault: dict[str, Any]) -> None:

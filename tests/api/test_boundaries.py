@@ -69,9 +69,9 @@ def test_a_wait_is_at_most_eight_seconds(attempt: int, wait: float) -> None:
     assert BACKOFF(state) == wait
 
 
-@pytest.mark.parametrize(("told", "slept"), [("59", [59.0]), ("60", [60.0]), ("61", [])])
-def test_a_server_may_ask_for_a_minute(clock: VirtualClock, told: str, slept: list[float]) -> None:
-    session = failing(503, 1, **{"Retry-After": told})
+@pytest.mark.parametrize(("seconds", "slept"), [("59", [59.0]), ("60", [60.0]), ("61", [])])
+def test_a_server_may_ask_for_a_minute(clock: VirtualClock, seconds: str, slept: list[float]) -> None:
+    session = failing(503, 1, **{"Retry-After": seconds})
     if slept:
         call(session, "GET", "/x")
     else:
@@ -79,14 +79,14 @@ def test_a_server_may_ask_for_a_minute(clock: VirtualClock, told: str, slept: li
     assert clock.slept == slept
 
 
-@pytest.mark.parametrize(("told", "slept"), [("3", [3.0] * 3), ("4", [4.0, 4.0]), ("9", [9.0]), ("11", [])])
+@pytest.mark.parametrize(("seconds", "slept"), [("3", [3.0] * 3), ("4", [4.0, 4.0]), ("9", [9.0]), ("11", [])])
 def test_a_server_may_not_ask_for_more_than_the_time_that_is_left(
-    clock: VirtualClock, told: str, slept: list[float]
+    clock: VirtualClock, seconds: str, slept: list[float]
 ) -> None:
     """Ten seconds in all. Who stops early says what the server said, and not that the time is over."""
-    session = failing(429, **{"Retry-After": told})
+    session = failing(429, **{"Retry-After": seconds})
     session.deadline = limits.Deadline(10)
-    assert f"wait {told} s" in ends_with(Exit.THROTTLED, lambda: call(session, "GET", "/x")).message
+    assert f"wait {seconds} s" in ends_with(Exit.THROTTLED, lambda: call(session, "GET", "/x")).message
     assert clock.slept == slept
 
 

@@ -79,13 +79,13 @@ def test_an_env_file_that_allows_writes_does_not_overrule_an_environment_that_fo
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"), [(0o600, False), (0o400, False), (0o640, True), (0o620, True), (0o604, True), (0o602, True)]
+    ("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o620, True), (0o604, True), (0o602, True)]
 )
-def test_an_env_file_that_anybody_else_may_open_is_told(tmp_path: Path, mode: int, told: bool) -> None:
+def test_an_env_file_that_anybody_else_may_open_is_told(tmp_path: Path, mode: int, warned: bool) -> None:
     file = tmp_path / "prod.env"
     file.write_text("NEXLA_SERVICE_KEY=k\n")
     file.chmod(mode)
-    assert bool(read_env_file(str(file))[1]) is told
+    assert bool(read_env_file(str(file))[1]) is warned
 
 
 def test_a_key_with_a_dollar_sign_is_taken_as_it_stands(tmp_path: Path) -> None:

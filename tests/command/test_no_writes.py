@@ -166,8 +166,8 @@ def test_an_unchanged_flow_may_be_deployed_while_nothing_may_be_written(
     sandbox.idle()
     for more in ((), ("--dry-run",)):
         done = run_checked(sandbox, f"deploy_flow --config {FLOW}", places, *more, read_only=True).ok()
-        told = [text for text in done.json["warnings"] if "was not probed" in text]
-        assert len(told) == 2, done.json["warnings"]
+        reported = [text for text in done.json["warnings"] if "was not probed" in text]
+        assert len(reported) == 2, done.json["warnings"]
 
 
 def test_every_writing_operation_is_in_the_table() -> None:

@@ -46,7 +46,7 @@ def printed(done: Done) -> list[str]:
     texts += [done.error["hint"]] if done.err.startswith("{") else []
     found = [text[start:].split("; nothing was sent")[0] for text in texts if ".py" in text
              for start in [begin(text)] if start is not None]  # fmt: skip
-    assert found, done.told("it prints no command")
+    assert found, done.described("it prints no command")
     return found
 
 

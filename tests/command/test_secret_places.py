@@ -109,7 +109,7 @@ def test_log_lines(sandbox: Sandbox) -> None:
         sandbox.faults(answers(body, "/data_sources/123/flow/logs"))
         words = ["--resource-type", "sources", "--resource-id", "123", "--run-id", str(RUN), "--format", form]
         done = sandbox.run_inside("get_resource_logs.py", *words)
-        assert done.code in (Exit.OK, Exit.FINDINGS), done.told("log lines")
+        assert done.code in (Exit.OK, Exit.FINDINGS), done.described("log lines")
         shows_none(done.out + done.err)
     sandbox.problems.clear()
 
@@ -244,4 +244,4 @@ def test_pythons_own_messages_pass_the_redactor() -> None:
     done.ends(Exit.ERROR)
     assert "Zq777" not in done.out + done.err
     for shown in ("UserWarning", "line of a log: password=[redacted]", "in fail", "in __del__", "in job"):
-        assert shown in done.err, done.told(shown)
+        assert shown in done.err, done.described(shown)

@@ -35,10 +35,10 @@ def test_so_many_requests_go_at_once_and_the_next_one_waits(
     assert sent == [0.0] * at_once + [pytest.approx(wait, rel=1e-9)]
 
 
-@pytest.mark.parametrize(("told", "rate"), [(3.99, 2.9925), (4.0, 3.0), (4.01, 3.0075)])
-def test_of_the_limit_that_the_server_tells_three_quarters_are_used(told: float, rate: float) -> None:
+@pytest.mark.parametrize(("asked", "rate"), [(3.99, 2.9925), (4.0, 3.0), (4.01, 3.0075)])
+def test_of_the_limit_that_the_server_tells_three_quarters_are_used(asked: float, rate: float) -> None:
     limiter = limits.RateLimiter()
-    limiter.lower({"light": told})
+    limiter.lower({"light": asked})
     assert limiter.rates["light"] == pytest.approx(rate, rel=1e-9)
 
 

@@ -20,13 +20,13 @@ def _longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 class Failing:
     """A call that always fails with one status; the waits between its tries are kept."""
 
-    def __init__(self, status: int = 503, told: str | None = None) -> None:
-        self.calls, self.slept, self.status, self.told = 0, list[float](), status, told
+    def __init__(self, status: int = 503, asked: str | None = None) -> None:
+        self.calls, self.slept, self.status, self.asked = 0, list[float](), status, asked
 
     def __call__(self) -> None:
         self.calls += 1
         error: Any = NexlaError("x", status_code=self.status)
-        error.headers = {"Retry-After": self.told} if self.told else {}
+        error.headers = {"Retry-After": self.asked} if self.asked else {}
         raise error
 
     def tried(self, retry: Any, **options: Any) -> tuple[int, list[float]]:
@@ -53,9 +53,9 @@ def test_a_wait_is_at_most_a_minute() -> None:
     assert slept == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
 
 
-@pytest.mark.parametrize(("told", "calls"), [("59", 5), ("60", 5), ("61", 1)])
-def test_a_server_may_ask_for_a_minute(told: str, calls: int) -> None:
-    assert Failing(told=told).tried(rh.exponential_backoff_retry)[0] == calls
+@pytest.mark.parametrize(("asked", "calls"), [("59", 5), ("60", 5), ("61", 1)])
+def test_a_server_may_ask_for_a_minute(asked: str, calls: int) -> None:
+    assert Failing(asked=asked).tried(rh.exponential_backoff_retry)[0] == calls
 
 
 def test_a_simple_retry_is_three_tries() -> None:

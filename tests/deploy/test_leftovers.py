@@ -50,12 +50,12 @@ def test_a_changed_type_leaves_the_former_destination_and_says_how_to_remove_it(
 ) -> None:
     former = rows(sandbox, "sinks")[0]
     done = deploy(sandbox, tmp_path, changed, *args).ok()
-    told = [text for text in done.json["warnings"] if "is of type 'postgres' and not 's3'" in text]
-    assert len(told) == 1, done.json["warnings"]
-    assert f"destination {former['id']} 'warehouse'" in told[0]
+    reported = [text for text in done.json["warnings"] if "is of type 'postgres' and not 's3'" in text]
+    assert len(reported) == 1, done.json["warnings"]
+    assert f"destination {former['id']} 'warehouse'" in reported[0]
     assert rows(sandbox, "sinks")[0]["status"] == "ACTIVE"
     assert types(sandbox) == (["postgres"] if args else ["postgres", "s3"])
-    assert follow(sandbox, tmp_path, told[0]).ok().data["deleted"] == 1
+    assert follow(sandbox, tmp_path, reported[0]).ok().data["deleted"] == 1
     assert types(sandbox) == ([] if args else ["s3"])
     if not args:
         assert deploy(sandbox, tmp_path, changed).ok().data["outcome"] == "unchanged"
@@ -69,8 +69,8 @@ def test_a_former_destination_is_known_by_its_name_in_every_unicode_form(
     sandbox.control("POST", "edit", {"kind": "sinks", "id": former["id"], "set": stored})
     changed["destination"]["name"] = unicodedata.normalize("NFC", "Bestände")
     done = deploy(sandbox, tmp_path, changed, "--dry-run").ok()
-    (told,) = [text for text in done.json["warnings"] if "is of type 'postgres' and not 's3'" in text]
-    assert follow(sandbox, tmp_path, told).ok().data["deleted"] == 1
+    (reported,) = [text for text in done.json["warnings"] if "is of type 'postgres' and not 's3'" in text]
+    assert follow(sandbox, tmp_path, reported).ok().data["deleted"] == 1
     assert rows(sandbox, "sinks") == []
 
 
@@ -132,14 +132,14 @@ def test_a_secret_of_an_existing_credential_never_looks_changed(
     for args in (("--dry-run",), ()):
         sandbox.clear_journal()
         done = deploy(sandbox, tmp_path, config, *args).ok()
-        told = [text for text in done.json["warnings"] if "secret was NOT changed" in text]
-        assert len(told) == 1
-        assert f"(id {stored['id']})" in told[0]
-        assert f"PUT /data_credentials/{stored['id']}" in told[0]
+        reported = [text for text in done.json["warnings"] if "secret was NOT changed" in text]
+        assert len(reported) == 1
+        assert f"(id {stored['id']})" in reported[0]
+        assert f"PUT /data_credentials/{stored['id']}" in reported[0]
         assert sandbox.writes() == []
     assert (done.data["secrets_not_changed"], done.json["meta"]["secrets_not_changed"]) == ([stored["id"]],) * 2
     assert next(row for row in rows(sandbox, "credentials") if row["name"] == "in")["credentials"] == {"key": "k" * 12}
-    heading = re.search(r"\(REFERENCE\.md, (.+)\)", told[0])
+    heading = re.search(r"\(REFERENCE\.md, (.+)\)", reported[0])
     assert heading
     assert f"## {heading[1]}\n" in (support.ROOT / "REFERENCE.md").read_text()
 
@@ -148,9 +148,9 @@ def test_a_teardown_says_that_delivered_rows_stay(sandbox: Sandbox, tmp_path: Pa
     number = deploy(sandbox, tmp_path, config).ok().data["destinations"][0]["id"]
     for args in (("--dry-run",), ("--yes",)):
         done = deploy(sandbox, tmp_path, config, "--teardown", *args).ok()
-        told = [text for text in done.json["warnings"] if "rows that were already delivered stay" in text]
-        assert len(told) == 1
-        assert f"'warehouse' (id {number})" in told[0]
+        reported = [text for text in done.json["warnings"] if "rows that were already delivered stay" in text]
+        assert len(reported) == 1
+        assert f"'warehouse' (id {number})" in reported[0]
     assert len(support.table(sandbox)) == 20
     nothing = deploy(sandbox, tmp_path, config, "--teardown", "--yes").ok()
     assert not any("already delivered" in text for text in nothing.json["warnings"])

@@ -243,6 +243,6 @@ def test_a_failed_update_is_restored(
                 assert now.get(key) == was.get(key), (kind, key)
     sandbox.idle()
     new = [row["id"] for row in rows(sandbox, "nexsets") if row["id"] not in known]
-    told = " ".join(done.data["warnings"])
+    reported = " ".join(done.data["warnings"])
     assert new, "the other delimiter gives another shape"
-    assert "were detected meanwhile" in told
+    assert "were detected meanwhile" in reported

@@ -47,8 +47,8 @@ def test_a_constant_is_found(source: str, names: list[str]) -> None:
 
 def test_a_new_constant_a_lost_one_and_an_unknown_place_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("NEW = 5\nOLD = 6\ndef f():\n    return 7 + 7\n")
-    told = unpinned(tmp_path, {"a.py OLD", "a.py GONE", "b.py OLD", "a.py f:8", "a.py f:7"}, set())
-    assert [text.partition(":")[0] for text in told] == ["a.py NEW", "a.py GONE", "a.py f", "a.py f", "b.py OLD"]
+    problems = unpinned(tmp_path, {"a.py OLD", "a.py GONE", "b.py OLD", "a.py f:8", "a.py f:7"}, set())
+    assert [text.partition(":")[0] for text in problems] == ["a.py NEW", "a.py GONE", "a.py f", "a.py f", "b.py OLD"]
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def test_three_days_of_cron_every_15_minutes(sandbox: Sandbox, receiver: Receive
                     sandbox.api("PUT", "/data_sinks/123/" + ("pause" if step == begin else "activate"))
             check_once()
             sandbox.advance(900)
-    told = [("opened" if body["opened"] else "recovered") for body, _ in receiver.posts]
-    assert told == ["opened", "recovered"] * 3
+    reported = [("opened" if body["opened"] else "recovered") for body, _ in receiver.posts]
+    assert reported == ["opened", "recovered"] * 3
     assert all(not body["still"] for body, _ in receiver.posts)
     assert len({key for _, key in receiver.posts}) == len(receiver.posts)
 
@@ -196,20 +196,20 @@ def test_openings_and_clearings_alternate_and_follow_the_counts(
 ) -> None:
     policy = AlertPolicy(open_after, clear, 0)
     incidents: dict[str, Any] = {}
-    told, is_open, run = [], False, 0
+    reported, is_open, run = [], False, 0
     for number, good in enumerate(rounds):
         run = run + 1 if number and rounds[number - 1] == good else 1
         incidents = update_incidents(incidents, [row(1, good)], policy)
         due = events(incidents, [row(1, good)], policy, float(number))
         mark_reported(incidents, due, float(number))
-        told += [name for name, rows in due.items() if rows]
+        reported += [name for name, rows in due.items() if rows]
         expected = None
         if not is_open and not good and run >= open_after:
             is_open, expected = True, "opened"
         elif is_open and good and run >= clear:
             is_open, expected = False, "recovered"
         assert [name for name, rows in due.items() if rows] == ([expected] if expected else [])
-    assert told == ["opened" if n % 2 == 0 else "recovered" for n in range(len(told))]
+    assert reported == ["opened" if n % 2 == 0 else "recovered" for n in range(len(reported))]
 
 
 def test_reminders_come_at_most_every_six_hours() -> None:

@@ -177,7 +177,9 @@ def test_the_true_cause_is_ranked_first(shop: Shop, break_it: Callable[[Shop], N
         words = shlex.split(line)
         assert Path(words[0]).name in ("python", "python3")
         said = shop.sandbox.run_inside(Path(words[1]).name, *[word for word in words[2:] if word != "--wait"])
-        assert said.code not in (Exit.USAGE, Exit.NOT_FOUND), said.told("it does not exist, or not what it names", line)
+        assert said.code not in (Exit.USAGE, Exit.NOT_FOUND), said.described(
+            "it does not exist, or not what it names", line
+        )
 
 
 def test_a_healthy_flow_has_no_cause_and_says_what_was_checked(shop: Shop) -> None:

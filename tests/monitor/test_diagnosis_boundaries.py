@@ -101,10 +101,10 @@ def test_a_run_is_missed_half_an_hour_after_its_time(late: int, missed: bool) ->
     assert ("schedule_never_fires" in faults(found)) is missed
 
 
-@pytest.mark.parametrize(("errors", "told"), [(1999, False), (2000, False), (2001, True)])
-def test_a_fifth_of_what_a_source_reads_may_fail(errors: int, told: bool) -> None:
+@pytest.mark.parametrize(("errors", "reported"), [(1999, False), (2000, False), (2001, True)])
+def test_a_fifth_of_what_a_source_reads_may_fail(errors: int, reported: bool) -> None:
     found = evidence(SIX, source=ResourceRun(SIX * 1000, 10_000 - errors, 0, errors))
-    assert ("read_errors" in faults(found)) is told
+    assert ("read_errors" in faults(found)) is reported
 
 
 def answering(*, runs: int = 0, lines: list[Any] | None = None, body: dict[str, Any] | None = None) -> ScriptedSession:

@@ -29,7 +29,7 @@ def test_no_broken_response_ever_looks_healthy(sandbox: Sandbox, path: str) -> N
     for fault in FAULTS:
         sandbox.faults({"when": "before", **fault, "method": "GET", "path": path, "times": 9})
         done = impatient(sandbox)
-        assert done.code != Exit.OK, done.told("it passes", fault)
+        assert done.code != Exit.OK, done.described("it passes", fault)
         assert '"verdict": "healthy"' not in done.out, fault
     sandbox.faults({"action": "drip", "seconds": 0.1, "when": "after", "method": "GET", "path": path, "times": 9})
     one(sandbox, "sources", 123).ok()  # slow, and yet whole in time

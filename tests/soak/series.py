@@ -147,8 +147,8 @@ def malformed_responses(sandbox: Sandbox, folder: Path, number: int) -> Tally:
     sandbox.faults(rule)
     done = sandbox.run_inside(*words, "--timeout", "60", "--verbose")
     sandbox.faults()
-    assert done.code in set(Exit), done.told("this is no exit code of the contract")
-    assert "Traceback" not in done.err, done.told(f"a defect, at {request['path']}: {rule['body']!r}"[:2000])
+    assert done.code in set(Exit), done.described("this is no exit code of the contract")
+    assert "Traceback" not in done.err, done.described(f"a defect, at {request['path']}: {rule['body']!r}"[:2000])
     return Tally(faults=1)
 
 

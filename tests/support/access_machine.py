@@ -209,9 +209,11 @@ class AccessMachine(RuleBasedStateMachine):
             found = self.model[number].get(who, frozenset())
             if f"--resource-id {number} --accessor-type {who[0]} --accessor-id {who[1]} " in named:
                 given = views[1][number].get(who, frozenset()) - views[0][number].get(who, frozenset())
-                assert given <= found, done.told(f"{who} on {number} has lost some of {given}")
+                assert given <= found, done.described(f"{who} on {number} has lost some of {given}")
             else:
-                assert found in allowed, done.told(f"{who} on {number} has {found}, not one of {allowed}: {before}")
+                assert found in allowed, done.described(
+                    f"{who} on {number} has {found}, not one of {allowed}: {before}"
+                )
 
     @precondition(lambda self: self.cut_off is not None)
     @rule()

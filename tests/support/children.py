@@ -71,7 +71,9 @@ def ended_as(ends: Sequence[Done], *allowed: Sequence[Exit]) -> list[int]:
     """These are the exit codes, in any order, or those; returns them, sorted."""
     __tracebackhide__ = True
     codes = sorted(done.code for done in ends)
-    assert codes in [sorted(codes_) for codes_ in allowed], "\n\n".join(done.told("it may not end so") for done in ends)
+    assert codes in [sorted(codes_) for codes_ in allowed], "\n\n".join(
+        done.described("it may not end so") for done in ends
+    )
     return codes
 
 

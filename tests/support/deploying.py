@@ -28,9 +28,9 @@ def two_people_deploy(sandbox: Sandbox, folder: Path, config: Any) -> None:
     path = support.write_config(folder, config)
     two = [acting_as(sandbox, email).start("deploy_flow.py", "--config", path) for email in (BOB, CHLOE)]
     ended = support.at_once(two)
-    told = "\n".join(one.err[-600:] for one in ended)
-    assert len(rows(sandbox, "sources")) == len(rows(sandbox, "sinks")) == 1, told
-    assert len(support.table(sandbox)) == 20, told
-    assert Exit.OK in [one.code for one in ended], told
+    reported = "\n".join(one.err[-600:] for one in ended)
+    assert len(rows(sandbox, "sources")) == len(rows(sandbox, "sinks")) == 1, reported
+    assert len(support.table(sandbox)) == 20, reported
+    assert Exit.OK in [one.code for one in ended], reported
     for one in ended:
         one.ends(Exit.OK, Exit.ROLLED_BACK, Exit.ERROR, Exit.NOT_FOUND)

@@ -27,7 +27,7 @@ class Done:
         try:
             return json.loads(self.out)
         except ValueError:
-            raise AssertionError(self.told("standard output is not JSON")) from None
+            raise AssertionError(self.described("standard output is not JSON")) from None
 
     @property
     def data(self) -> Any:
@@ -38,7 +38,7 @@ class Done:
         """The one error object on standard error."""
         __tracebackhide__ = True
         found = self._errors()
-        assert len(found) == 1, self.told(f"{len(found)} error objects on standard error, not one")
+        assert len(found) == 1, self.described(f"{len(found)} error objects on standard error, not one")
         return found[0]
 
     def ok(self, about: object = "") -> Done:
@@ -49,7 +49,7 @@ class Done:
         """It ended with this exit code, or one of these."""
         __tracebackhide__ = True
         wanted = " or ".join(_name(code) for code in exits)
-        assert self.code in exits, self.told(f"it ended with {_name(self.code)}, not {wanted}", about)
+        assert self.code in exits, self.described(f"it ended with {_name(self.code)}, not {wanted}", about)
         return self
 
     def fails(self, code: Exit, *words: str, about: object = "") -> dict[str, Any]:
@@ -58,22 +58,24 @@ class Done:
         self.ends(code, about=about)
         error = self.error
         named = (error["code"], error["name"])
-        assert named == (code, code.name), self.told(f"the error object calls itself {named}", about)
+        assert named == (code, code.name), self.described(f"the error object calls itself {named}", about)
         said = f"{error['message']}\n{error['hint']}"
         missing = [text for text in words if text not in said]
-        assert not missing, self.told(f"neither message nor hint says {' or '.join(map(repr, missing))}", about)
+        assert not missing, self.described(f"neither message nor hint says {' or '.join(map(repr, missing))}", about)
         return error
 
     def is_killed(self, about: object = "") -> Done:
         """``kill -9`` ended it."""
         __tracebackhide__ = True
-        assert self.code == -signal.SIGKILL, self.told(f"it was not killed but ended with {_name(self.code)}", about)
+        assert self.code == -signal.SIGKILL, self.described(
+            f"it was not killed but ended with {_name(self.code)}", about
+        )
         return self
 
     def _errors(self) -> list[dict[str, Any]]:
         return [json.loads(line)["error"] for line in self.err.splitlines() if line.startswith("{")]
 
-    def told(self, what: str, about: object = "") -> str:
+    def described(self, what: str, about: object = "") -> str:
         """What was expected, and all that is known of the end."""
         lines = [what + (f" ({about})" if about != "" else ""), f"command: {self.command or '?'}"]
         try:

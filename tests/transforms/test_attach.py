@@ -61,8 +61,8 @@ def test_a_transform_that_fails_on_some_records_is_not_attached(sandbox: Sandbox
     )
     attach(sandbox, people, script(tmp_path, some)).fails(Exit.ROLLED_BACK, "KeyError", "4 of 12")
     dropping = GOOD.replace(LAST, "    return output if input['customer_id'] <= 8 else None")
-    told = attach(sandbox, people, script(tmp_path, dropping, "dropping.py")).ok()
-    assert "drops 4 of 12 samples" in told.json["warnings"][0]
+    reported = attach(sandbox, people, script(tmp_path, dropping, "dropping.py")).ok()
+    assert "drops 4 of 12 samples" in reported.json["warnings"][0]
 
 
 def test_what_is_attached_already_and_fails_the_proof_is_reported_as_attached(

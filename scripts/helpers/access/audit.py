@@ -128,7 +128,7 @@ def read_people(session: Session) -> OrgPeople:
         OperatorError: Nothing more can be read (see ``ends_audit``).
     """
     current = call(session, "GET", "/users/current").data
-    remember_caller(session, current)  # with an access token, no login has told the ids
+    remember_caller(session, current)  # with an access token, no login has given the ids
     org = current.get("org") or {}
     people = OrgPeople(org.get("id"), str(org.get("email_domain") or "").casefold(), {})
     try:

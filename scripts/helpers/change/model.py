@@ -80,7 +80,7 @@ class Step:
         """Find out what became of a write that an earlier run of this change sent without learning its outcome.
 
         Raises:
-            OperatorError: UNKNOWN_OUTCOME, when that cannot be told yet.
+            OperatorError: UNKNOWN_OUTCOME, when that cannot be known yet.
         """
 
     def find(self, run: ChangeRun) -> Found:

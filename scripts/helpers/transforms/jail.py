@@ -86,16 +86,16 @@ def main() -> None:
 
 def run_isolated(kernel: Kernel, program: str) -> str:
     """Run the program in namespaces, and exit with its code. Returns only if that is impossible, with the reason."""
-    answer, told = os.pipe()  # what the child reports: a line once it has its namespaces, a reason if it fails
+    reports, report_to = os.pipe()  # what the child reports: a line once it has its namespaces, a reason if it fails
     proceed, allow = os.pipe()
     parent, child = os.getpid(), os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            close(answer, allow)
-            isolated_child(kernel, program, parent, told, proceed)
+            close(reports, allow)
+            isolated_child(kernel, program, parent, report_to, proceed)
         os._exit(NOT_ISOLATED)
-    close(told, proceed)
-    report = os.read(answer, 4096)
+    close(report_to, proceed)
+    report = os.read(reports, 4096)
     if report == b"\n":
         try:
             write_maps(child)
@@ -103,8 +103,8 @@ def run_isolated(kernel: Kernel, program: str) -> str:
             report = f"user map: {error.strerror}".encode()
         else:
             os.write(allow, b"\n")
-            report = os.read(answer, 4096)  # empty once the program may start
-    close(allow, answer)
+            report = os.read(reports, 4096)  # empty once the program may start
+    close(allow, reports)
     status = os.waitpid(child, 0)[1]
     if report:
         return report.decode(errors="replace")
@@ -153,13 +153,13 @@ def put(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def isolated_child(kernel: Kernel, program: str, parent: int, told: int, proceed: int) -> None:
+def isolated_child(kernel: Kernel, program: str, parent: int, report_to: int, proceed: int) -> None:
     """Take the namespaces; the first process in them starts the program, and with its end everything in them ends."""
     try:
         root = os.getuid() == 0
         kernel.call("unshare", NAMESPACES)
         kernel.die_with_parent()
-        os.write(told, b"\n")
+        os.write(report_to, b"\n")
         if not os.read(proceed, 1) or os.getppid() != parent:
             return
         alive, held = os.pipe()  # at its end once this process has ended
@@ -172,12 +172,12 @@ def isolated_child(kernel: Kernel, program: str, parent: int, told: int, proceed
             kernel.die_with_parent()
             kernel.call("prctl", PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0)
             if not is_at_end(alive):
-                supervise(program, told)
+                supervise(program, report_to)
             return
-        os.close(told)
+        os.close(report_to)
         os._exit(exit_code(os.waitpid(first, 0)[1]))
     except (OSError, AttributeError) as error:
-        os.write(told, str(getattr(error, "strerror", None) or error).encode())
+        os.write(report_to, str(getattr(error, "strerror", None) or error).encode())
 
 
 def become_nobody() -> None:
@@ -229,12 +229,12 @@ def show(kernel: Kernel, path: str, place: str) -> None:
     kernel.protect(place, READ_ONLY | NO_SETUID | (0 if path == os.devnull else NO_DEVICES))
 
 
-def supervise(program: str, told: int) -> None:
+def supervise(program: str, report_to: int) -> None:
     """Run the program as the first process of its namespace, and exit with its code; everything else then ends too."""
     if not os.access(PYTHON, os.X_OK) or not os.access(MODULE, os.R_OK):
         raise PermissionError("Python itself may be read by its owner alone")
     os.write(2, b"isolated\n")
-    os.close(told)
+    os.close(report_to)
     child = os.fork()
     if child == 0:
         limit(isolated=True)

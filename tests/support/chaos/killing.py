@@ -103,7 +103,7 @@ def check(sandbox: Sandbox, folder: Path, command: str, kill: Kill, wanted: Undi
         sandbox.idle()
         state = world.state()
         ended[-1].ok(kill)
-        assert len(ended) == 1 or ended[0].code in SETTLED_BY_ANOTHER, ended[0].told("it may not end so", kill)
+        assert len(ended) == 1 or ended[0].code in SETTLED_BY_ANOTHER, ended[0].described("it may not end so", kill)
         missing = scenario.complete(state)
         found = _comparable(state)
         assert (missing, found) == ([], wanted.state), _difference(
@@ -131,5 +131,5 @@ def _comparable(state: State) -> list[str]:
 def _difference(found: list[str], wanted: list[str], missing: Any, done: Done, kill: Kill, gateway: Gateway) -> str:
     lines = [f"missing: {missing}", *(f"+ {row}" for row in found if row not in wanted or found.count(row) > 1),
              *(f"- {row}" for row in wanted if row not in found)]  # fmt: skip
-    return "\n".join([done.told("it is not as after an undisturbed run", kill), *lines,
+    return "\n".join([done.described("it is not as after an undisturbed run", kill), *lines,
                       *(event.line() for event in gateway.log)])  # fmt: skip

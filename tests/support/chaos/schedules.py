@@ -1,4 +1,4 @@
-"""What goes wrong in one play: drawn from a seed, and told in plain words."""
+"""What goes wrong in one play: drawn from a seed, and described in plain words."""
 
 from __future__ import annotations
 
