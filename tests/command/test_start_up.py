@@ -38,9 +38,9 @@ def test_start_up_costs_at_most_four_times_a_bare_python(args: list[str]) -> Non
 # Besides Python's own modules below, --help may import these of ours, and the request of the command's family.
 ROOMS_OF_HELP = {
     "command": {"cli", "invocation", "last_words", "output", "parser", "progress", "streams", "target"},
-    "core": {"commands", "config_file", "errors", "kinds", "known_secrets", "lazy_pattern", "limits", "nearest",
-             "plain_text",
-             "redact", "secret_names", "secret_text", "secret_values", "settings", "times", "version"},
+    "core": {"commands", "config_file", "errors", "kinds", "known_secrets", "lazy_pattern", "limits", "names",
+             "nearest", "plain_text", "redact", "secret_names", "secret_text", "secret_values", "settings", "times",
+             "version"},
     "access": {"declaration", "request", "roles"},
     "deploy": {"config", "request"},
     "inventory": {"request"},
@@ -52,7 +52,7 @@ PYTHONS_OWN = {
     "ast", "base64", "binascii", "bz2", "collections", "contextlib", "datetime", "difflib", "errno", "fnmatch",
     "glob", "grp", "hashlib", "heapq", "importlib", "ipaddress", "linecache", "locale", "lzma", "math", "ntpath",
     "pathlib", "pkgutil", "pwd", "runpy", "shlex", "shutil", "signal", "struct", "textwrap", "threading", "token",
-    "tokenize", "traceback", "typing", "urllib", "warnings", "weakref", "zlib",
+    "tokenize", "traceback", "typing", "unicodedata", "urllib", "warnings", "weakref", "zlib",
 }  # fmt: skip
 IMPORTED = """
 import contextlib, io, json, runpy, sys

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpers.core.marks import has_mark, mark_of, same_name, with_mark
+from helpers.core.marks import has_mark, mark_of, with_mark
 
 MARK = mark_of("change-1", "source")
 OTHERS = [mark_of("change-1", "destination"), mark_of("change-2", "source"), "prod"]
@@ -28,12 +28,3 @@ def test_the_mark_stands_beside_the_tags_of_the_config() -> None:
     assert with_mark({"name": "x", "tags": ["prod"]}, MARK) == {"name": "x", "tags": ["prod", MARK]}
     assert with_mark({"name": "x", "tags": None}, MARK) == {"name": "x", "tags": [MARK]}
     assert with_mark({"name": "x", "tags": ["prod"]}, None) == {"name": "x", "tags": ["prod"]}
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [("Caf\u00e9", "Cafe\u0301", True), ("Cafe\u0301", "Caf\u00e9", True), ("Cafe", "Caf\u00e9", False),
-     ("orders", "Orders", False), (None, None, False), (1, 1, False)],
-)  # fmt: skip
-def test_names_are_compared_in_one_unicode_form(one: Any, other: Any, same: bool) -> None:
-    assert same_name(one, other) is same

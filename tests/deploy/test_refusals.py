@@ -21,6 +21,10 @@ from support.deploying import deploy, rows
         ({"nexsets": [{"name": "a", "transfrm": []}]}, "did you mean 'transform'"),
         ({"nexsets": [{"name": "a"}]}, "exactly one of transform"),
         ({"nexsets": [{"name": "a", "transform_id": 1}, {"name": "a", "transform_id": 1}]}, "same name: a"),
+        (  # one name in two Unicode forms
+            {"nexsets": [{"name": "Caf\u00e9", "transform_id": 1}, {"name": "Cafe\u0301", "transform_id": 1}]},
+            "same name: Caf\u00e9",
+        ),
         ({"nexsets": [{"name": "a", "transform_id": 1, "parent": "b"}]}, "not an earlier entry"),
         ({"source": {"source_type": "s3"}}, "source.name"),
         ({"source": {"name": "", "source_type": "s3"}}, "source.name"),

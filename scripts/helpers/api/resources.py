@@ -17,7 +17,7 @@ from helpers.api.transport import call
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row, item_path
-from helpers.core.marks import nfc, same_name
+from helpers.core.names import nfc, same_name
 
 
 def get(session: Session, kind: Kind, resource_id: Any, **params: Any) -> Row:

@@ -14,7 +14,8 @@ from helpers.change.model import Applied, ChangeRun, Step
 from helpers.change.set_status import ACTIVE, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row
-from helpers.core.marks import has_mark, same_name, with_mark
+from helpers.core.marks import has_mark, with_mark
+from helpers.core.names import same_name
 
 RACE_SECONDS = 2.0
 CLOCK_TOLERANCE = 5.0  # seconds between the server's clock and ours, when times of creation are compared

@@ -7,7 +7,6 @@ description); lists of credentials do not show them, a single credential does.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from typing import Any
 
 PREFIX = "nexla-operator/"
@@ -38,13 +37,3 @@ def has_mark(row: dict[str, Any], mark: str) -> bool | None:
 def with_mark(body: dict[str, Any], mark: str | None) -> dict[str, Any]:
     """The body of a create with the mark among its tags; the body itself without one."""
     return {**body, "tags": [*(body.get("tags") or []), mark]} if mark else body
-
-
-def same_name(one: Any, other: Any) -> bool:
-    """Whether two names are equal in Unicode's NFC form, which some servers store and macOS keyboards do not type."""
-    return isinstance(one, str) and isinstance(other, str) and nfc(one) == nfc(other)
-
-
-def nfc(name: str) -> str:
-    """The name in Unicode's NFC form."""
-    return unicodedata.normalize("NFC", name)

@@ -11,7 +11,7 @@ from helpers.change.model import PASSED, UNCHANGED, Applied, ChangeRun, Found, S
 from helpers.change.set_status import ACTIVE, INIT, PAUSED, set_status
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS
-from helpers.core.marks import nfc
+from helpers.core.names import nfc
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.leftovers import leftover_warnings
 from helpers.deploy.model import FlowConfig

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from helpers.core import config_file
 from helpers.core.commands import command_line
+from helpers.core.names import nfc
 
 SEE_SCHEMA = f"see {command_line('deploy_flow', '--print-schema')}; nothing was sent"
 TRANSFORM_KEYS = ("transform", "transform_id", "transform_name")
@@ -118,5 +119,6 @@ def references(config: dict[str, Any], *, need_credentials: bool = True) -> Iter
 
 
 def _repeated(what: str, rows: list[str]) -> Iterator[str]:
-    if found := sorted({row for row in rows if rows.count(row) > 1}):
+    names = [nfc(row) for row in rows]
+    if found := sorted({name for name in names if names.count(name) > 1}):
         yield f"{what}: {'; '.join(found)}"

@@ -16,7 +16,7 @@ from helpers.change.set_status import ACTIVE
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row
-from helpers.core.marks import same_name
+from helpers.core.names import same_name
 from helpers.deploy.activation import ActivateStep, ConfirmStep
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.connectors import ConnectorsStep

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from helpers.api.flows import Flow, Member
 from helpers.core.commands import command_line
 from helpers.core.kinds import Row
-from helpers.core.marks import nfc
+from helpers.core.names import nfc
 from helpers.deploy.model import FlowConfig
 
 FILE_NAME = "leftover.json"

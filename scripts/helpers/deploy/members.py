@@ -11,7 +11,7 @@ from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found
 from helpers.change.restore import EDITS, edits_between
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Row, item_path
-from helpers.core.marks import same_name
+from helpers.core.names import same_name
 from helpers.deploy import model
 from helpers.deploy.differences import differences, update_body
 from helpers.deploy.resource_steps import ResourceStep, lookup_key, set_fields, with_credential, with_tags

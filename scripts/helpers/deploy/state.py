@@ -13,7 +13,7 @@ from helpers.change.creating import journalled_row, wait_until_unique
 from helpers.change.model import ChangeRun
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row
-from helpers.core.marks import nfc, same_name
+from helpers.core.names import nfc, same_name
 from helpers.deploy.model import FlowConfig
 
 SOURCE_STEP = "source"

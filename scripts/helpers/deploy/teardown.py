@@ -11,7 +11,7 @@ from helpers.change.creating import remove_resource
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind
-from helpers.core.marks import same_name
+from helpers.core.names import same_name
 from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
 from helpers.deploy.connectors import credential_users

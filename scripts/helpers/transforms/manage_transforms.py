@@ -17,7 +17,7 @@ from helpers.command.output import Result
 from helpers.core.commands import command_line
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import Kind, Row
-from helpers.core.marks import same_name
+from helpers.core.names import same_name
 from helpers.transforms.code import Code, code_from_row
 from helpers.transforms.local_run import check_jolt, require_runnable
 from helpers.transforms.plan import TransformPlan, plan_attach, plan_change, plan_detach

@@ -16,7 +16,7 @@ from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.change.restore import EDITS, Restoration, edits_between, restoration
 from helpers.core.errors import Exit, OperatorError
 from helpers.core.kinds import KINDS, Kind, Row, item_path
-from helpers.core.marks import same_name
+from helpers.core.names import same_name
 from helpers.transforms.code import Code, code_from_row, difference
 
 NEXSETS = KINDS["nexsets"]
