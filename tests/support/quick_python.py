@@ -94,8 +94,10 @@ def run(job: Job, streams: list[int]) -> NoReturn:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdin, sys.stdout = os.fdopen(0, "r", closefd=False), os.fdopen(1, "w", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    known = sys.stdout.encoding
+    sys.stdin = os.fdopen(0, "r", encoding=known, closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding=known, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding=known, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(folder)
