@@ -96,9 +96,9 @@ def test_long_guides_have_a_table_of_contents(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def quick() -> Iterator[Path]:
     """A ``python`` that starts scripts quickly."""
-    with quick_python(tmp_path_factory.mktemp("quick")) as python:
+    with quick_python() as python:
         yield python
 
 

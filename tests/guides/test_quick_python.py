@@ -26,8 +26,8 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with quick_python(tmp_path_factory.mktemp("quick")) as python:
+def quick() -> Iterator[Path]:
+    with quick_python() as python:
         yield python
 
 

@@ -12,10 +12,12 @@ import gc
 import os
 import runpy
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 PACKAGES = ("croniter", "dotenv", "jsonschema", "nexla_sdk", "pyjolt", "rich.table", "tenacity")
-CLIENT = """#!{python} -IS
-import _socket, os, sys
+CLIENT = """import _socket, os, sys
 if not sys.argv[1:] or not sys.argv[1].endswith(".py"):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 server = _socket.socket(_socket.AF_UNIX)
@@ -42,18 +43,20 @@ Job = tuple[list[str], str, dict[str, str]]  # its arguments, folder and environ
 
 
 @contextmanager
-def quick_python(folder: Path) -> Iterator[Path]:
-    """The path of such a ``python``, in an empty folder, for as long as the block lasts."""
-    address, client = str(folder / "socket"), folder / "python"
-    client.write_text(CLIENT.format(python=sys.executable, address=address))
-    client.chmod(0o700)
-    words = [sys.executable, __file__, address]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        assert server.stdin
-        assert server.stdout
-        assert server.stdout.readline() == b"ready\n", "the server of the quick Python did not start"
-        yield client
-        server.stdin.close()  # which ends it
+def quick_python() -> Iterator[Path]:
+    """The path of such a ``python``, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as name:  # a short one: the address of a socket is at most 103 bytes long
+        address, client, python = (Path(name) / part for part in ("socket", "client.py", "python"))
+        client.write_text(CLIENT.format(python=sys.executable, address=str(address)))
+        python.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-IS", str(client)])} "$@"\n')
+        python.chmod(0o700)
+        words = [sys.executable, __file__, str(address)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdin
+            assert server.stdout
+            assert server.stdout.readline() == b"ready\n", "the server of the quick Python did not start"
+            yield python
+            server.stdin.close()  # which ends it
 
 
 def serve(address: str) -> tuple[Job, list[int]]:
