@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import json
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +14,7 @@ import support
 from helpers.core import redact
 from support.clocks import VirtualClock
 
+SHOWN = ("n", "method", "path", "query", "status", "fault", "user_agent")  # of a request, when a test fails
 hypothesis.settings.register_profile("house", deadline=None)  # on a busy machine, a single example may take long
 hypothesis.settings.load_profile("house")
 
@@ -46,6 +49,18 @@ def _forget_secrets() -> Iterator[None]:
     """What one test's scripts have learned to be secret, in this process, is an ordinary word in the next."""
     yield
     redact.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the sandbox was asked last."""
+    report = yield
+    sandbox = getattr(item, "funcargs", {}).get("sandbox")
+    if report.when == "call" and report.failed and isinstance(sandbox, support.Sandbox):
+        with contextlib.suppress(Exception):  # whatever is wrong with the sandbox, the failure itself counts
+            lines = [json.dumps({key: entry.get(key) for key in SHOWN}) for entry in sandbox.journal()[-30:]]
+            report.sections.append(("last requests to the sandbox", "\n".join(lines)))
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
