@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support import CLEAN, SCRIPTS, Done, run_words
+from support import CLEAN, SCRIPTS, Done, run_words, until
 from support.quick_python import quick_python
 
 SCRIPT = """
@@ -59,3 +61,13 @@ def test_nothing_of_the_bundle_is_loaded_before(quick: Path, tmp_path: Path) -> 
     assert (
         both(quick, tmp_path, str(SCRIPTS / "list_resources.py"), "--version")[1].ok().out.startswith("list_resources")
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux tells when another process ends")
+def test_with_its_client_a_script_ends(quick: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import os, time; print(os.getpid(), flush=True); time.sleep(86_400)")
+    with subprocess.Popen([quick, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE) as client:
+        assert client.stdout
+        script = int(client.stdout.readline())
+        client.kill()
+    until(lambda: not Path(f"/proc/{script}").exists(), "the script has ended")

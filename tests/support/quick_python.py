@@ -84,8 +84,13 @@ def start(connection: socket.socket) -> tuple[Job, list[int]]:
         job: Job = ast.literal_eval(request.read().decode())
     child = os.fork()
     if child:
+        if hasattr(os, "pidfd_open"):  # on Linux; elsewhere a script outlives a client that is killed
+            script = os.pidfd_open(child)
+            if script not in select.select([connection, script], [], [])[0]:
+                os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        with suppress(BrokenPipeError):
+            connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     connection.close()
     return job, streams
