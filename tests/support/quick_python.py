@@ -32,8 +32,8 @@ server = _socket.socket(_socket.AF_UNIX)
 server.connect({address!r})
 streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
 server.sendmsg([b"-"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
-server.sendall(repr((sys.argv[1:], os.getcwd(), dict(os.environ))).encode())
-server.shutdown(_socket.SHUT_WR)
+job = repr((sys.argv[1:], os.getcwd(), dict(os.environ)))
+server.sendall(job.encode() + b"\\n")
 code = int(server.recv(10))
 if code < 0:
     os.kill(os.getpid(), -code)
@@ -81,7 +81,7 @@ def start(connection: socket.socket) -> tuple[Job, list[int]]:
     """Receive a job, and wait for the fork that runs it. Returns in that fork."""
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as request:
-        job: Job = ast.literal_eval(request.read().decode())
+        job: Job = ast.literal_eval(request.readline().decode())
     child = os.fork()
     if child:
         if hasattr(os, "pidfd_open"):  # on Linux; elsewhere a script outlives a client that is killed
