@@ -125,3 +125,57 @@ def test_a_teardown_needs_no_secrets_and_keeps_a_shared_credential(
     nothing = deploy(sandbox, tmp_path, config, "--teardown", "--yes")
     assert nothing.data["outcome"] == "nothing to do"
     assert "no source with this name" in nothing.json["warnings"][0]
+
+
+def test_what_somebody_attaches_during_a_teardown_does_not_go_with_the_source(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    detected = next(row["id"] for row in rows(sandbox, "nexsets") if row.get("data_source_id"))
+    child = {"name": "theirs", "parent_data_set_id": detected, "has_custom_transform": False}
+    sent = before_request(monkeypatch, "DELETE", "/data_sets/.*", lambda: sandbox.api("POST", "/data_sets", child))
+    deploy(sandbox, tmp_path, config, "--teardown", "--yes").fails(Exit.PARTIAL, "theirs", "stays deleted")
+    assert sent
+    assert sandbox.resources()["sources"] == ["orders"]
+    assert sorted(sandbox.resources()["nexsets"]) == ["orders, Schema #1", "theirs"]
+
+
+def test_a_source_that_is_renamed_during_a_teardown_is_not_taken_for_deleted(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    (source,) = rows(sandbox, "sources")
+    path = f"/data_sources/{source['id']}"
+    before_request(monkeypatch, "DELETE", "/data_sinks/.*", lambda: sandbox.api("PUT", path, {"name": "renamed"}))
+    words = ["--teardown", "--yes"]
+    deploy(sandbox, tmp_path, config, *words).fails(Exit.PARTIAL, "is called 'renamed' by now", "its former name")
+    deploy(sandbox, tmp_path, config, *words, "--resume").fails(Exit.PARTIAL, "is called 'renamed' by now")
+    sandbox.api("PUT", path, {"name": "orders"})
+    done = deploy(sandbox, tmp_path, config, *words, "--resume").ok()
+    assert sandbox.resources()["sources"] == []
+    assert "before" not in [row["step"] for row in done.data["steps"]]
+
+
+def test_a_teardown_that_fails_in_its_first_deletion_says_that_something_may_be_gone(
+    sandbox: Sandbox, tmp_path: Path, config: Any
+) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    (sink,) = rows(sandbox, "sinks")
+    sandbox.faults({"action": "status", "status": 400, "method": "GET", "path": f"/data_sinks/{sink['id']}", "nth": 2})
+    done = deploy(sandbox, tmp_path, config, "--teardown", "--yes")
+    done.fails(Exit.PARTIAL, "what was being deleted may be paused or gone")
+    assert sandbox.resources()["sinks"] == []
+
+
+def test_a_namesake_of_what_was_deleted_is_not_deleted_by_the_resume(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(sandbox, tmp_path, config).ok()
+    detected = next(row["id"] for row in rows(sandbox, "nexsets") if row.get("data_source_id"))
+    twin = {"name": "clean", "parent_data_set_id": detected, "has_custom_transform": False}
+    sent = before_request(monkeypatch, "PUT", "/data_sources/.*/pause", lambda: sandbox.api("POST", "/data_sets", twin))
+    words = ["--teardown", "--yes"]
+    deploy(sandbox, tmp_path, config, *words).fails(Exit.PARTIAL)
+    assert sent
+    deploy(sandbox, tmp_path, config, *words, "--resume").fails(Exit.PARTIAL)
+    assert "clean" in sandbox.resources()["nexsets"]

@@ -58,6 +58,7 @@ class Session:
 
     Attributes:
         requests: the number of HTTP requests sent so far.
+        has_written: whether a write was applied, or may have been.
         user_id, org_id: the caller and their organisation; None until a token was fetched.
     """
 
@@ -66,6 +67,7 @@ class Session:
         self.deadline = deadline
         self.limiter = limiter
         self.requests = 0
+        self.has_written = False
         self._clock_skew = 0.0  # seconds that the server's clock is ahead
         self.user_id: int | None = None
         self.org_id: int | None = None

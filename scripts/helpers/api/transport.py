@@ -94,7 +94,13 @@ def call(
         refuse_if_read_only(session, f"{method} {path}")
 
     def once() -> Response:
-        return _read_response(session, session.send(method, path, params, body), path, expect)
+        try:
+            response = _read_response(session, session.send(method, path, params, body), path, expect)
+        except ApiError as error:
+            session.has_written |= effect != "read" and not error.known_not_applied
+            raise
+        session.has_written |= effect != "read"
+        return response
 
     return _retrying(session, effect, report)(once)
 

@@ -77,6 +77,7 @@ class CreateStep(Step):
 
     api: Kind
     list_params: Row = {}  # noqa: RUF012 - never changed
+    twin: int | None = None  # of ours, and still there
 
     def desired(self, run: ChangeRun) -> Row:
         """The desired fields, as in the body of a create.
@@ -146,8 +147,10 @@ class CreateStep(Step):
         return bool(shown)
 
     def _remove_twin(self, run: ChangeRun, resource_id: int, kept: int) -> None:
+        self.twin = resource_id
         remove_resource(run, self.api, resource_id, self.name, **self.list_params)
         run.warnings.append(f"{self.title} was created twice by the same change: kept {kept}, deleted {resource_id}")
+        self.twin = None
         self.forget()
 
     def likely(self, run: ChangeRun, entry: Entry) -> Sighting | None:
@@ -263,6 +266,8 @@ class CreateStep(Step):
             entry.id, entry.proven = int(sighting.row["id"]), sighting.proven
         if not entry.proven:
             raise OperatorError(Exit.LEFT_BEHIND, "it has no mark of this change, so it may be somebody else's")
+        if self.twin is not None:
+            self._remove_twin(run, self.twin, entry.id)
         self._refuse_changed(run, entry)
         remove_resource(run, self.api, entry.id, self.name, **self.list_params)
 

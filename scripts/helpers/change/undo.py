@@ -41,9 +41,13 @@ def end_failed_change(
         raise error
     if not rollback or error.code is Exit.UNKNOWN_OUTCOME:
         cause = error.as_dict()
-        if error.code not in SAID_ANYWAY and any(e.done and e.action == "delete" for e in effects.values()):
+        deletions = [entry for entry in effects.values() if entry.action == "delete"]
+        begun = [entry for entry in deletions if entry.done or run.session.has_written]
+        if error.code not in SAID_ANYWAY and begun:
             error.code = Exit.PARTIAL
             error.message += "; what was deleted before stays deleted"
+            if not all(entry.done for entry in begun):
+                error.message += ", and what was being deleted may be paused or gone"
         error.data = {"outcome": "kept", "cause": cause, **partial_state(run, steps)}
         error.hint = f"{error.hint + '; ' if error.hint else ''}continue with: {recovery.resume}"
         raise error
@@ -63,7 +67,7 @@ def partial_state(run: ChangeRun, steps: Sequence[Step]) -> dict[str, Any]:
     assert run.journal is not None
     effects = run.journal.entries
     deleted = {key: entry for key, entry in effects.items() if entry.action == "delete" and entry.done}
-    kept = {key: entry for key, entry in effects.items() if key not in deleted}
+    kept = {key: entry for key, entry in effects.items() if key not in deleted and entry.action != SNAPSHOT}
     tried = {outcome.key for outcome in run.outcomes}
     return {
         "steps": [outcome.as_row() for outcome in run.outcomes],

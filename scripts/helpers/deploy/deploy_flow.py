@@ -15,7 +15,7 @@ from helpers.deploy.model import FlowConfig, parse
 from helpers.deploy.plan import deploy_steps
 from helpers.deploy.request import DeployRequest
 from helpers.deploy.state import FlowState, nexset_name
-from helpers.deploy.teardown import teardown_steps
+from helpers.deploy.teardown import SOURCE_SNAPSHOT, teardown_steps
 
 COLUMNS = ("step", "action", "type", "name", "id")
 PLAN_COLUMNS = (*COLUMNS, "changes")
@@ -53,9 +53,9 @@ def run(request: DeployRequest, context: Context) -> Result:
 
 
 def _planned(change: ChangeRun, steps: list[Step], context: Context) -> Result:
-    rows = [outcome.as_row() for outcome in plan(change, steps)]
+    plan(change, steps)
     _warn_of_delivered_rows(change)
-    data = {"outcome": "planned", "to_do": change.changed, "steps": rows}
+    data = {"outcome": "planned", "to_do": change.changed, "steps": _rows(change)}
     meta = {"api": context.host, "outcome": "planned", "to_do": change.changed}
     return Result(data, meta, change.warnings, columns=PLAN_COLUMNS, table="steps")
 
@@ -87,9 +87,13 @@ def _torn_down(change: ChangeRun, context: Context) -> Result:
     deleted = sum(outcome.action == "delete" for outcome in change.outcomes)
     _warn_of_delivered_rows(change)
     outcome = "torn down" if deleted else "nothing to do"
-    data = {"outcome": outcome, "deleted": deleted, "steps": [outcome.as_row() for outcome in change.outcomes]}
+    data = {"outcome": outcome, "deleted": deleted, "steps": _rows(change)}
     meta = {"api": context.host, "outcome": outcome}
     return Result(data, meta, change.warnings, columns=COLUMNS, table="steps")
+
+
+def _rows(change: ChangeRun) -> list[dict[str, Any]]:
+    return [outcome.as_row() for outcome in change.outcomes if outcome.key != SOURCE_SNAPSHOT]
 
 
 def _warn_of_delivered_rows(change: ChangeRun) -> None:
@@ -120,7 +124,7 @@ def _deployed(context: Context, state: FlowState, change: ChangeRun) -> Result:
         "destinations": destinations,
         "source_errors": facts.source_errors,
         "secrets_not_changed": kept,
-        "steps": [outcome.as_row() for outcome in change.outcomes],
+        "steps": _rows(change),
         "watch": watch,
         "remove": context.invocation.with_only(("config", "env_file"), "--teardown", "--dry-run"),
     }

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from helpers.api.failures import ApiError
-from helpers.api.resources import by_name, require_unique
+from helpers.api.flows import Flow
+from helpers.api.resources import by_name, get_or_none, require_unique
 from helpers.change.creating import remove_resource
+from helpers.change.journal import SNAPSHOT
 from helpers.change.model import PASSED, SKIPPED, UNCHANGED, Applied, ChangeRun, Found, Step
 from helpers.core.errors import Exit, OperatorError
-from helpers.core.kinds import KINDS, Kind
+from helpers.core.kinds import KINDS, Kind, Row
 from helpers.core.names import same_name
 from helpers.deploy.activation import describe_members, unconfigured_members
 from helpers.deploy.checks import CheckStep
@@ -19,6 +21,8 @@ from helpers.deploy.destination_only import TargetNexsetStep, nexset_states
 from helpers.deploy.leftovers import way_out
 from helpers.deploy.model import Destination, FlowConfig
 from helpers.deploy.state import SOURCE_STEP, FlowState, nexset_key
+
+SOURCE_SNAPSHOT = "before"  # the key of its step
 
 
 class UnconfiguredMembersStep(CheckStep):
@@ -29,23 +33,73 @@ class UnconfiguredMembersStep(CheckStep):
         self.state, self.kind = state, "flows"
 
     def find(self, run: ChangeRun) -> Found:
-        source = self.state.source(run)
+        before = run.entry(SOURCE_SNAPSHOT)
+        if before is not None:
+            run.results[SOURCE_STEP] = int(before.resume_data["source"])
+        source = current_source(self.state, run)
+        if source is None and before is not None:
+            return Found(SKIPPED)
         if source is None:
             run.warnings.append("you own no source with this name and type")
             return Found(SKIPPED)
         run.results[SOURCE_STEP] = source["id"]
-        flow = self.state.flow(run)
-        others = unconfigured_members(flow, self.state.config) if flow else []
-        listed = ", ".join(filter(None, [describe_members(others), *(flow.unknown if flow else [])]))
-        if listed:
-            hint = way_out(others) or "remove them first"
-            raise OperatorError(
-                Exit.ERROR,
-                f"the flow has members that are not in the config: {listed}",
-                hint=f"nothing was deleted; {hint}",
-                resource={"type": "flows", "id": flow.origin.node_id if flow else None},
-            )
+        flow = refuse_unconfigured_members(self.state, run)
         return Found(PASSED, flow.origin.node_id if flow else None)
+
+
+def refuse_unconfigured_members(state: FlowState, run: ChangeRun) -> Flow | None:
+    """The flow, which has no members that are not in the config: they would go with its source.
+
+    Raises:
+        OperatorError: ERROR, with these members.
+    """
+    flow = state.flow(run)
+    others = unconfigured_members(flow, state.config) if flow else []
+    listed = ", ".join(filter(None, [describe_members(others), *(flow.unknown if flow else [])]))
+    if listed:
+        raise OperatorError(
+            Exit.ERROR,
+            f"the flow has members that are not in the config: {listed}",
+            hint=way_out(others) or "remove them first",
+            resource={"type": "flows", "id": flow.origin.node_id if flow else None},
+        )
+    return flow
+
+
+def current_source(state: FlowState, run: ChangeRun) -> Row | None:
+    """The source, by its id once that is known: under a new name it would seem to be gone.
+
+    Raises:
+        OperatorError: ERROR, when somebody has given it another name.
+    """
+    known = run.results.get(SOURCE_STEP)
+    if known is None:
+        return state.source(run)
+    row = get_or_none(run.session, KINDS["sources"], known)
+    if row is not None and not same_name(row.get("name"), state.config.flow_source.name):
+        raise OperatorError(
+            Exit.ERROR,
+            f"source {known} is called {row.get('name')!r} by now, so it and what is below it were not deleted",
+            hint="if it is to be deleted, give it its former name again",
+            resource={"type": "sources", "id": known},
+        )
+    return row
+
+
+class SourceSnapshotStep(Step):
+    """Record which source is torn down, so that a resumed run does not look for it by a name that may be another."""
+
+    def __init__(self) -> None:
+        super().__init__(SOURCE_SNAPSHOT, "record which source is deleted")
+
+    def find(self, run: ChangeRun) -> Found:
+        source_id = run.results.get(SOURCE_STEP)
+        if source_id is None or run.entry(self.key):
+            return Found(UNCHANGED)
+        return Found(SNAPSHOT, resume_data={"source": source_id})
+
+    def apply(self, run: ChangeRun, found: Found) -> Applied:
+        return Applied()
 
 
 class RemoveStep(Step):
@@ -67,10 +121,11 @@ class RemoveStep(Step):
             row = require_unique(self.api, self.name, rows)
             return row["id"] if row else None
         if self.state.config.source is not None:
-            source = self.state.source(run)
+            source = current_source(self.state, run)
             if source is None:
                 return None
             run.results[SOURCE_STEP] = source["id"]
+            refuse_unconfigured_members(self.state, run)  # also of what has come since the first step
             if self.kind == "sources":
                 return int(source["id"])
         return self._member_id(run)
@@ -86,6 +141,9 @@ class RemoveStep(Step):
         return row["id"] if row else None
 
     def find(self, run: ChangeRun) -> Found:
+        before = run.entry(self.key)
+        if before is not None and before.done:
+            return Found(UNCHANGED, before.id)  # one that has the name by now is somebody else's
         resource_id = self._id(run)
         return Found("delete", resource_id) if resource_id is not None else Found(UNCHANGED)
 
@@ -143,4 +201,5 @@ def teardown_steps(config: FlowConfig) -> list[Step]:
     for (name, connector), credential in inline.items():
         key = f"credential:{name}" if names.count(name) == 1 else f"credential:{name} ({connector})"
         removals.append(RemoveStep(key, KINDS["credentials"], state, credential))
-    return [*steps, UniqueStep(removals), *removals]
+    before = [SourceSnapshotStep()] if config.source is not None else []
+    return [*steps, UniqueStep(removals), *before, *removals]

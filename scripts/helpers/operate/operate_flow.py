@@ -85,11 +85,12 @@ def _change(request: OperateRequest, context: Context, target: FlowTarget) -> Re
     subject = f"{request.operation} {target.kind.name} {target.id} {request.scope}"
     identity = identity_of(session, "operate_flow", subject)
     change.journal = open_journal(identity, path=request.change.journal, resume=request.change.resume)
-    context.report(f"journal: {change.journal.path}")
-    target = read_flow_target(session, target.kind, target.id)  # another run may have held the journal until now
-    steps = _steps(request, target, change)
-    _announce(request, context, steps)
+    steps: list[Step] = []
     try:
+        context.report(f"journal: {change.journal.path}")
+        target = read_flow_target(session, target.kind, target.id)  # another run may have held the journal until now
+        steps = _steps(request, target, change)
+        _announce(request, context, steps)
         recovery = RecoveryCommands(context.invocation.resumed())
         apply(change, steps, rollback=request.rollback, recovery=recovery)
     except OperatorError as error:
