@@ -84,9 +84,32 @@ def test_what_appears_with_other_content_is_not_taken_for_the_lost_create(
     assert [row["description"] for row in rows(sandbox, "sources")] == ["of somebody else"]
 
 
+@pytest.mark.parametrize(("times", "end", "left"), [(1, Exit.ROLLED_BACK, 0), (9, Exit.LEFT_BEHIND, 2)])
+def test_a_twin_that_could_not_be_deleted_goes_with_the_undo_or_is_named(
+    sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch, times: int, end: Exit, left: int
+) -> None:
+    repeat_creates(monkeypatch)
+    sandbox.faults({"action": "status", "status": 400, "method": "DELETE", "path": "/data_sources/.*", "times": times})
+    done = deploy(sandbox, tmp_path, config)
+    ids = [row["id"] for row in rows(sandbox, "sources")]
+    done.fails(end, *(f"/data_sources/{number}" for number in ids[1:]))
+    assert len(ids) == left
+
+
 def test_of_a_create_that_a_gateway_repeats_the_older_stays(
     sandbox: Sandbox, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    repeat_creates(monkeypatch)
+    done = deploy(sandbox, tmp_path, config).ok()
+    assert [row["id"] for row in rows(sandbox, "sources")] == [done.data["source"]]
+    assert any("created twice" in warning for warning in done.json["warnings"])
+    writes = sandbox.writes()
+    twin = next(place for place, text in enumerate(writes) if text.startswith("DELETE /data_sources/"))
+    assert twin < writes.index("POST /data_sets"), "before anything builds on it"
+
+
+def repeat_creates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway sends every create of a source twice."""
     send = Session.send
 
     def sending(self: Session, method: str, path: str, params: Any, body: Any) -> Any:
@@ -96,12 +119,6 @@ def test_of_a_create_that_a_gateway_repeats_the_older_stays(
         return answer
 
     monkeypatch.setattr(Session, "send", sending)
-    done = deploy(sandbox, tmp_path, config).ok()
-    assert [row["id"] for row in rows(sandbox, "sources")] == [done.data["source"]]
-    assert any("created twice" in warning for warning in done.json["warnings"])
-    writes = sandbox.writes()
-    twin = next(place for place, text in enumerate(writes) if text.startswith("DELETE /data_sources/"))
-    assert twin < writes.index("POST /data_sets"), "before anything builds on it"
 
 
 def test_a_killed_nexset_is_found_when_the_resume_fails_early(sandbox: Sandbox, tmp_path: Path, config: Any) -> None:
