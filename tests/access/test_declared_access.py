@@ -58,7 +58,7 @@ class Server:
         self.rules = {key: rule.expires_at for key, rule in rules.items()}
         self.by_role, self.put_changes_end = by_role, put_changes_end
         self.sent: list[list[Any]] = []
-        self.settings = SimpleNamespace(read_only=False, dry_run=False, host="h")
+        self.settings, self.has_written = SimpleNamespace(read_only=False, dry_run=False, host="h"), False
         self.deadline = limits.Deadline(None)
 
     def send(self, method: str, path: str, params: Any, body: Any) -> Exchange:
