@@ -8,6 +8,7 @@ import pytest
 
 import support
 from support import Exit, Sandbox
+from support.interference import before_request
 from support.operating import RESTART_WRITES, branch, operate, statuses
 
 
@@ -217,4 +218,21 @@ def test_a_name_that_several_have_prints_the_candidates(sandbox: Sandbox) -> Non
     done = sandbox.run("operate_flow.py", "--operation", "pause", "--resource-type", "sources", "--name", "orders")
     done.fails(Exit.NOT_FOUND)
     assert 123 in done.error["resource"]["candidates"]
+    assert set(statuses(sandbox).values()) == {"ACTIVE"}
+
+
+def test_a_rollback_names_what_was_active_and_is_paused(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause of a source takes its detected nexset along; its activation by somebody else does not bring it back."""
+
+    def somebody_activates() -> None:
+        sandbox.api("PUT", "/data_sources/123/activate")
+        sandbox.faults({"action": "status", "status": 400, "method": "GET", "path": "/data_sources/123"})
+
+    done = before_request(
+        monkeypatch, "GET", "/data_sources/123", somebody_activates, after="PUT /data_sets/123/activate"
+    )
+    failed = sandbox.run_inside("operate_flow.py", "--operation", "restart", "--resource-id", "1230")
+    assert done
+    failed.fails(Exit.LEFT_BEHIND, "nexset 123 is PAUSED", "was ACTIVE before")
+    sandbox.run_inside("operate_flow.py", "--operation", "restart", "--resource-id", "1230", "--resume").ok()
     assert set(statuses(sandbox).values()) == {"ACTIVE"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from helpers.api.resources import get
+from helpers.api.resources import get, get_or_none
 from helpers.api.transport import call
 from helpers.change.journal import SNAPSHOT, Entry
 from helpers.change.model import UNCHANGED, Applied, ChangeRun, Found, Step
@@ -123,4 +123,15 @@ class SnapshotActiveStep(Step):
         return Applied()
 
     def undo(self, run: ChangeRun, entry: Entry) -> None:
-        """Nothing to undo."""
+        """Nothing to undo, but what was ACTIVE must be so again, also what the pause of a source has taken along.
+
+        Raises:
+            OperatorError: LEFT_BEHIND, with what is not. Somebody else may have paused it, so it is left as it is.
+        """
+        paused = []
+        for kind, resource_id in entry.resume_data.get("active", []):
+            row = get_or_none(run.session, KINDS[str(kind)], int(resource_id))
+            if row is not None and row.get("status") != ACTIVE:
+                paused.append(f"{KINDS[str(kind)].singular} {resource_id} is {row.get('status')}")
+        if paused:
+            raise OperatorError(Exit.LEFT_BEHIND, f"{'; '.join(paused)}, but was ACTIVE before")
